@@ -1,0 +1,50 @@
+// Calls to one handler endpoint: gRPC over HTTP/2 on the worker's own event loop.
+
+#ifndef SALLYPORT_AGENT_PROXY_HANDLERS_LINK_H_
+#define SALLYPORT_AGENT_PROXY_HANDLERS_LINK_H_
+
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "agent/proxy/stream.h"
+#include "proto/sallyport/v1/handler.pb.h"
+
+namespace sallyport::proxy {
+
+// One call of OutboundHandler.Handle. Belongs to one worker. One Send and one Receive may be under way at once. Destroying it resets the stream
+// unless both directions have ended.
+class HandlerCall {
+ public:
+  virtual ~HandlerCall() = default;
+  // Returns when the message is on its way (flow control permitting). UNAVAILABLE: the connection or the stream is gone.
+  virtual Task<absl::Status> Send(const v1::HandleRequest& message) = 0;
+  // Half-closes.
+  virtual Task<absl::Status> FinishSending() = 0;
+  // The next message. OUT_OF_RANGE: the stream ended with grpc-status 0. UNAVAILABLE: connection lost, or stream refused before processing (the message
+  // says which). INTERNAL: the handler's status was not OK (code and message in the text), or its bytes break gRPC or HTTP/2. DEADLINE_EXCEEDED: nothing came
+  // before `deadline`.
+  virtual Task<absl::StatusOr<v1::HandleResponse>> Receive(SteadyTime deadline) = 0;
+};
+
+// One HTTP/2 connection to a handler. Belongs to one worker. The owner keeps it in a pool keyed by container and endpoint.
+class HandlerLink {
+ public:
+  // `stream` is connected and speaks HTTP/2 with prior knowledge. `authority` becomes :authority. Starts the connection's own
+  // reading and writing on `context`. Limits: 1 MiB a message, 64 KiB a stream's window, nghttp2's defaults against floods.
+  static std::shared_ptr<HandlerLink> Start(boost::asio::io_context& context, std::unique_ptr<Stream> stream,
+                                            std::string authority);
+  virtual ~HandlerLink() = default;
+  // Whether a new call may be begun (connected, no GOAWAY, below the peer's limit of streams).
+  virtual bool usable() const = 0;
+  virtual size_t calls_in_flight() const = 0;
+  // Begins a call. UNAVAILABLE if not usable.
+  virtual absl::StatusOr<std::unique_ptr<HandlerCall>> Call() = 0;
+  // Ends every call and the connection.
+  virtual void Close() = 0;
+};
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_HANDLERS_LINK_H_

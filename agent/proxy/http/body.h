@@ -1,0 +1,27 @@
+// A body that is read piece by piece.
+
+#ifndef SALLYPORT_AGENT_PROXY_HTTP_BODY_H_
+#define SALLYPORT_AGENT_PROXY_HTTP_BODY_H_
+
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "agent/proxy/http/message.h"
+#include "agent/proxy/task.h"
+
+namespace sallyport::proxy {
+
+// Belongs to one worker.
+class BodyReader {
+ public:
+  virtual ~BodyReader() = default;
+  // The next bytes; empty: the body is complete (and stays so). The view holds until the next call. An error: the body
+  // broke off, and what follows on the connection must not be read. INVALID_ARGUMENT: the sender broke the framing.
+  virtual Task<absl::StatusOr<std::string_view>> Read() = 0;
+  // Trailers, after the end, with fields removed that may not be trailers (RFC 9110 section 6.5.1).
+  virtual const Headers& trailers() const = 0;
+};
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_HTTP_BODY_H_

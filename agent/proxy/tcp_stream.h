@@ -1,0 +1,40 @@
+// Stream over a connected TCP (or Unix) socket.
+
+#ifndef SALLYPORT_AGENT_PROXY_TCP_STREAM_H_
+#define SALLYPORT_AGENT_PROXY_TCP_STREAM_H_
+
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+
+#include "agent/proxy/stream.h"
+#include "common/base/unique_fd.h"
+
+namespace sallyport::proxy {
+
+// See Stream. The deadline costs one timer a stream, re-armed only when it fires early.
+class TcpStream final : public Stream {
+ public:
+  // `fd` is connected; it is made non-blocking.
+  TcpStream(boost::asio::io_context& context, UniqueFd fd);
+  ~TcpStream() override;
+
+  Task<absl::StatusOr<size_t>> Read(std::span<char> buffer) override;
+  Task<absl::Status> Write(std::span<const std::string_view> pieces) override;
+  Task<absl::Status> ShutdownWrite() override;
+  void Close(How how) override;
+  void SetDeadline(SteadyTime deadline) override;
+
+  int native_handle();
+  // OK when the socket is readable / writable, for code that calls recv(2) or send(2) itself.
+  Task<absl::Status> WaitReadable();
+  Task<absl::Status> WaitWritable();
+
+ private:
+  struct State;  // Kept alive by pending operations.
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_TCP_STREAM_H_

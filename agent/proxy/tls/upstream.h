@@ -1,0 +1,37 @@
+// TLS towards origins: TLS 1.2 or newer, system roots, name verified.
+
+#ifndef SALLYPORT_AGENT_PROXY_TLS_UPSTREAM_H_
+#define SALLYPORT_AGENT_PROXY_TLS_UPSTREAM_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "agent/proxy/stream.h"
+#include "common/net/host.h"
+
+namespace sallyport::proxy {
+
+// The roots and settings for connections to origins. One a container and worker, so that no session is resumed across containers. Belongs to one
+// worker.
+class UpstreamTls {
+ public:
+  // Parsed system roots, shared between threads, immutable.
+  class Roots;
+  // `pem`: the certificates of the system's bundle. FAILED_PRECONDITION if it holds none.
+  static absl::StatusOr<std::shared_ptr<const Roots>> ParseRoots(std::string_view pem);
+  static absl::StatusOr<std::unique_ptr<UpstreamTls>> Create(std::shared_ptr<const Roots> roots);
+  virtual ~UpstreamTls() = default;
+
+  // Shakes hands as a client of `host` (SNI for names; dNSName or iPAddress SAN must match, common names and IP addresses in dNSNames never
+  // do; wildcards only as a whole leftmost label). Offers ALPN "http/1.1". UNAUTHENTICATED: the certificate cannot be verified; the message
+  // says why, for the operator. UNAVAILABLE: the handshake failed otherwise. Honours the transport's deadline. No byte of a request
+  // is sent before verification. No client certificate, no renegotiation.
+  virtual Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(std::unique_ptr<class TcpStream> transport,
+                                                                Host host) = 0;
+};
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_TLS_UPSTREAM_H_
