@@ -1,5 +1,5 @@
-// Mutexes that clang's thread-safety analysis and ThreadSanitizer both understand. (absl::Mutex of an uninstrumented
-// library is invisible to the latter.)
+// Mutexes that clang's thread-safety analysis and ThreadSanitizer both understand. (absl::Mutex of
+// an uninstrumented library is invisible to the latter.)
 
 #ifndef SALLYPORT_COMMON_BASE_MUTEX_H_
 #define SALLYPORT_COMMON_BASE_MUTEX_H_
@@ -24,7 +24,9 @@ class ABSL_LOCKABLE Mutex {
 
 class ABSL_SCOPED_LOCKABLE MutexLock {
  public:
-  explicit MutexLock(Mutex* mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) { mutex_->Lock(); }
+  explicit MutexLock(Mutex* mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) {
+    mutex_->Lock();
+  }
   ~MutexLock() ABSL_UNLOCK_FUNCTION() { mutex_->Unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;

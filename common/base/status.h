@@ -12,11 +12,11 @@
 #define SALLYPORT_CONCAT(a, b) SALLYPORT_CONCAT_INNER(a, b)
 
 // Returns from the function if `expression` (an absl::Status) is not OK.
-#define RETURN_IF_ERROR(expression)                                 \
-  do {                                                              \
-    if (absl::Status status_ = (expression); !status_.ok()) {       \
-      return status_;                                               \
-    }                                                               \
+#define RETURN_IF_ERROR(expression)                           \
+  do {                                                        \
+    if (absl::Status status_ = (expression); !status_.ok()) { \
+      return status_;                                         \
+    }                                                         \
   } while (false)
 
 #define SALLYPORT_ASSIGN_OR_RETURN(result, declaration, expression, return_keyword) \
@@ -24,11 +24,14 @@
   if (!result.ok()) return_keyword std::move(result).status();                      \
   declaration = *std::move(result)
 
-// Evaluates `expression` (an absl::StatusOr), and either returns its error or assigns its value to `declaration`.
-#define ASSIGN_OR_RETURN(declaration, expression) \
-  SALLYPORT_ASSIGN_OR_RETURN(SALLYPORT_CONCAT(status_or_, __LINE__), declaration, expression, return)
+// Evaluates `expression` (an absl::StatusOr), and either returns its error or assigns its value to
+// `declaration`.
+#define ASSIGN_OR_RETURN(declaration, expression)                                             \
+  SALLYPORT_ASSIGN_OR_RETURN(SALLYPORT_CONCAT(status_or_, __LINE__), declaration, expression, \
+                             return)
 
-// The same two for coroutines. The awaited expression must be written by the caller: CO_RETURN_IF_ERROR(co_await f()).
+// The same two for coroutines. The awaited expression must be written by the caller:
+// CO_RETURN_IF_ERROR(co_await f()).
 #define CO_RETURN_IF_ERROR(expression)                        \
   do {                                                        \
     if (absl::Status status_ = (expression); !status_.ok()) { \
@@ -36,7 +39,8 @@
     }                                                         \
   } while (false)
 
-#define CO_ASSIGN_OR_RETURN(declaration, expression) \
-  SALLYPORT_ASSIGN_OR_RETURN(SALLYPORT_CONCAT(status_or_, __LINE__), declaration, expression, co_return)
+#define CO_ASSIGN_OR_RETURN(declaration, expression)                                          \
+  SALLYPORT_ASSIGN_OR_RETURN(SALLYPORT_CONCAT(status_or_, __LINE__), declaration, expression, \
+                             co_return)
 
 #endif  // SALLYPORT_COMMON_BASE_STATUS_H_

@@ -15,14 +15,15 @@
 
 namespace sallyport {
 
-// An IPv4 or IPv6 address. IPv4-mapped IPv6 (::ffff:0:0/96) is turned into IPv4 when made, so that the two
-// compare equal. No zone ids. A value.
+// An IPv4 or IPv6 address. IPv4-mapped IPv6 (::ffff:0:0/96) is turned into IPv4 when made, so that
+// the two compare equal. No zone ids. A value.
 class IpAddress {
  public:
   // 0.0.0.0.
   IpAddress() = default;
 
-  // Dotted decimal with four parts and no leading zeros, or IPv6 text (RFC 4291, no brackets, no zone).
+  // Dotted decimal with four parts and no leading zeros, or IPv6 text (RFC 4291, no brackets, no
+  // zone).
   static absl::StatusOr<IpAddress> Parse(std::string_view text);
   static IpAddress FromV4(uint32_t host_order);
   static IpAddress FromV4Bytes(const std::array<uint8_t, 4>& bytes);
@@ -57,8 +58,9 @@ class IpAddress {
 class Cidr {
  public:
   Cidr() = default;
-  // "203.0.113.0/24", "2001:db8::/32", "[2001:db8::]/32". INVALID_ARGUMENT for host bits that are set (the message
-  // names the network that was probably meant), a prefix out of range or with a leading zero.
+  // "203.0.113.0/24", "2001:db8::/32", "[2001:db8::]/32"; a single address stands for itself.
+  // INVALID_ARGUMENT for host bits that are set (the message names the network that was probably
+  // meant), a prefix out of range or with a leading zero.
   static absl::StatusOr<Cidr> Parse(std::string_view text);
   // The network of one address.
   static Cidr Of(const IpAddress& address);

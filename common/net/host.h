@@ -1,4 +1,5 @@
-// The one parser of request hosts. Policy, pools, DNS, leaf certificates and logs all use its result.
+// The one parser of request hosts. Policy, pools, DNS, leaf certificates and logs all use its
+// result.
 
 #ifndef SALLYPORT_COMMON_NET_HOST_H_
 #define SALLYPORT_COMMON_NET_HOST_H_
@@ -13,13 +14,15 @@
 
 namespace sallyport {
 
-// A request host in canonical form: a DNS name in lower case without trailing dot, or an address. A value.
+// A request host in canonical form: a DNS name in lower case without trailing dot, or an address. A
+// value.
 class Host {
  public:
-  // A name (labels of letters, digits, `-`, `_`; 63 bytes a label, 253 in all; one trailing dot is removed), IPv4
-  // in dotted decimal without leading zeros, or IPv6 in brackets. INVALID_ARGUMENT for everything else: numeric
-  // forms of IPv4 ("127.1", "0x7f.1", "2130706433": a last label that is a number or begins with 0x), zone ids,
-  // percent signs, user info, non-ASCII bytes, empty labels.
+  // A name (labels of letters, digits, `-`, `_`; 63 bytes a label, 253 in all; one trailing dot is
+  // removed), IPv4 in dotted decimal without leading zeros, or IPv6 in brackets. INVALID_ARGUMENT
+  // for everything else: numeric forms of IPv4 ("127.1", "0x7f.1", "2130706433": a last label that
+  // is a number or begins with 0x), zone ids, percent signs, user info, non-ASCII bytes, empty
+  // labels.
   static absl::StatusOr<Host> Parse(std::string_view text);
   static Host FromAddress(const IpAddress& address);
 
