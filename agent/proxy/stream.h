@@ -34,6 +34,9 @@ class Stream {
   // Every operation that is pending at, or begun after, `deadline` fails with DEADLINE_EXCEEDED. Cheap: may be set before each
   // read. SteadyTime::max(): none.
   virtual void SetDeadline(SteadyTime deadline) = 0;
+  // Whether a Read would return at once: bytes are there, or the end, or an error. For a pooled connection, on which
+  // nothing may arrive. REQUIRES: no Read is under way.
+  virtual bool ReadableNow() = 0;
 };
 
 }  // namespace sallyport::proxy

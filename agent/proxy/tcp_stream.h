@@ -24,14 +24,16 @@ class TcpStream final : public Stream {
   Task<absl::Status> ShutdownWrite() override;
   void Close(How how) override;
   void SetDeadline(SteadyTime deadline) override;
+  bool ReadableNow() override;
 
   int native_handle();
   // OK when the socket is readable / writable, for code that calls recv(2) or send(2) itself.
   Task<absl::Status> WaitReadable();
   Task<absl::Status> WaitWritable();
 
- private:
   struct State;  // Kept alive by pending operations.
+
+ private:
   std::shared_ptr<State> state_;
 };
 
