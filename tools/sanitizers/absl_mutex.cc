@@ -5,15 +5,10 @@
 //
 // They acquire and release only, so an inverted order of two absl::Mutex is not found.
 
-#include <dlfcn.h>
-#include <sanitizer/tsan_interface.h>
-
-#include <algorithm>
-#include <cstddef>
-
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "tools/sanitizers/interpose.h"
 
 extern "C" {
 void AnnotateIgnoreReadsBegin(const char* file, int line);
@@ -24,30 +19,19 @@ namespace absl {
 ABSL_NAMESPACE_BEGIN
 namespace {
 
-template <size_t kSize>
-struct Mangled {
-  constexpr Mangled(const char (&text)[kSize]) { std::copy_n(text, kSize, name); }
-  char name[kSize];
-};
+using ::sallyport::sanitizers::Acquire;
+using ::sallyport::sanitizers::Release;
 
-struct IgnoreReads {
-  IgnoreReads() { AnnotateIgnoreReadsBegin(__FILE__, __LINE__); }
-  ~IgnoreReads() { AnnotateIgnoreReadsEnd(__FILE__, __LINE__); }
-};
-
-// Calls the library's function of that mangled name. Reads are not looked at
-// meanwhile: whoever gives up a lock may evaluate the Condition of another thread that waits for
-// it.
-template <Mangled kName, typename Result = void, typename... Args>
-Result Real(const void* self, Args... args) {
-  using Function = Result (*)(const void*, Args...);
-  static const auto function = reinterpret_cast<Function>(dlsym(RTLD_NEXT, kName.name));
-  IgnoreReads ignore;
-  return function(self, args...);
+// Whoever gives up a lock may evaluate the Condition of another thread that waits for it, which
+// that thread's lock does not order: reads are not looked at meanwhile.
+template <::sallyport::sanitizers::Symbol kSymbol, typename Result = void, typename... Args>
+Result Real(Args... args) {
+  struct IgnoreReads {
+    IgnoreReads() { AnnotateIgnoreReadsBegin(__FILE__, __LINE__); }
+    ~IgnoreReads() { AnnotateIgnoreReadsEnd(__FILE__, __LINE__); }
+  } ignore;
+  return ::sallyport::sanitizers::Real<kSymbol, Result>(args...);
 }
-
-void Acquire(const void* object) { __tsan_acquire(const_cast<void*>(object)); }
-void Release(const void* object) { __tsan_release(const_cast<void*>(object)); }
 
 }  // namespace
 
