@@ -13,35 +13,50 @@
 
 namespace sallyport::proxy {
 
-// One call of OutboundHandler.Handle. Belongs to one worker. One Send and one Receive may be under way at once. Destroying it resets the stream
-// unless both directions have ended.
+// One call of OutboundHandler.Handle. Belongs to one worker. One Send and one Receive may be under
+// way at once. Destroying it ends both with CANCELLED and resets the stream, unless FinishSending
+// was called or the handler has ended its direction: then the stream is let end by itself.
 class HandlerCall {
  public:
   virtual ~HandlerCall() = default;
-  // Returns when the message is on its way (flow control permitting). UNAVAILABLE: the connection or the stream is gone.
+  // Returns when HTTP/2 has taken the message, flow control permitting. UNAVAILABLE: the
+  // connection, the stream or the handler's answer is over; Receive says how. INVALID_ARGUMENT: the
+  // message is too long. DEADLINE_EXCEEDED: the handler did not take it before SetSendDeadline's
+  // time; then the call is of no more use.
   virtual Task<absl::Status> Send(const v1::HandleRequest& message) = 0;
-  // Half-closes.
+  // For the sends that are under way or begin later. Default: none; Cancel, or destroying the call,
+  // ends them.
+  virtual void SetSendDeadline(SteadyTime deadline) = 0;
+  // Half-closes. Never waits.
   virtual Task<absl::Status> FinishSending() = 0;
-  // The next message. OUT_OF_RANGE: the stream ended with grpc-status 0. UNAVAILABLE: connection lost, or stream refused before processing (the message
-  // says which). INTERNAL: the handler's status was not OK (code and message in the text), or its bytes break gRPC or HTTP/2. DEADLINE_EXCEEDED: nothing came
-  // before `deadline`.
+  // The next message. OUT_OF_RANGE: the stream ended with grpc-status 0. UNAVAILABLE: connection
+  // lost, or stream refused before processing (then IsNotProcessed, not_processed.h). INTERNAL: the
+  // handler's status was not OK (code and message in the text), or its bytes break gRPC or HTTP/2.
+  // DEADLINE_EXCEEDED: nothing came before `deadline`; it may be called again. What came before an
+  // end is returned first.
   virtual Task<absl::StatusOr<v1::HandleResponse>> Receive(SteadyTime deadline) = 0;
+  // Resets the stream. A Send and a Receive that wait, and later ones, return CANCELLED.
+  virtual void Cancel() = 0;
 };
 
-// One HTTP/2 connection to a handler. Belongs to one worker. The owner keeps it in a pool keyed by container and endpoint.
+// One HTTP/2 connection to a handler. Belongs to one worker. The owner keeps it in a pool keyed by
+// container and endpoint. Letting go of it closes it once its calls have ended; they may outlive
+// it.
 class HandlerLink {
  public:
-  // `stream` is connected and speaks HTTP/2 with prior knowledge. `authority` becomes :authority. Starts the connection's own
-  // reading and writing on `context`. Limits: 1 MiB a message, 64 KiB a stream's window, nghttp2's defaults against floods.
-  static std::shared_ptr<HandlerLink> Start(boost::asio::io_context& context, std::unique_ptr<Stream> stream,
-                                            std::string authority);
+  // `stream` is connected and speaks HTTP/2 with prior knowledge. `authority` becomes :authority.
+  // Starts the connection's own reading and writing on `context`. Limits: 1 MiB a message, 256 KiB
+  // a stream's window, nghttp2's defaults against floods.
+  static std::shared_ptr<HandlerLink> Start(boost::asio::io_context& context,
+                                            std::unique_ptr<Stream> stream, std::string authority);
   virtual ~HandlerLink() = default;
-  // Whether a new call may be begun (connected, no GOAWAY, below the peer's limit of streams).
+  // Whether a new call may be begun: connected, no GOAWAY, below the peer's limit of streams, and
+  // the peer takes bytes.
   virtual bool usable() const = 0;
   virtual size_t calls_in_flight() const = 0;
   // Begins a call. UNAVAILABLE if not usable.
   virtual absl::StatusOr<std::unique_ptr<HandlerCall>> Call() = 0;
-  // Ends every call and the connection.
+  // Ends every call (UNAVAILABLE) and the connection.
   virtual void Close() = 0;
 };
 

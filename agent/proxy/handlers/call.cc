@@ -1,0 +1,96 @@
+#include "agent/proxy/handlers/call.h"
+
+#include <chrono>
+#include <utility>
+
+#include "agent/proxy/handlers/grpc_wire.h"
+
+namespace sallyport::proxy {
+namespace {
+
+using SessionPtr = std::shared_ptr<Http2Session>;
+using StatePtr = std::shared_ptr<CallState>;
+
+// Why a message cannot be sent any more.
+absl::Status Over(const CallState& call) {
+  const std::optional<absl::Status>& result = call.response.result();
+  if (result.has_value() && (absl::IsUnavailable(*result) || absl::IsCancelled(*result))) {
+    return *result;
+  }
+  return absl::UnavailableError("the handler has ended the call");
+}
+
+Task<absl::Status> AwaitSent(StatePtr call) {
+  while (!call->outgoing.empty()) {
+    if (call->over()) co_return Over(*call);
+    if (call->send_deadline <= std::chrono::steady_clock::now()) {
+      co_return absl::DeadlineExceededError("the handler did not take a message in time");
+    }
+    call->sent.Reset();
+    const absl::Status waited = co_await call->sent.Wait(call->send_deadline);
+    waited.IgnoreError();  // The deadline may have moved: it is looked at again above.
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<v1::HandleResponse>> ReceiveFrom(SessionPtr session, StatePtr call,
+                                                     SteadyTime deadline) {
+  while (true) {
+    const std::optional<std::string_view> bytes = call->response.NextMessage();
+    if (bytes.has_value()) {
+      session->Consume(*call, kGrpcPrefixBytes + bytes->size());
+      v1::HandleResponse message;
+      if (message.ParseFromArray(bytes->data(), static_cast<int>(bytes->size()))) co_return message;
+      absl::Status bad =
+          absl::InternalError("the handler sent a message that is not a HandleResponse");
+      session->Cancel(*call, bad);
+      co_return bad;
+    }
+    if (call->response.result().has_value()) co_return *call->response.result();
+    // What is here is part of a message that the caller wants whole.
+    session->Consume(*call, call->owed);
+    call->readable.Reset();
+    const absl::Status waited = co_await call->readable.Wait(deadline);
+    if (!waited.ok()) co_return absl::DeadlineExceededError("the handler sent nothing in time");
+  }
+}
+
+}  // namespace
+
+Http2Call::Http2Call(SessionPtr session, StatePtr state)
+    : session_(std::move(session)), state_(std::move(state)) {}
+
+Http2Call::~Http2Call() { session_->Abandon(*state_); }
+
+Task<absl::Status> Http2Call::Send(const v1::HandleRequest& message) {
+  if (state_->over()) co_return Over(*state_);
+  if (state_->half_close || !state_->outgoing.empty()) {
+    co_return absl::FailedPreconditionError("a message after the end, or beside another");
+  }
+  absl::Status encoded = AppendGrpcMessage(message, &state_->outgoing);
+  if (!encoded.ok()) co_return encoded;
+  session_->ResumeSending(*state_);
+  co_return co_await AwaitSent(state_);
+}
+
+void Http2Call::SetSendDeadline(SteadyTime deadline) {
+  state_->send_deadline = deadline;
+  state_->sent.Notify();
+}
+
+Task<absl::Status> Http2Call::FinishSending() {
+  if (state_->over()) co_return Over(*state_);
+  state_->half_close = true;
+  session_->ResumeSending(*state_);
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<v1::HandleResponse>> Http2Call::Receive(SteadyTime deadline) {
+  return ReceiveFrom(session_, state_, deadline);
+}
+
+void Http2Call::Cancel() {
+  session_->Cancel(*state_, absl::CancelledError("the call was given up"));
+}
+
+}  // namespace sallyport::proxy
