@@ -1,0 +1,93 @@
+#include "agent/attach/run_directory.h"
+
+#include <linux/magic.h>
+#include <openssl/pem.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace sallyport::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+class RunDirectoryTest : public testing::Test {
+ protected:
+  static std::string MakeTemporary(std::string pattern) { return mkdtemp(pattern.data()); }
+  void TearDown() override { fs::remove_all(path_); }
+  std::unique_ptr<RunDirectory> Open(const std::string& path) {
+    absl::StatusOr<std::unique_ptr<RunDirectory>> directory = RunDirectory::Open(path);
+    EXPECT_TRUE(directory.ok()) << directory.status();
+    return *std::move(directory);
+  }
+  static mode_t ModeOf(const std::string& path) {
+    struct stat file{};
+    EXPECT_EQ(stat(path.c_str(), &file), 0) << path;
+    return file.st_mode & 0777;
+  }
+
+  const std::string path_ = MakeTemporary("/dev/shm/sallyport-run.XXXXXX");
+  const CertificateAuthority authority_ =
+      MakeCertificateAuthority("web-1", std::chrono::system_clock::from_time_t(1'700'000'000))
+          .value();
+};
+
+TEST_F(RunDirectoryTest, KeepsKeyAndCertificate) {
+  auto directory = Open(path_);
+  ASSERT_TRUE(directory->Store("web-1", authority_).ok());
+  EXPECT_EQ(ModeOf(path_ + "/containers/web-1/ca.key"), 0600u);
+  EXPECT_EQ(ModeOf(path_ + "/containers/web-1/ca.crt"), 0644u);
+
+  FILE* const file = fopen((path_ + "/containers/web-1/ca.key").c_str(), "r");
+  EVP_PKEY* const key = PEM_read_PrivateKey(file, nullptr, nullptr, nullptr);
+  fclose(file);
+  ASSERT_NE(key, nullptr);
+  EVP_PKEY_free(key);
+}
+
+TEST_F(RunDirectoryTest, DestroyRemovesEverythingOfOneContainer) {
+  auto directory = Open(path_);
+  ASSERT_TRUE(directory->Store("web-1", authority_).ok());
+  ASSERT_TRUE(directory->Store("web-2", authority_).ok());
+  directory->Destroy("web-1");
+  EXPECT_FALSE(fs::exists(path_ + "/containers/web-1"));
+  EXPECT_TRUE(fs::exists(path_ + "/containers/web-2"));
+}
+
+TEST_F(RunDirectoryTest, NothingOutlivesTheAgent) {
+  auto directory = Open(path_);
+  ASSERT_TRUE(directory->Store("web-1", authority_).ok());
+  directory.reset();
+  EXPECT_TRUE(fs::is_empty(path_));
+}
+
+TEST_F(RunDirectoryTest, WhatAnAgentBeforeLeftIsRemoved) {
+  fs::create_directories(path_ + "/containers/old");
+  std::ofstream(path_ + "/containers/old/ca.key") << "secret";
+  auto directory = Open(path_);
+  EXPECT_TRUE(fs::is_empty(path_ + "/containers"));
+}
+
+TEST_F(RunDirectoryTest, OnADiskATmpfsIsMountedAndUnmounted) {
+  const std::string on_disk = MakeTemporary(testing::TempDir() + "/run.XXXXXX");
+  struct statfs filesystem{};
+  ASSERT_EQ(statfs(on_disk.c_str(), &filesystem), 0);
+  if (filesystem.f_type == TMPFS_MAGIC) GTEST_SKIP() << "the temporary directory is in memory";
+  auto directory = Open(on_disk);
+  ASSERT_TRUE(directory->Store("web-1", authority_).ok());
+  ASSERT_EQ(statfs((on_disk + "/containers/web-1/ca.key").c_str(), &filesystem), 0);
+  EXPECT_EQ(filesystem.f_type, TMPFS_MAGIC);
+  directory.reset();
+  EXPECT_TRUE(fs::is_empty(on_disk));
+  fs::remove_all(on_disk);
+}
+
+}  // namespace
+}  // namespace sallyport::agent

@@ -1,0 +1,59 @@
+#include "agent/attach/trust.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
+
+namespace sallyport::agent {
+namespace {
+
+// Debian, Alpine and Arch; Fedora and RHEL; openSUSE; OpenWrt and BSD-like layouts.
+constexpr std::string_view kPlaces[] = {
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+};
+// Ten times the largest that distributions have; more is not a bundle.
+constexpr size_t kMaxBundleBytes = 4 << 20;
+
+}  // namespace
+
+absl::StatusOr<std::string> FindSystemBundle(const std::string& root) {
+  for (const std::string_view place : kPlaces) {
+    std::string path = StrCat(root, place);
+    struct stat file;
+    if (stat(path.c_str(), &file) == 0 && S_ISREG(file.st_mode)) return path;
+  }
+  return absl::NotFoundError("no file with the system's root certificates was found");
+}
+
+absl::StatusOr<std::string> MakeTrustBundle(std::string_view ca_certificate_pem,
+                                            const std::string& system_bundle) {
+  std::string bundle;
+  if (!system_bundle.empty()) {
+    std::ifstream file(system_bundle, std::ios::binary);
+    bundle.assign(std::istreambuf_iterator<char>(file), {});
+    if (!file.good() && !file.eof()) {
+      return absl::NotFoundError(
+          StrCat("the root certificates ", Quote(system_bundle), " cannot be read"));
+    }
+    if (bundle.size() > kMaxBundleBytes) {
+      return absl::FailedPreconditionError(
+          StrCat(Quote(system_bundle), " is too large for a file of root certificates"));
+    }
+  }
+  // The last certificate of the file may lack its end of line.
+  if (!bundle.empty() && bundle.back() != '\n') bundle += '\n';
+  bundle += ca_certificate_pem;
+  if (bundle.back() != '\n') bundle += '\n';
+  return bundle;
+}
+
+}  // namespace sallyport::agent
