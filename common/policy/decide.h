@@ -1,16 +1,18 @@
-// The decision, pure: no I/O, no clock, no log. semantics.md sections 3 to 5 as functions from values to values.
+// The decision, pure: no I/O, no clock, no log. semantics.md sections 3 to 5 as functions from
+// values to values.
 
 #ifndef SALLYPORT_COMMON_POLICY_DECIDE_H_
 #define SALLYPORT_COMMON_POLICY_DECIDE_H_
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
-#include <vector>
 
 #include "common/net/address.h"
 #include "common/net/host.h"
 #include "common/policy/effective_policy.h"
+#include "common/policy/forbidden_address.h"
 
 namespace sallyport {
 
@@ -38,7 +40,11 @@ using Verdict = std::variant<Deny, ToHandler, Egress>;
 Verdict DecideRequest(const EffectivePolicy& policy, RequestScheme scheme, const Host& host,
                       const IpAddress& dialled);
 
-// One TLS connection to a sniffed port, by the name in its ClientHello (or the address dialled, without one).
+// Whether the port is read as HTTP or TLS, rather than relayed as raw bytes.
+bool IsHttpPort(const EffectivePolicy& policy, uint16_t port);
+
+// One TLS connection to a sniffed port, by the name in its ClientHello (or the address dialled,
+// without one).
 struct Decrypt {};
 struct Relay {
   std::string rule;
@@ -46,7 +52,8 @@ struct Relay {
 using TlsVerdict = std::variant<Decrypt, Relay, Deny>;
 TlsVerdict DecideTls(const EffectivePolicy& policy, const Host& name, const IpAddress& dialled);
 
-// One connection to a port that is not sniffed. `dns_name` is the name for which our DNS gave out `dialled`.
+// One connection to a port that is not sniffed. `dns_name` is the name for which our DNS gave out
+// `dialled`.
 using TcpVerdict = std::variant<Relay, Deny>;
 TcpVerdict DecideTcp(const EffectivePolicy& policy, const IpAddress& dialled, const Host* dns_name);
 
@@ -62,16 +69,11 @@ enum class DnsVerdict {
 };
 DnsVerdict DecideDns(const EffectivePolicy& policy, const Host& name);
 
-// Networks of the platform deny set that the operator opened.
-using OpenRanges = std::vector<Cidr>;
-
-// Whether an address that egress is about to connect to may be dialled: `denied_hosts` by address and the platform deny set.
-// nullopt: yes. IPv4 embedded in 6to4, Teredo, NAT64 and ISATAP addresses counts too.
+// Whether an address that egress is about to connect to may be dialled: `denied_hosts` by address
+// and the platform deny set. nullopt: yes. IPv4 embedded in 6to4, Teredo, NAT64 and ISATAP
+// addresses counts too.
 std::optional<Deny> CheckDialledAddress(const EffectivePolicy& policy, const IpAddress& address,
                                         const OpenRanges& open_ranges);
-
-// Whether the address is in the platform deny set, whatever the policy.
-bool IsForbiddenAddress(const IpAddress& address, const OpenRanges& open_ranges);
 
 }  // namespace sallyport
 

@@ -1,4 +1,5 @@
-// Host patterns: what users write in lists and rules. See proto/sallyport/v1/policy.proto for the language.
+// Host patterns: what users write in lists and rules. See proto/sallyport/v1/policy.proto for the
+// language.
 
 #ifndef SALLYPORT_COMMON_POLICY_PATTERN_H_
 #define SALLYPORT_COMMON_POLICY_PATTERN_H_
@@ -24,12 +25,17 @@ class Pattern {
   Kind kind() const { return kind_; }
   // Canonical text; two patterns of equal text match the same hosts.
   const std::string& text() const { return text_; }
-  // Matches the request host itself: by name, or by literal address. O(host length × pattern length) at most.
+  // Matches the request host itself: by name, or by literal address. O(host length × pattern
+  // length) at most.
   bool Matches(const Host& host) const;
   // Matches an address that the host stands for (dialled or resolved): kAddress and kNetwork only.
   bool MatchesAddress(const IpAddress& address) const;
+  // REQUIRES: kAddress or kNetwork.
+  const Cidr& network() const { return cidr_; }
 
  private:
+  static Pattern OfNetwork(const Cidr& cidr);
+
   Kind kind_ = Kind::kExactName;
   std::string text_;
   Cidr cidr_;                       // kAddress, kNetwork.

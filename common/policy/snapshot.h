@@ -11,25 +11,11 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/policy/effective_policy.h"
+#include "common/policy/handler_spec.h"
 #include "proto/sallyport/v1/policy.pb.h"
 #include "proto/sallyport/v1/sync.pb.h"
 
 namespace sallyport {
-
-// A registered handler, parsed. Immutable.
-struct HandlerSpec {
-  struct Endpoint {
-    std::string host;  // Name or address, no brackets.
-    uint16_t port = 0;
-  };
-  std::string name;
-  std::vector<Endpoint> endpoints;
-  int64_t timeout_ms = 30'000;
-  bool egress_on_failure = false;
-  uint64_t revision = 0;
-
-  static absl::StatusOr<HandlerSpec> FromProto(const v1::Handler& handler, uint64_t revision);
-};
 
 // Immutable; shared between workers as shared_ptr<const PolicySnapshot>.
 struct PolicySnapshot {
@@ -46,7 +32,8 @@ class SnapshotBuilder {
     // Resources that cannot be used; the last good version of each stays in force.
     std::vector<v1::Ack::Rejected> rejected;
   };
-  // A container whose class is not (yet) known has no entry in the snapshot: it reaches nothing.
+  // A container whose class is not (yet) known has no entry in the snapshot: it reaches nothing. A
+  // delta older than what is held changes nothing.
   Applied Apply(const v1::Delta& delta);
 
  private:
@@ -55,6 +42,13 @@ class SnapshotBuilder {
     T value;
     uint64_t revision = 0;
   };
+  struct Change;
+
+  void Update(const v1::Resource& resource, PolicySnapshot* next, Change* change);
+  void Remove(const v1::ResourceKey& key, PolicySnapshot* next, Change* change);
+  // The effective policy of one container anew.
+  void Rebuild(const Entry<v1::ContainerPolicy>& container, PolicySnapshot* next, Change* change);
+
   std::map<std::string, Entry<v1::ContainerClass>> classes_;
   std::map<std::string, Entry<v1::ContainerPolicy>> containers_;
   std::shared_ptr<const PolicySnapshot> current_ = std::make_shared<PolicySnapshot>();

@@ -1,0 +1,101 @@
+#include "common/policy/handler_spec.h"
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
+#include "common/base/status.h"
+#include "common/base/strings.h"
+#include "common/net/host.h"
+#include "common/policy/effective_policy.h"
+#include "common/policy/validate.h"
+
+namespace sallyport {
+namespace {
+
+constexpr std::string_view kGrpcScheme = "grpc://";
+constexpr int64_t kDefaultTimeoutMs = 30'000;
+constexpr int64_t kMaxTimeoutMs = 10 * 60 * 1000;
+
+absl::StatusOr<Authority> ParseEndpoint(std::string_view path, std::string_view endpoint) {
+  if (!absl::StartsWithIgnoreCase(ToAbsl(endpoint), ToAbsl(kGrpcScheme))) {
+    return InvalidField(path,
+                        StrCat(Quote(endpoint), " is not of a known form; write grpc://HOST:PORT"));
+  }
+  const absl::StatusOr<Authority> authority = Authority::Parse(endpoint.substr(kGrpcScheme.size()));
+  if (!authority.ok()) return AtField(path, authority.status());
+  if (!authority->port.has_value()) {
+    return InvalidField(path, StrCat(Quote(endpoint), " has no port; write grpc://HOST:PORT"));
+  }
+  return authority;
+}
+
+absl::StatusOr<int64_t> ParseTimeout(const v1::Handler& handler) {
+  if (!handler.has_timeout()) return kDefaultTimeoutMs;
+  const google::protobuf::Duration& timeout = handler.timeout();
+  const bool is_whole_ms = timeout.nanos() % 1'000'000 == 0 && timeout.nanos() >= 0;
+  // Compared in seconds first: the product of a hostile value would overflow.
+  if (is_whole_ms && timeout.nanos() < 1'000'000'000 && timeout.seconds() >= 0 &&
+      timeout.seconds() <= kMaxTimeoutMs / 1000) {
+    const int64_t ms = timeout.seconds() * 1000 + timeout.nanos() / 1'000'000;
+    if (ms >= 1 && ms <= kMaxTimeoutMs) return ms;
+  }
+  return InvalidField("timeout", "must be whole milliseconds from 1 ms to 10 min");
+}
+
+}  // namespace
+
+absl::Status NormaliseHandler(v1::Handler* handler) {
+  v1::Handler next = *handler;
+  RETURN_IF_ERROR(ValidateName("name", next.name()));
+  if (next.endpoints().empty()) {
+    return InvalidField("endpoints", "is empty; write grpc://HOST:PORT");
+  }
+  if (next.endpoints_size() > kMaxEndpoints) {
+    return InvalidField("endpoints", StrCat("has more than ", kMaxEndpoints, " entries"));
+  }
+  next.clear_endpoints();
+  absl::flat_hash_set<std::string> seen;
+  for (int i = 0; i < handler->endpoints_size(); ++i) {
+    ASSIGN_OR_RETURN(const Authority authority,
+                     ParseEndpoint(Element("endpoints", i), handler->endpoints(i)));
+    const std::string canonical = StrCat(kGrpcScheme, authority.ToString(0));
+    if (seen.insert(canonical).second) next.add_endpoints(canonical);
+  }
+  ASSIGN_OR_RETURN(const int64_t timeout_ms, ParseTimeout(next));
+  next.mutable_timeout()->set_seconds(timeout_ms / 1000);
+  next.mutable_timeout()->set_nanos(static_cast<int32_t>(timeout_ms % 1000 * 1'000'000));
+  switch (next.on_failure()) {
+    case v1::Handler::ON_FAILURE_UNSPECIFIED:
+    case v1::Handler::ON_FAILURE_DENY:
+      next.set_on_failure(v1::Handler::ON_FAILURE_DENY);
+      break;
+    case v1::Handler::ON_FAILURE_EGRESS:
+      if (next.holds_secrets()) {
+        return InvalidField("on_failure",
+                            "a handler that holds secrets may not fail open; write "
+                            "ON_FAILURE_DENY");
+      }
+      break;
+    default:
+      return InvalidField("on_failure", "write ON_FAILURE_DENY or ON_FAILURE_EGRESS");
+  }
+  *handler = std::move(next);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<HandlerSpec> HandlerSpec::FromProto(const v1::Handler& handler, uint64_t revision) {
+  v1::Handler normal = handler;
+  RETURN_IF_ERROR(NormaliseHandler(&normal));
+  HandlerSpec spec;
+  spec.name = normal.name();
+  for (int i = 0; i < normal.endpoints_size(); ++i) {
+    ASSIGN_OR_RETURN(const Authority authority,
+                     ParseEndpoint(Element("endpoints", i), normal.endpoints(i)));
+    spec.endpoints.push_back({authority.host.text(), *authority.port});
+  }
+  ASSIGN_OR_RETURN(spec.timeout_ms, ParseTimeout(normal));
+  spec.egress_on_failure = normal.on_failure() == v1::Handler::ON_FAILURE_EGRESS;
+  spec.revision = revision;
+  return spec;
+}
+
+}  // namespace sallyport

@@ -1,0 +1,114 @@
+#include "common/policy/validate.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <cmath>
+
+#include "absl/strings/ascii.h"
+#include "common/base/status.h"
+#include "common/base/strings.h"
+#include "common/policy/effective_policy.h"
+
+namespace sallyport {
+namespace {
+
+constexpr int kMaxParamsDepth = 64;
+
+absl::Status CheckValue(std::string_view field_path, const google::protobuf::Value& value,
+                        int depth) {
+  using google::protobuf::Value;
+  if (depth > kMaxParamsDepth) return InvalidField(field_path, "is nested more than 64 deep");
+  switch (value.kind_case()) {
+    case Value::KIND_NOT_SET:
+      return InvalidField(field_path, "has a value that is not set; write null");
+    case Value::kNumberValue:
+      if (std::isfinite(value.number_value())) return absl::OkStatus();
+      return InvalidField(field_path, "has a number that JSON cannot carry; write it as a string");
+    case Value::kStructValue:
+      for (const auto& [key, member] : value.struct_value().fields()) {
+        RETURN_IF_ERROR(CheckValue(field_path, member, depth + 1));
+      }
+      return absl::OkStatus();
+    case Value::kListValue:
+      for (const Value& member : value.list_value().values()) {
+        RETURN_IF_ERROR(CheckValue(field_path, member, depth + 1));
+      }
+      return absl::OkStatus();
+    default:
+      return absl::OkStatus();
+  }
+}
+
+absl::Status ValidateId(std::string_view field_path, std::string_view text, size_t longest,
+                        std::string_view punctuation) {
+  if (text.empty()) return InvalidField(field_path, "is empty");
+  if (text.size() > longest) {
+    return InvalidField(field_path, StrCat("is longer than ", longest, " bytes"));
+  }
+  for (const char c : text) {
+    if (absl::ascii_isalnum(static_cast<unsigned char>(c))) continue;
+    if (punctuation.find(c) != std::string_view::npos && &c != text.data()) continue;
+    return InvalidField(field_path, StrCat(Quote(text), " must be letters, digits and any of ",
+                                           punctuation, ", the first a letter or digit"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status InvalidField(std::string_view field_path, std::string_view message) {
+  return absl::InvalidArgumentError(StrCat(field_path, ": ", message));
+}
+
+absl::Status AtField(std::string_view field_path, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), StrCat(field_path, ": ", status.message()));
+}
+
+std::string Element(std::string_view field_path, int index) {
+  return StrCat(field_path, "[", index, "]");
+}
+
+absl::Status ValidateParams(std::string_view field_path, const google::protobuf::Struct& params) {
+  for (const auto& [key, value] : params.fields()) {
+    RETURN_IF_ERROR(CheckValue(field_path, value, 1));
+  }
+  // The wire form and JSON differ by a factor of less than 12 either way; only near the limit is
+  // JSON made to tell.
+  const size_t wire_size = params.ByteSizeLong();
+  if (wire_size * 12 <= kMaxParamsJson) return absl::OkStatus();
+  std::string json;
+  if (wire_size <= 12 * kMaxParamsJson &&
+      google::protobuf::util::MessageToJsonString(params, &json).ok() &&
+      json.size() <= kMaxParamsJson) {
+    return absl::OkStatus();
+  }
+  return InvalidField(field_path, "is larger than 64 KiB as JSON");
+}
+
+absl::Status ValidateReference(std::string_view field_path, const v1::HandlerReference& reference) {
+  RETURN_IF_ERROR(ValidateName(StrCat(field_path, ".handler"), reference.handler()));
+  return ValidateParams(StrCat(field_path, ".params"), reference.params());
+}
+
+absl::Status EntryLimit::Add(std::string_view canonical) {
+  if (++entries_ > kMaxEntries) {
+    return InvalidField(field_path_, StrCat("has more than ", kMaxEntries, " entries"));
+  }
+  if (canonical.find_first_of("*/") != std::string_view::npos && ++patterns_ > kMaxPatterns) {
+    return InvalidField(
+        field_path_, StrCat("has more than ", kMaxPatterns,
+                            " entries with `*` or of networks; write exact hosts where you can"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateContainerId(std::string_view id) {
+  return ValidateId("container_id", id, 128, "-_.:");
+}
+
+absl::Status ValidateName(std::string_view field_path, std::string_view name) {
+  return ValidateId(field_path, name, 63, "-_.");
+}
+
+}  // namespace sallyport

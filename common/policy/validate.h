@@ -1,0 +1,52 @@
+// Checks that classes, containers' rules, handlers and edits share. Limits are per object.
+
+#ifndef SALLYPORT_COMMON_POLICY_VALIDATE_H_
+#define SALLYPORT_COMMON_POLICY_VALIDATE_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "proto/sallyport/v1/policy.pb.h"
+
+namespace sallyport {
+
+// Entries of a list or rules of a tier; how many of them may be globs or networks, which are tried
+// one by one.
+inline constexpr int kMaxEntries = 100'000;
+inline constexpr int kMaxPatterns = 1'000;
+inline constexpr int kMaxParamsJson = 64 * 1024;
+inline constexpr int kMaxDenyBody = 64 * 1024;
+inline constexpr int kMaxHttpPorts = 64;
+inline constexpr int kMaxEndpoints = 64;
+
+// INVALID_ARGUMENT "FIELD: MESSAGE".
+absl::Status InvalidField(std::string_view field_path, std::string_view message);
+// The same for an error that a parser gave; OK stays OK.
+absl::Status AtField(std::string_view field_path, const absl::Status& status);
+
+// "hosts[2]".
+std::string Element(std::string_view field_path, int index);
+
+// A Struct that is a JSON object: every value set, every number finite, nested at most 64 deep, at
+// most 64 KiB as JSON.
+absl::Status ValidateParams(std::string_view field_path, const google::protobuf::Struct& params);
+
+absl::Status ValidateReference(std::string_view field_path, const v1::HandlerReference& reference);
+
+// Counts the entries of one list, and how many of them are globs or networks.
+class EntryLimit {
+ public:
+  explicit EntryLimit(std::string_view field_path) : field_path_(field_path) {}
+  // INVALID_ARGUMENT for the entry that is too many. `canonical`: text of a Pattern.
+  absl::Status Add(std::string_view canonical);
+
+ private:
+  const std::string_view field_path_;
+  int entries_ = 0;
+  int patterns_ = 0;
+};
+
+}  // namespace sallyport
+
+#endif  // SALLYPORT_COMMON_POLICY_VALIDATE_H_
