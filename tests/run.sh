@@ -1,0 +1,67 @@
+#!/bin/bash
+# Runs what a change has to pass: format, build, and every test plain, under AddressSanitizer and
+# UndefinedBehaviorSanitizer, and under ThreadSanitizer. Ends with a line "N passed, N failed".
+#
+#   tests/run.sh                     all of that
+#   tests/run.sh --fast              the plain tests only
+#   tests/run.sh --full              clang-tidy and a minute for every fuzz target, too
+#   tests/run.sh [--fast] TARGET...  these Bazel targets in place of //...
+#
+# Needs root: tests make network namespaces. Installs what is missing by deploy/install.sh.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+configs=(plain asan tsan)
+full=false
+targets=()
+for argument in "$@"; do
+  case $argument in
+    --fast) configs=(plain) ;;
+    --full) full=true ;;
+    -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p;/^set/q' "$0"; exit 0 ;;
+    -*) echo "run.sh: unknown option '$argument'; try --help" >&2; exit 2 ;;
+    *) targets+=("$argument") ;;
+  esac
+done
+((${#targets[@]} > 0)) || targets=(//...)
+
+if ((EUID != 0)); then
+  command -v sudo > /dev/null || { echo "run.sh: tests need root; run this as root" >&2; exit 1; }
+  echo "run.sh: becoming root with sudo, for the network namespaces"
+  exec sudo -- "$0" "$@"
+fi
+
+deploy/install.sh
+# Bazel never forgets what is in its disk cache.
+find ~/.cache/sallyport/bazel-disk -type f -atime +14 -delete 2> /dev/null || true
+
+failed_steps=()
+step() {
+  echo "=== $1"
+  shift
+  "$@" || failed_steps+=("$*")
+}
+
+events=$(mktemp -d)
+trap 'rm -rf "$events"' EXIT
+
+# Two cores are enough: tests wait more than they compute, but compilers do not.
+bazel_test() {
+  local config=$1 flags=()
+  [[ $config == plain ]] || flags=(--config="$config")
+  bazel test "${flags[@]}" --keep_going --noshow_progress --local_test_jobs=2 \
+    --build_event_json_file="$events/$config.json" -- "${targets[@]}"
+}
+
+step "format" tools/format.sh
+if $full; then step "clang-tidy" tools/tidy.sh; fi
+for config in "${configs[@]}"; do
+  step "tests, $config" bazel_test "$config"
+done
+if $full; then step "fuzz" tools/fuzz.sh 60; fi
+
+for failed in "${failed_steps[@]}"; do echo "run.sh: failed: $failed"; done
+status=0
+tools/count_tests.py "$events"/*.json || status=1
+((${#failed_steps[@]} == 0)) || status=1
+exit $status
