@@ -3,6 +3,8 @@
 #ifndef SALLYPORT_AGENT_PROXY_TLS_LEAF_H_
 #define SALLYPORT_AGENT_PROXY_TLS_LEAF_H_
 
+#include <ctime>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,9 +21,10 @@ namespace sallyport::proxy {
 // only. TLS 1.2 and 1.3, no early data, no renegotiation, no client certificate.
 class LeafAuthority {
  public:
-  // DER: X.509 certificate and EC private key (RFC 5915).
-  static absl::StatusOr<std::unique_ptr<LeafAuthority>> Create(std::string_view ca_certificate,
-                                                               std::string_view ca_private_key);
+  // DER: X.509 certificate and EC private key (RFC 5915). `now`: seconds since 1970.
+  static absl::StatusOr<std::unique_ptr<LeafAuthority>> Create(
+      std::string_view ca_certificate, std::string_view ca_private_key,
+      std::function<time_t()> now = [] { return time(nullptr); });
   virtual ~LeafAuthority() = default;
 
   struct Accepted {
@@ -31,7 +34,9 @@ class LeafAuthority {
   };
   // Shakes hands with the container as `host`. `early` was read from `transport` before (the ClientHello). The ALPN offer is
   // "http/1.1". UNAUTHENTICATED: the client refused our certificate (alerts bad_certificate, unknown_ca, certificate_unknown). INVALID_ARGUMENT: no common version,
-  // ALPN or cipher. A wildcard or otherwise impossible name: alert unrecognized_name. Honours the transport's deadline.
+  // ALPN or cipher, or another breach of the protocol, such as a second ClientHello with another name. UNAVAILABLE: the client went
+  // away. FAILED_PRECONDITION: the CA has expired. Honours the transport's deadline. A wildcard or otherwise impossible name never becomes
+  // a Host: whoever reads the ClientHello answers it with FatalAlert(kAlertUnrecognizedName).
   virtual Task<absl::StatusOr<Accepted>> Accept(std::unique_ptr<class TcpStream> transport, std::string early,
                                                 Host host) = 0;
 };

@@ -1,0 +1,50 @@
+#include "agent/proxy/tls/session_cache.h"
+
+#include <utility>
+
+namespace sallyport::proxy {
+namespace {
+
+// What a connection knows of the cache that it feeds.
+struct Feed {
+  std::shared_ptr<SessionCache> cache;
+  std::string host;
+};
+
+void FreeFeed(void*, void* feed, CRYPTO_EX_DATA*, int, long, void*) {
+  delete static_cast<Feed*>(feed);
+}
+
+int FeedIndex() {
+  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, &FreeFeed);
+  return index;
+}
+
+}  // namespace
+
+void SessionCache::Enable(SSL_CTX* context) {
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT);
+  SSL_CTX_sess_set_new_cb(context, &OnNewSession);
+}
+
+bool SessionCache::Attach(const std::shared_ptr<SessionCache>& cache, SSL* ssl,
+                          const std::string& host) {
+  auto feed = std::make_unique<Feed>(Feed{cache, host});
+  if (!SSL_set_ex_data(ssl, FeedIndex(), feed.get())) return false;
+  feed.release();
+  bssl::UniquePtr<SSL_SESSION>* const found = cache->sessions_.Find(host);
+  if (found == nullptr) return true;
+  bssl::UniquePtr<SSL_SESSION> session = bssl::UpRef(*found);
+  // RFC 8446 section C.4: a ticket that is used twice lets an observer tell that both were us.
+  if (SSL_SESSION_should_be_single_use(session.get())) cache->sessions_.Erase(host);
+  return SSL_set_session(ssl, session.get()) != 0;
+}
+
+int SessionCache::OnNewSession(SSL* ssl, SSL_SESSION* session) {
+  const auto* feed = static_cast<const Feed*>(SSL_get_ex_data(ssl, FeedIndex()));
+  if (feed == nullptr) return 0;
+  feed->cache->sessions_.Set(feed->host, bssl::UniquePtr<SSL_SESSION>(session));
+  return 1;  // The reference is ours now.
+}
+
+}  // namespace sallyport::proxy
