@@ -15,27 +15,29 @@ namespace sallyport::proxy {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-// Belongs to one worker. At most one Read and one Write may be under way at a time; the two may overlap.
+// Belongs to one worker. At most one Read and one Write may be under way at a time; the two may
+// overlap.
 class Stream {
  public:
   virtual ~Stream() = default;
 
-  // Reads at least one byte; 0 is a clean end (FIN; for TLS: close_notify). DEADLINE_EXCEEDED if the deadline passed,
-  // UNAVAILABLE if the peer reset, DATA_LOSS for a TLS stream that ended without close_notify or carried bad records.
+  // Reads at least one byte; 0 is a clean end (FIN; for TLS: close_notify). DEADLINE_EXCEEDED if
+  // the deadline passed, UNAVAILABLE if the peer reset, DATA_LOSS for a TLS stream that ended
+  // without close_notify or carried bad records.
   virtual Task<absl::StatusOr<size_t>> Read(std::span<char> buffer) = 0;
   // Writes every byte of every piece, in order.
   virtual Task<absl::Status> Write(std::span<const std::string_view> pieces) = 0;
   // Ends the writing direction (FIN; for TLS: close_notify and FIN).
   virtual Task<absl::Status> ShutdownWrite() = 0;
-  // Ends both directions at once. Pending operations fail with CANCELLED. kReset: the peer sees an error, never a
-  // clean end (RST; TLS without close_notify). Idempotent.
+  // Ends both directions at once. Pending operations fail with CANCELLED. kReset: the peer sees an
+  // error, never a clean end (RST; TLS without close_notify). Idempotent.
   enum class How { kGraceful, kReset };
   virtual void Close(How how) = 0;
-  // Every operation that is pending at, or begun after, `deadline` fails with DEADLINE_EXCEEDED. Cheap: may be set before each
-  // read. SteadyTime::max(): none.
+  // Every operation that is pending at, or begun after, `deadline` fails with DEADLINE_EXCEEDED.
+  // Cheap: may be set before each read. SteadyTime::max(): none.
   virtual void SetDeadline(SteadyTime deadline) = 0;
-  // Whether a Read would return at once: bytes are there, or the end, or an error. For a pooled connection, on which
-  // nothing may arrive. REQUIRES: no Read is under way.
+  // Whether a Read would return at once: bytes are there, or the end, or an error. For a pooled
+  // connection, on which nothing may arrive. REQUIRES: no Read is under way.
   virtual bool ReadableNow() = 0;
 };
 

@@ -1,0 +1,125 @@
+#include "agent/proxy/audit/record.h"
+
+#include <ctime>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace sallyport::proxy {
+namespace {
+
+constexpr size_t kMaxPathBytes = 1024;
+
+// Length of the UTF-8 sequence at the front of `text` (RFC 3629), or 0 if there is none.
+size_t Utf8Length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const auto continues = [&](size_t i) { return i < text.size() && (byte(i) & 0xc0) == 0x80; };
+  const unsigned char first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xc2 && first <= 0xdf) return continues(1) ? 2 : 0;
+  if (first >= 0xe0 && first <= 0xef) {
+    if (!continues(1) || !continues(2)) return 0;
+    if (first == 0xe0 && byte(1) < 0xa0) return 0;
+    if (first == 0xed && byte(1) > 0x9f) return 0;  // Surrogates.
+    return 3;
+  }
+  if (first >= 0xf0 && first <= 0xf4) {
+    if (!continues(1) || !continues(2) || !continues(3)) return 0;
+    if (first == 0xf0 && byte(1) < 0x90) return 0;
+    if (first == 0xf4 && byte(1) > 0x8f) return 0;
+    return 4;
+  }
+  return 0;
+}
+
+void AppendEscaped(std::string_view text, std::string* out) {
+  while (!text.empty()) {
+    const unsigned char c = static_cast<unsigned char>(text[0]);
+    if (c == '"' || c == '\\') {
+      out->push_back('\\');
+      out->push_back(static_cast<char>(c));
+    } else if (c < 0x20 || c == 0x7f) {
+      absl::StrAppendFormat(out, "\\u%04x", c);
+    } else if (const size_t length = Utf8Length(text); length > 0) {
+      out->append(text.substr(0, length));
+      text.remove_prefix(length);
+      continue;
+    } else {
+      out->append("\xef\xbf\xbd");
+    }
+    text.remove_prefix(1);
+  }
+}
+
+class ObjectWriter {
+ public:
+  explicit ObjectWriter(std::string* out) : out_(out) {}
+
+  void Text(std::string_view key, std::string_view value) {
+    if (value.empty()) return;
+    Key(key);
+    out_->push_back('"');
+    AppendEscaped(value, out_);
+    out_->push_back('"');
+  }
+  void Number(std::string_view key, uint64_t value) {
+    if (value == 0) return;
+    Key(key);
+    absl::StrAppend(out_, value);
+  }
+
+ private:
+  void Key(std::string_view key) {
+    out_->append(first_ ? "{\"" : ",\"").append(key).append("\":");
+    first_ = false;
+  }
+
+  std::string* const out_;
+  bool first_ = true;
+};
+
+std::string Rfc3339(std::chrono::system_clock::time_point time) {
+  const int64_t milliseconds =
+      std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+  const std::time_t seconds = static_cast<std::time_t>(milliseconds / 1000);
+  std::tm utc = {};
+  gmtime_r(&seconds, &utc);
+  return absl::StrFormat("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900, utc.tm_mon + 1,
+                         utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, milliseconds % 1000);
+}
+
+}  // namespace
+
+void AppendJsonLine(const AuditRecord& record, std::string* out) {
+  ObjectWriter writer(out);
+  writer.Text("time", Rfc3339(record.time));
+  writer.Text("requestId", record.request_id);
+  writer.Text("containerId", record.container_id);
+  writer.Text("className", record.class_name);
+  writer.Text("scheme", record.scheme);
+  writer.Text("host", record.host);
+  writer.Number("port", record.port);
+  writer.Text("dialled", record.dialled);
+  writer.Text("method", record.method);
+  writer.Text("path", record.path);
+  writer.Text("decision", record.decision);
+  writer.Text("reason", record.reason);
+  writer.Text("rule", record.rule);
+  writer.Text("handler", record.handler);
+  writer.Number("revision", record.revision);
+  writer.Number("status", static_cast<uint64_t>(record.status));
+  writer.Text("upstream", record.upstream);
+  writer.Number("bytesSent", record.bytes_sent);
+  writer.Number("bytesReceived", record.bytes_received);
+  writer.Number("durationUs", static_cast<uint64_t>(record.duration_us));
+  writer.Number("handlerUs", static_cast<uint64_t>(record.handler_us));
+  writer.Text("detail", record.detail);
+  out->append("}\n");
+}
+
+std::string_view AuditPath(std::string_view target) {
+  return target.substr(0, target.find('?')).substr(0, kMaxPathBytes);
+}
+
+}  // namespace sallyport::proxy

@@ -1,0 +1,145 @@
+#include "agent/proxy/connection.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/proxy/connection_audit.h"
+#include "agent/proxy/exchange.h"
+#include "agent/proxy/refusal.h"
+#include "agent/proxy/sniff.h"
+#include "agent/proxy/terminate.h"
+#include "agent/proxy/tunnel.h"
+#include "agent/proxy/worker.h"
+#include "common/base/strings.h"
+
+namespace sallyport::proxy {
+namespace {
+
+constexpr std::chrono::seconds kSniffTime{10};
+
+// Ends a connection when its container is detached. A change of policy closes no connection: its
+// next request obeys.
+class OpenStream final : public ClosableConnection {
+ public:
+  explicit OpenStream(Stream* stream) : stream_(stream) {}
+  void OnPolicyChange(const EffectivePolicy*) override {}
+  void CloseNow() override { stream_->Close(Stream::How::kReset); }
+
+ private:
+  Stream* const stream_;
+};
+
+bool IsHttpPort(const EffectivePolicy* policy, uint16_t port) {
+  if (policy == nullptr) return port == 80 || port == 443;
+  return std::find(policy->http_ports.begin(), policy->http_ports.end(), port) !=
+         policy->http_ports.end();
+}
+
+// The name that a ClientHello asks for: its SNI, or the address dialled.
+absl::StatusOr<Host> NameOf(const ClientHello& hello, const Origin& origin) {
+  if (!hello.server_name.has_value()) return Host::FromAddress(origin.address);
+  return Host::Parse(*hello.server_name);
+}
+
+bool IsToBeDecrypted(const Container& container, const Host& name, const Origin& origin) {
+  const std::shared_ptr<const EffectivePolicy> policy = container.policy();
+  if (policy == nullptr) return false;
+  const TlsVerdict verdict = DecideTls(*policy, name, origin.address);
+  return std::holds_alternative<Decrypt>(verdict);
+}
+
+Task<Sniffed> SniffFirst(ContainerPtr container, Stream* stream) {
+  OpenStream open(stream);
+  const Container::Registration registration(container, &open);
+  co_return co_await Sniff(stream, std::chrono::steady_clock::now() + kSniffTime);
+}
+
+Task<void> ServeHttp(ContainerPtr container, Origin origin, std::optional<TlsFacts> tls,
+                     std::unique_ptr<Stream> stream, std::string early) {
+  OpenStream open(stream.get());
+  const Container::Registration registration(container, &open);
+  co_await ServeRequests(ClientConnection{container, origin, std::move(tls), stream.get(), nullptr},
+                         std::move(early));
+}
+
+void Reject(Container& container, const Origin& origin, std::string_view scheme,
+            std::string_view reason, std::string detail) {
+  AuditRecord record = ConnectionRecord(container, origin, scheme);
+  record.decision = "reject";
+  record.reason = reason;
+  record.detail = std::move(detail);
+  container.Audit(record);
+}
+
+Task<void> ServeDecrypted(ContainerPtr container, Origin origin,
+                          std::unique_ptr<TcpStream> transport, std::string early, Host name) {
+  const std::string host = name.text();
+  absl::StatusOr<Terminated> terminated =
+      co_await Terminate(container, std::move(transport), std::move(early), name);
+  if (!terminated.ok()) {
+    const bool pinned = absl::IsUnauthenticated(terminated.status());
+    Reject(*container, origin, "https", pinned ? "intercept_pin_failure" : "handshake_failed",
+           StrCat(host, ": ", terminated.status().message()));
+    co_return;
+  }
+  co_await ServeHttp(container, origin, std::move(terminated->facts), std::move(terminated->stream),
+                     "");
+}
+
+Task<void> ServeTls(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> stream,
+                    SniffedTls sniffed) {
+  absl::StatusOr<Host> name = NameOf(sniffed.hello, origin);
+  if (!name.ok()) {
+    Reject(*container, origin, "tls", "bad_request", std::string(name.status().message()));
+    const std::string alert = FatalAlert(kAlertUnrecognizedName);
+    const std::string_view bytes = alert;
+    const absl::Status written = co_await stream->Write(std::span(&bytes, 1));
+    if (written.ok()) co_await LingeringClose(stream.get());
+    co_return;
+  }
+  if (IsToBeDecrypted(*container, *name, origin)) {
+    co_await ServeDecrypted(container, origin, std::move(stream), std::move(sniffed.early),
+                            *std::move(name));
+  } else {
+    co_await ServeTlsTunnel(container, origin, std::move(stream), std::move(sniffed.early),
+                            *std::move(name));
+  }
+}
+
+// Bytes that are neither TLS nor HTTP on a port where only these are spoken.
+Task<void> ServeNeither(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> stream,
+                        std::string detail) {
+  Reject(*container, origin, "tcp", "bad_request", std::move(detail));
+  static constexpr std::string_view kAnswer =
+      "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nsallyport-reason: bad_request\r\n"
+      "content-length: 13\r\nconnection: close\r\n\r\nbad_request\r\n";
+  const absl::Status written = co_await stream->Write(std::span(&kAnswer, 1));
+  if (written.ok()) co_await LingeringClose(stream.get());
+}
+
+}  // namespace
+
+Task<void> ServeConnection(ContainerPtr container, UniqueFd socket) {
+  const absl::StatusOr<Origin> origin = OriginOf(socket.get());
+  if (!origin.ok()) co_return;
+  const int one = 1;
+  setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+  auto stream = std::make_unique<TcpStream>(container->worker().io_context(), std::move(socket));
+  if (!IsHttpPort(container->policy().get(), origin->port)) {
+    co_await ServeTcpTunnel(container, *origin, std::move(stream));
+    co_return;
+  }
+  Sniffed sniffed = co_await SniffFirst(container, stream.get());
+  if (auto* http = std::get_if<SniffedHttp>(&sniffed)) {
+    co_await ServeHttp(container, *origin, std::nullopt, std::move(stream), std::move(http->early));
+  } else if (auto* tls = std::get_if<SniffedTls>(&sniffed)) {
+    co_await ServeTls(container, *origin, std::move(stream), std::move(*tls));
+  } else if (auto* neither = std::get_if<SniffedNeither>(&sniffed)) {
+    co_await ServeNeither(container, *origin, std::move(stream), std::move(neither->detail));
+  }
+}
+
+}  // namespace sallyport::proxy

@@ -1,0 +1,29 @@
+#include "agent/proxy/connection_audit.h"
+
+namespace sallyport::proxy {
+
+AuditRecord ConnectionRecord(Container& container, const Origin& origin, std::string_view scheme) {
+  AuditRecord record;
+  record.time = std::chrono::system_clock::now();
+  record.request_id = container.NewRequestId();
+  record.container_id = container.id();
+  record.scheme = scheme;
+  record.port = origin.port;
+  record.dialled = origin.address.ToString();
+  if (const std::shared_ptr<const EffectivePolicy> policy = container.policy(); policy != nullptr) {
+    record.class_name = policy->class_name;
+    record.revision = policy->revision;
+  }
+  return record;
+}
+
+void AuditRefusedQuery(Container& container, std::string_view name, std::string_view reason) {
+  AuditRecord record = ConnectionRecord(container, Origin{IpAddress(), 53}, "dns");
+  record.dialled.clear();
+  record.host = std::string(name);
+  record.decision = "deny";
+  record.reason = reason;
+  container.Audit(record);
+}
+
+}  // namespace sallyport::proxy

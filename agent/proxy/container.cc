@@ -1,0 +1,77 @@
+#include "agent/proxy/container.h"
+
+#include <sys/random.h>
+
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "agent/proxy/worker.h"
+#include "common/base/strings.h"
+
+namespace sallyport::proxy {
+namespace {
+
+uint64_t RandomNumber() {
+  uint64_t value = 0;
+  // Cannot fail for so few bytes once the system has started (getrandom(2)).
+  (void)!getrandom(&value, sizeof(value), 0);
+  return value;
+}
+
+}  // namespace
+
+Container::Container(Worker* worker, Parts parts)
+    : worker_(worker),
+      parts_(std::move(parts)),
+      handlers_(worker->io_context()),
+      request_prefix_(RandomNumber()) {}
+
+std::shared_ptr<const EffectivePolicy> Container::policy() const {
+  if (closed_) return nullptr;
+  const auto& containers = worker_->snapshot().containers;
+  const auto found = containers.find(parts_.id);
+  return found == containers.end() ? nullptr : found->second;
+}
+
+PolicySource Container::policy_source() {
+  return [this] { return policy(); };
+}
+
+std::shared_ptr<const HandlerSpec> Container::handler(const std::string& name) const {
+  const auto& handlers = worker_->snapshot().handlers;
+  const auto found = handlers.find(name);
+  return found == handlers.end() ? nullptr : found->second;
+}
+
+DialContext Container::dial_context() const { return worker_->dial_context(); }
+
+void Container::Audit(const AuditRecord& record) {
+  audit_line_.clear();
+  AppendJsonLine(record, &audit_line_);
+  if (parts_.audit_file != nullptr) parts_.audit_file->Write(audit_line_);
+  if (parts_.audit_stream != nullptr) parts_.audit_stream->Write(audit_line_);
+}
+
+std::string Container::NewRequestId() {
+  return absl::StrFormat("%016x-%x", request_prefix_, ++next_request_);
+}
+
+void Container::OnPolicyChange() {
+  const std::shared_ptr<const EffectivePolicy> now = policy();
+  for (ClosableConnection* connection : connections_) connection->OnPolicyChange(now.get());
+}
+
+void Container::Shutdown() {
+  closed_ = true;
+  for (ClosableConnection* connection : connections_) connection->CloseNow();
+  origins_.Clear();
+  handlers_.Clear();
+}
+
+Container::Registration::Registration(ContainerPtr container, ClosableConnection* connection)
+    : container_(std::move(container)),
+      position_(container_->connections_.insert(container_->connections_.end(), connection)) {}
+
+Container::Registration::~Registration() { container_->connections_.erase(position_); }
+
+}  // namespace sallyport::proxy

@@ -1,0 +1,108 @@
+// One attached container as one worker sees it.
+
+#ifndef SALLYPORT_AGENT_PROXY_CONTAINER_H_
+#define SALLYPORT_AGENT_PROXY_CONTAINER_H_
+
+#include <boost/asio/io_context.hpp>
+#include <list>
+#include <memory>
+#include <string>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
+#include "agent/proxy/audit/sink.h"
+#include "agent/proxy/dial.h"
+#include "agent/proxy/dns/server.h"
+#include "agent/proxy/handlers/pool.h"
+#include "agent/proxy/origin_pool.h"
+#include "agent/proxy/tls/leaf.h"
+#include "agent/proxy/tls/upstream.h"
+#include "common/policy/snapshot.h"
+
+namespace sallyport::proxy {
+
+class Worker;
+
+// A connection that policy may have to end: a relay, or any connection when its container is
+// detached.
+class ClosableConnection {
+ public:
+  virtual ~ClosableConnection() = default;
+  // The new policy holds now (null: none). Closes itself at once if it would no longer be
+  // permitted.
+  virtual void OnPolicyChange(const EffectivePolicy* policy) = 0;
+  virtual void CloseNow() = 0;
+};
+
+// Identity is this object: it is made with the listeners inside the container's network namespace,
+// and every connection accepted from them holds it. Pools, leaves, sessions and handler links are
+// its own, so nothing is shared between containers. Belongs to one worker.
+class Container {
+ public:
+  struct Parts {
+    std::string id;
+    std::unique_ptr<LeafAuthority> leaves;
+    std::unique_ptr<UpstreamTls> upstream_tls;
+    std::shared_ptr<DnsNames> dns_names;
+    std::shared_ptr<AuditSink> audit_file;    // May be null.
+    std::shared_ptr<AuditSink> audit_stream;  // May be null.
+  };
+  Container(Worker* worker, Parts parts);
+
+  const std::string& id() const { return parts_.id; }
+  Worker& worker() const { return *worker_; }
+  LeafAuthority& leaves() { return *parts_.leaves; }
+  UpstreamTls& upstream_tls() { return *parts_.upstream_tls; }
+  const DnsNames& dns_names() const { return *parts_.dns_names; }
+  OriginPool& origins() { return origins_; }
+  HandlerPool& handlers() { return handlers_; }
+
+  // The policy in force at this moment; null: none, and nothing is permitted.
+  std::shared_ptr<const EffectivePolicy> policy() const;
+  // The same as a function, for what runs longer than a moment.
+  PolicySource policy_source();
+  // The registered handler of that name, or null.
+  std::shared_ptr<const HandlerSpec> handler(const std::string& name) const;
+  DialContext dial_context() const;
+
+  void Audit(const AuditRecord& record);
+  std::string NewRequestId();
+
+  // A connection is registered before it is checked, so that no change of policy slips between.
+  class Registration;
+  void OnPolicyChange();
+  // Ends every connection; nothing new is permitted.
+  void Shutdown();
+  bool closed() const { return closed_; }
+  size_t connection_count() const { return connections_.size(); }
+
+ private:
+  Worker* const worker_;
+  Parts parts_;
+  OriginPool origins_;
+  HandlerPool handlers_;
+  std::list<ClosableConnection*> connections_;
+  bool closed_ = false;
+  uint64_t next_request_ = 0;
+  const uint64_t request_prefix_;
+  std::string audit_line_;
+};
+
+using ContainerPtr = std::shared_ptr<Container>;
+
+// Keeps a connection in its container's list.
+class Container::Registration {
+ public:
+  Registration(ContainerPtr container, ClosableConnection* connection);
+  ~Registration();
+  Registration(const Registration&) = delete;
+  Registration& operator=(const Registration&) = delete;
+
+ private:
+  const ContainerPtr container_;
+  const std::list<ClosableConnection*>::iterator position_;
+};
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_CONTAINER_H_

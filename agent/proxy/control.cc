@@ -1,0 +1,177 @@
+#include "agent/proxy/control.h"
+
+#include <fcntl.h>
+
+#include <utility>
+
+#include "common/base/log.h"
+#include "common/base/mutex.h"
+#include "common/base/status.h"
+#include "common/base/strings.h"
+#include "common/ipc/frame.h"
+
+namespace sallyport::proxy {
+namespace {
+
+constexpr size_t kContainerSockets = 4;
+constexpr uint32_t kMaxWorkers = 256;
+
+absl::StatusOr<UniqueFd> Duplicate(const UniqueFd& descriptor) {
+  UniqueFd copy(fcntl(descriptor.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) return absl::ErrnoToStatus(errno, "cannot duplicate a descriptor");
+  return copy;
+}
+
+}  // namespace
+
+Control::Control(UniqueFd socket, std::shared_ptr<const UpstreamTls::Roots> roots)
+    : socket_(std::move(socket)), roots_(std::move(roots)) {}
+
+Control::~Control() {
+  for (const auto& worker : workers_) worker->Stop();
+}
+
+absl::Status Control::SendEvent(const internal::Event& event) {
+  return SendFrame(socket_.get(), event.SerializeAsString(), {});
+}
+
+absl::Status Control::Run() {
+  internal::Event event;
+  event.mutable_ready();
+  RETURN_IF_ERROR(SendEvent(event));
+  while (true) {
+    absl::StatusOr<Frame> frame = ReceiveFrame(socket_.get());
+    if (absl::IsOutOfRange(frame.status())) return absl::OkStatus();
+    if (!frame.ok()) return frame.status();
+    internal::Command command;
+    if (!command.ParseFromString(frame->payload))
+      return absl::InvalidArgumentError("the agent sent no legal command");
+    *event.mutable_done() = Handle(command, std::move(frame->fds));
+    RETURN_IF_ERROR(SendEvent(event));
+  }
+}
+
+internal::Done Control::Handle(const internal::Command& command,
+                               std::vector<UniqueFd> descriptors) {
+  internal::Done done;
+  done.set_sequence(command.sequence());
+  absl::Status status;
+  switch (command.command_case()) {
+    case internal::Command::kConfigure:
+      status = Configure(command.configure(), std::move(descriptors));
+      break;
+    case internal::Command::kAddContainer:
+      status = AddContainer(command.add_container(), std::move(descriptors));
+      break;
+    case internal::Command::kRemoveContainer:
+      status = RemoveContainer(command.remove_container());
+      break;
+    case internal::Command::kUpdatePolicy:
+      status = UpdatePolicy(command.update_policy(), &done);
+      break;
+    case internal::Command::COMMAND_NOT_SET:
+      status = absl::InvalidArgumentError("an empty command");
+      break;
+  }
+  if (!status.ok()) done.set_error(std::string(status.message()));
+  return done;
+}
+
+absl::Status Control::Configure(const internal::Configure& command,
+                                std::vector<UniqueFd> descriptors) {
+  if (!workers_.empty()) return absl::FailedPreconditionError("the proxy is configured already");
+  if (command.workers() < 1 || command.workers() > kMaxWorkers) {
+    return absl::InvalidArgumentError(
+        ToAbsl(StrCat("workers must be between 1 and ", kMaxWorkers)));
+  }
+  auto config = std::make_shared<WorkerConfig>();
+  config->resolvers.assign(command.resolvers().begin(), command.resolvers().end());
+  config->roots = roots_;
+  for (const std::string& range : command.open_ranges()) {
+    ASSIGN_OR_RETURN(Cidr cidr, Cidr::Parse(range));
+    config->open_ranges.push_back(cidr);
+  }
+  if (command.has_audit_file()) {
+    if (descriptors.size() != 1)
+      return absl::InvalidArgumentError("the audit file's descriptor is missing");
+    config->audit_file = std::make_shared<AuditSink>(std::move(descriptors[0]));
+  }
+  for (uint32_t i = 0; i < command.workers(); ++i) {
+    ASSIGN_OR_RETURN(std::unique_ptr<Worker> worker, Worker::Create(config));
+    worker->Start();
+    workers_.push_back(std::move(worker));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Control::AddContainer(const internal::AddContainer& command,
+                                   std::vector<UniqueFd> descriptors) {
+  if (workers_.empty()) return absl::FailedPreconditionError("the proxy is not configured yet");
+  if (descriptors.size() != kContainerSockets + (command.has_audit_stream() ? 1 : 0)) {
+    return absl::InvalidArgumentError(
+        "a container comes with its four sockets, and with its audit stream if it has one");
+  }
+  std::shared_ptr<AuditSink> audit_stream;
+  if (command.has_audit_stream())
+    audit_stream = std::make_shared<AuditSink>(std::move(descriptors[kContainerSockets]));
+  auto dns_names = std::make_shared<DnsNames>();
+  const size_t dns_worker = next_dns_worker_++ % workers_.size();
+  return OnEveryWorker([&](Worker& worker, size_t index) -> absl::Status {
+    ContainerSetup setup;
+    setup.id = command.container_id();
+    setup.ca_certificate = command.ca_certificate();
+    setup.ca_private_key = command.ca_private_key();
+    setup.dns_names = dns_names;
+    setup.audit_stream = audit_stream;
+    for (size_t i = 0; i < kContainerSockets; ++i) {
+      const bool dns = i >= 2;
+      if (dns && index != dns_worker) continue;
+      ASSIGN_OR_RETURN(UniqueFd copy, Duplicate(descriptors[i]));
+      (dns ? setup.dns_sockets : setup.tcp_listeners).push_back(std::move(copy));
+    }
+    return worker.AddContainer(std::move(setup));
+  });
+}
+
+absl::Status Control::RemoveContainer(const internal::RemoveContainer& command) {
+  return OnEveryWorker([&](Worker& worker, size_t) {
+    worker.RemoveContainer(command.container_id());
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Control::UpdatePolicy(const internal::UpdatePolicy& command, internal::Done* done) {
+  v1::Delta delta;
+  delta.set_revision(command.revision());
+  delta.set_reset(command.reset());
+  *delta.mutable_updated() = command.updated();
+  *delta.mutable_removed() = command.removed();
+  SnapshotBuilder::Applied applied = builder_.Apply(delta);
+  for (v1::Ack::Rejected& rejected : applied.rejected) *done->add_rejected() = std::move(rejected);
+  return OnEveryWorker([&](Worker& worker, size_t) {
+    worker.SwapSnapshot(applied.snapshot);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Control::OnEveryWorker(
+    absl::FunctionRef<absl::Status(Worker& worker, size_t index)> work) {
+  Mutex mutex;
+  CondVar finished;
+  size_t left = workers_.size();
+  absl::Status first_error;
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->Post([&, i] {
+      const absl::Status status = work(*workers_[i], i);
+      MutexLock lock(&mutex);
+      if (!status.ok() && first_error.ok()) first_error = status;
+      --left;
+      finished.Signal();
+    });
+  }
+  MutexLock lock(&mutex);
+  while (left > 0) finished.Wait(&mutex);
+  return first_error;
+}
+
+}  // namespace sallyport::proxy

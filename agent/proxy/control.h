@@ -1,0 +1,49 @@
+// Takes the agent's commands and passes each to every worker.
+
+#ifndef SALLYPORT_AGENT_PROXY_CONTROL_H_
+#define SALLYPORT_AGENT_PROXY_CONTROL_H_
+
+#include <memory>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "agent/proxy/control.pb.h"
+#include "agent/proxy/worker.h"
+#include "common/base/unique_fd.h"
+#include "common/policy/snapshot.h"
+
+namespace sallyport::proxy {
+
+// Runs on the main thread, which is no worker. A command is answered when every worker has carried
+// it out, so that an acknowledged policy is the one that the next request is decided by.
+class Control {
+ public:
+  Control(UniqueFd socket, std::shared_ptr<const UpstreamTls::Roots> roots);
+  ~Control();
+
+  // Says that the proxy is ready, then serves commands until the agent closes the socket (OK) or
+  // breaks the protocol.
+  absl::Status Run();
+
+ private:
+  absl::Status SendEvent(const internal::Event& event);
+  internal::Done Handle(const internal::Command& command, std::vector<UniqueFd> descriptors);
+  absl::Status Configure(const internal::Configure& command, std::vector<UniqueFd> descriptors);
+  absl::Status AddContainer(const internal::AddContainer& command,
+                            std::vector<UniqueFd> descriptors);
+  absl::Status RemoveContainer(const internal::RemoveContainer& command);
+  absl::Status UpdatePolicy(const internal::UpdatePolicy& command, internal::Done* done);
+  // Runs `work` on every worker, and returns when all have. The first error wins.
+  absl::Status OnEveryWorker(absl::FunctionRef<absl::Status(Worker& worker, size_t index)> work);
+
+  const UniqueFd socket_;
+  const std::shared_ptr<const UpstreamTls::Roots> roots_;
+  SnapshotBuilder builder_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  size_t next_dns_worker_ = 0;
+};
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_CONTROL_H_

@@ -1,0 +1,201 @@
+#include "agent/proxy/egress.h"
+
+#include <chrono>
+#include <utility>
+
+#include "agent/proxy/body_pump.h"
+#include "agent/proxy/refusal.h"
+#include "common/base/strings.h"
+
+namespace sallyport::proxy {
+namespace {
+
+constexpr std::chrono::seconds kConnectTime{10};
+constexpr std::chrono::minutes kResponseTime{5};
+
+using Clock = std::chrono::steady_clock;
+
+struct Failure {
+  int status = 502;
+  std::string_view reason;
+  std::string detail;
+};
+using Connected = std::variant<std::unique_ptr<OriginConnection>, Deny, Failure>;
+
+Failure FailureOf(std::string_view reason, std::string detail) {
+  return Failure{reason == "origin_timeout" ? 504 : 502, reason, std::move(detail)};
+}
+
+Task<Connected> Connect(const Exchange& exchange, const OriginRequest& request) {
+  Container& container = *exchange.client.container;
+  const SteadyTime deadline = Clock::now() + kConnectTime;
+  DialResult dialled = co_await Dial(container.dial_context(), container.policy_source(),
+                                     request.host, request.port, deadline);
+  if (auto* deny = std::get_if<Deny>(&dialled)) co_return std::move(*deny);
+  if (auto* failed = std::get_if<DialFailed>(&dialled))
+    co_return FailureOf(failed->reason, std::move(failed->detail));
+  auto& reached = std::get<Dialled>(dialled);
+  std::unique_ptr<Stream> stream;
+  if (request.scheme == RequestScheme::kHttps) {
+    reached.stream->SetDeadline(deadline);
+    absl::StatusOr<std::unique_ptr<Stream>> secured =
+        co_await container.upstream_tls().Connect(std::move(reached.stream), request.host);
+    if (absl::IsUnauthenticated(secured.status())) {
+      co_return FailureOf("origin_certificate", std::string(secured.status().message()));
+    }
+    if (absl::IsDeadlineExceeded(secured.status()))
+      co_return FailureOf("origin_timeout", "the TLS handshake took too long");
+    if (!secured.ok())
+      co_return FailureOf("origin_unreachable", std::string(secured.status().message()));
+    stream = *std::move(secured);
+  } else {
+    stream = std::move(reached.stream);
+  }
+  auto connection = std::make_unique<OriginConnection>();
+  connection->http =
+      std::make_unique<H1ClientConnection>(std::move(stream), H1Limits{}, H1Timeouts{});
+  connection->address = reached.address;
+  co_return connection;
+}
+
+// A pooled connection whose address the policy in force still permits, or null.
+std::unique_ptr<OriginConnection> TakePooled(const Exchange& exchange, const OriginKey& key) {
+  Container& container = *exchange.client.container;
+  while (std::unique_ptr<OriginConnection> pooled = container.origins().Take(key)) {
+    const std::shared_ptr<const EffectivePolicy> now = container.policy();
+    const OpenRanges& open_ranges = *container.dial_context().open_ranges;
+    if (now != nullptr && !CheckDialledAddress(*now, pooled->address, open_ranges).has_value())
+      return pooled;
+  }
+  return nullptr;
+}
+
+struct Retry {};
+using Sent = std::variant<Outcome, Failure, Retry>;
+
+// The answer's body, piece by piece; the head has been written.
+Task<Outcome> StreamBack(const Exchange& exchange, H1ClientConnection& origin, Outcome outcome) {
+  H1ServerConnection& client = *exchange.client.http;
+  while (true) {
+    absl::StatusOr<std::string_view> piece = co_await origin.body().Read();
+    if (!piece.ok()) {
+      outcome.decision = "error";
+      outcome.reason =
+          absl::IsDeadlineExceeded(piece.status()) ? "origin_timeout" : "origin_failed";
+      outcome.detail = std::string(piece.status().message());
+      exchange.client.stream->Close(Stream::How::kReset);
+      co_return outcome;
+    }
+    const bool end = piece->empty();
+    const absl::Status written = end ? co_await client.FinishBody(origin.body().trailers())
+                                     : co_await client.WriteBody(*piece);
+    if (!written.ok()) {
+      outcome.detail = "the container hung up before the end of the answer";
+      exchange.client.stream->Close(Stream::How::kReset);
+      co_return outcome;
+    }
+    if (end) co_return outcome;
+  }
+}
+
+Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
+                    OriginConnection& connection, Outcome outcome) {
+  H1ClientConnection& origin = *connection.http;
+  H1ServerConnection& client = *exchange.client.http;
+  RequestHead head;
+  head.method = request.method;
+  head.target = request.target;
+  head.headers = request.headers;
+  head.framing = exchange.head.framing;
+  head.content_length = exchange.head.content_length;
+  const std::string authority =
+      Authority{request.host, request.port}.ToString(DefaultPort(request.scheme));
+
+  const bool has_body = head.framing != BodyFraming::kNone;
+  const bool may_retry = connection.reused && !has_body;
+  absl::Status sent = co_await origin.WriteHead(head, authority);
+  std::shared_ptr<BodyPump> pump;
+  if (sent.ok() && has_body) pump = BodyPump::ToOrigin(exchange.client, &origin);
+  if (sent.ok() && !has_body) sent = co_await origin.FinishBody(Headers{});
+  if (!sent.ok() && may_retry) co_return Retry{};
+
+  absl::StatusOr<ResponseHead> answer = co_await origin.ReadHead(kResponseTime);
+  if (!answer.ok()) {
+    if (pump != nullptr) co_await pump->Stop();
+    if (may_retry && absl::IsUnavailable(answer.status())) co_return Retry{};
+    if (pump != nullptr && pump->client_failed()) co_return BrokenBody(exchange);
+    if (absl::IsDeadlineExceeded(answer.status()))
+      co_return FailureOf("origin_timeout", "no answer in time");
+    const bool broken = absl::IsInvalidArgument(answer.status());
+    co_return FailureOf(broken ? "origin_failed" : "origin_unreachable",
+                        std::string(answer.status().message()));
+  }
+  outcome.status = answer->status;
+  RemoveHopByHop(&answer->headers);
+  // An answer before the request's end leaves the rest of the body unread: the connection cannot be
+  // kept.
+  const bool keep_alive = exchange.head.keep_alive && client.body_complete();
+  const absl::Status written = co_await client.WriteHead(*answer, keep_alive);
+  if (written.ok()) {
+    outcome = co_await StreamBack(exchange, origin, std::move(outcome));
+  } else {
+    outcome.detail = "the container hung up before the answer";
+    exchange.client.stream->Close(Stream::How::kReset);
+  }
+  if (pump != nullptr) co_await pump->Stop();
+  co_return outcome;
+}
+
+}  // namespace
+
+OriginRequest OriginRequestOf(const Exchange& exchange) {
+  OriginRequest request;
+  request.scheme = exchange.destination.scheme;
+  request.host = exchange.destination.host;
+  request.port = exchange.destination.port;
+  request.method = exchange.head.method;
+  request.target = exchange.head.target;
+  request.headers = exchange.head.headers;
+  RemoveHopByHop(&request.headers);
+  request.headers.Remove("host");
+  request.headers.Remove("content-length");
+  request.headers.Remove("expect");
+  request.headers.RemovePrefix("sallyport-");
+  return request;
+}
+
+Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std::string rule) {
+  const OriginKey key{request.scheme == RequestScheme::kHttps, request.host, request.port};
+  std::unique_ptr<OriginConnection> connection = TakePooled(exchange, key);
+  while (true) {
+    if (connection == nullptr) {
+      Connected connected = co_await Connect(exchange, request);
+      if (auto* deny = std::get_if<Deny>(&connected))
+        co_return co_await RefuseByPolicy(exchange, std::move(*deny));
+      if (auto* failure = std::get_if<Failure>(&connected)) {
+        co_return co_await AnswerFailure(exchange, failure->status, failure->reason,
+                                         std::move(failure->detail));
+      }
+      connection = std::move(std::get<std::unique_ptr<OriginConnection>>(connected));
+    }
+    Outcome outcome;
+    outcome.decision = "egress";
+    outcome.rule = rule;
+    outcome.upstream = StrCat(connection->address.ToUriString(), ":", request.port);
+    Sent sent = co_await SendOver(exchange, request, *connection, outcome);
+    if (std::get_if<Retry>(&sent) != nullptr) {
+      connection = nullptr;
+      continue;
+    }
+    if (auto* failure = std::get_if<Failure>(&sent)) {
+      co_return co_await AnswerFailure(exchange, failure->status, failure->reason,
+                                       std::move(failure->detail));
+    }
+    if (connection->http->reusable() && !exchange.client.container->closed()) {
+      exchange.client.container->origins().Put(key, std::move(connection));
+    }
+    co_return std::move(std::get<Outcome>(sent));
+  }
+}
+
+}  // namespace sallyport::proxy

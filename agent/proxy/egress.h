@@ -1,0 +1,32 @@
+// Sends a permitted request to its origin and the origin's answer back.
+
+#ifndef SALLYPORT_AGENT_PROXY_EGRESS_H_
+#define SALLYPORT_AGENT_PROXY_EGRESS_H_
+
+#include <string>
+
+#include "agent/proxy/exchange.h"
+
+namespace sallyport::proxy {
+
+// What goes to an origin: the container's request, or what a handler made of it.
+struct OriginRequest {
+  RequestScheme scheme = RequestScheme::kHttp;
+  Host host;
+  uint16_t port = 0;
+  std::string method;
+  std::string target;
+  Headers headers;  // No host, framing or hop-by-hop headers.
+};
+
+// The container's request as it is.
+OriginRequest OriginRequestOf(const Exchange& exchange);
+
+// `rule` permitted it. Connects (or takes a pooled connection whose address is still permitted),
+// sends the request with the container's body and streams the answer back. Asks once more over a
+// fresh connection if a pooled one turns out to be dead and nothing of a body was sent.
+Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std::string rule);
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_EGRESS_H_

@@ -1,0 +1,128 @@
+#include "agent/proxy/exchange.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "agent/proxy/ask_handler.h"
+#include "agent/proxy/egress.h"
+#include "agent/proxy/refusal.h"
+#include "common/base/strings.h"
+
+namespace sallyport::proxy {
+namespace {
+
+constexpr size_t kMaxAuditMethodBytes = 32;
+constexpr uint64_t kMaxDrainBytes = 64 * 1024;
+constexpr std::chrono::milliseconds kMaxDrainTime{1000};
+
+using Clock = std::chrono::steady_clock;
+
+int64_t MicrosecondsSince(Clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
+}
+
+AuditRecord RecordOf(const ClientConnection& client) {
+  AuditRecord record;
+  record.time = std::chrono::system_clock::now();
+  record.container_id = client.container->id();
+  record.dialled = client.origin.address.ToString();
+  record.port = client.origin.port;
+  record.scheme = client.tls.has_value() ? "https" : "http";
+  return record;
+}
+
+void Finish(const ClientConnection& client, Outcome outcome, Clock::time_point start,
+            AuditRecord* record) {
+  record->decision = outcome.decision;
+  record->reason = outcome.reason;
+  record->rule = std::move(outcome.rule);
+  record->handler = std::move(outcome.handler);
+  record->status = outcome.status;
+  record->upstream = std::move(outcome.upstream);
+  record->handler_us = outcome.handler_us;
+  record->detail = std::move(outcome.detail);
+  record->bytes_sent = client.http->body_bytes_sent();
+  record->bytes_received = client.http->body_bytes_received();
+  record->duration_us = MicrosecondsSince(start);
+  client.container->Audit(*record);
+}
+
+// Decides, and acts on the verdict. The last line of the switch is the default: nothing leaves.
+Task<Outcome> Act(const Exchange& exchange) {
+  if (exchange.policy == nullptr)
+    co_return co_await RefuseByPolicy(exchange, Deny{Reason::kNoPolicy, ""});
+  const Verdict verdict = DecideRequest(*exchange.policy, exchange.destination.scheme,
+                                        exchange.destination.host, exchange.client.origin.address);
+  if (const auto* to_handler = std::get_if<ToHandler>(&verdict))
+    co_return co_await AskHandler(exchange, *to_handler);
+  if (const auto* egress = std::get_if<Egress>(&verdict)) {
+    co_return co_await SendToOrigin(exchange, OriginRequestOf(exchange), egress->rule);
+  }
+  const auto* deny = std::get_if<Deny>(&verdict);
+  co_return co_await RefuseByPolicy(exchange,
+                                    deny != nullptr ? *deny : Deny{Reason::kNoPolicy, ""});
+}
+
+// Returns whether the connection may carry another request.
+Task<bool> ServeRequest(const ClientConnection& client, const RequestHead& head) {
+  const Clock::time_point start = Clock::now();
+  AuditRecord record = RecordOf(client);
+  record.request_id = client.container->NewRequestId();
+  record.method = head.method.substr(0, kMaxAuditMethodBytes);
+  record.path = AuditPath(head.target);
+  record.host = head.authority.host.text();
+
+  const std::variant<Destination, Refusal> destination =
+      DestinationOf(head, client.origin, client.tls);
+  if (const auto* refusal = std::get_if<Refusal>(&destination)) {
+    Outcome outcome = co_await RefuseRequest(client, *refusal);
+    Finish(client, std::move(outcome), start, &record);
+    co_return false;
+  }
+  // Held for the whole exchange: a change of policy counts for the next request.
+  const Exchange exchange{client, head, std::get<Destination>(destination),
+                          client.container->policy(), record.request_id};
+  if (exchange.policy != nullptr) {
+    record.class_name = exchange.policy->class_name;
+    record.revision = exchange.policy->revision;
+  }
+  Outcome outcome = co_await Act(exchange);
+  Finish(client, std::move(outcome), start, &record);
+  if (!client.http->response_begun() || !client.http->reusable()) co_return false;
+  if (client.http->body_complete()) co_return true;
+  co_return co_await client.http->DrainBody(kMaxDrainBytes, kMaxDrainTime);
+}
+
+// A message that is not HTTP as RFC 9112 has it: nothing of it is forwarded.
+Task<void> ServeBadMessage(const ClientConnection& client, const BadMessage& bad) {
+  const Clock::time_point start = Clock::now();
+  AuditRecord record = RecordOf(client);
+  Outcome outcome;
+  outcome.decision = "reject";
+  outcome.reason = "bad_request";
+  outcome.detail = bad.detail;
+  if (bad.status != 0)
+    outcome = co_await RefuseRequest(client, Refusal{bad.status, "bad_request", bad.detail});
+  Finish(client, std::move(outcome), start, &record);
+}
+
+}  // namespace
+
+Task<void> ServeRequests(ClientConnection client, std::string early) {
+  H1ServerConnection http(client.stream, std::move(early), H1Limits{}, H1Timeouts{});
+  client.http = &http;
+  while (!client.container->closed()) {
+    const H1ServerConnection::HeadResult result = co_await http.ReadHead();
+    if (std::get_if<H1ServerConnection::Closed>(&result) != nullptr) break;
+    if (const auto* bad = std::get_if<BadMessage>(&result)) {
+      co_await ServeBadMessage(client, *bad);
+      break;
+    }
+    const bool again = co_await ServeRequest(client, std::get<RequestHead>(result));
+    if (!again) break;
+  }
+  co_await LingeringClose(client.stream);
+}
+
+}  // namespace sallyport::proxy

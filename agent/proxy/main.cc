@@ -1,0 +1,81 @@
+// sallyport-proxy: the data plane of one host. Started by sallyport-agent, which hands it sockets
+// and policy.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+
+#include "agent/proxy/control.h"
+#include "agent/proxy/privileges.h"
+#include "common/base/log.h"
+#include "common/flags/flags.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+// The leak check reads /proc, which the proxy cannot see any more.
+extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
+#endif
+#endif
+
+namespace sallyport::proxy {
+namespace {
+
+absl::StatusOr<std::shared_ptr<const UpstreamTls::Roots>> ReadRoots(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file)
+    return absl::NotFoundError(
+        "cannot read " + path +
+        "; install the package ca-certificates, or name a bundle with --origin-roots");
+  const std::string pem((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  return UpstreamTls::ParseRoots(pem);
+}
+
+int Main(int argc, char** argv) {
+  int64_t control_fd = -1;
+  std::string user = "sallyport-proxy";
+  std::string roots_path = "/etc/ssl/certs/ca-certificates.crt";
+  FlagSet flags("sallyport-proxy",
+                "The data plane of one host. Not for use by hand: sallyport-agent starts it.");
+  flags.Int("control-fd", &control_fd, 0, 1'000'000, "N",
+            "Descriptor of the connection to the agent. Required.");
+  flags.String("user", &user, "NAME", "The user to run as.");
+  flags.String("origin-roots", &roots_path, "FILE",
+               "Certificates (PEM) that origins are verified with.");
+  flags.ParseOrExit({argv + 1, argv + argc});
+  SetLogProgram("sallyport-proxy");
+  if (control_fd < 0) {
+    LogError("--control-fd is missing: the proxy is started by sallyport-agent");
+    return 2;
+  }
+  signal(SIGPIPE, SIG_IGN);
+  // The agent stops the proxy by closing its socket; a Ctrl-C meant for the agent must not race
+  // with that.
+  signal(SIGINT, SIG_IGN);
+
+  absl::StatusOr<std::shared_ptr<const UpstreamTls::Roots>> roots = ReadRoots(roots_path);
+  if (!roots.ok()) {
+    LogError(roots.status().message());
+    return 1;
+  }
+  if (const absl::Status dropped = DropPrivileges(user); !dropped.ok()) {
+    LogError(dropped.message());
+    return 1;
+  }
+  Control control(UniqueFd(static_cast<int>(control_fd)), *std::move(roots));
+  const absl::Status status = control.Run();
+  if (!status.ok()) {
+    LogError("the connection to the agent broke: ", status.message());
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace sallyport::proxy
+
+int main(int argc, char** argv) { return sallyport::proxy::Main(argc, argv); }

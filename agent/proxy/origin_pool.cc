@@ -1,0 +1,43 @@
+#include "agent/proxy/origin_pool.h"
+
+#include <utility>
+
+namespace sallyport::proxy {
+
+std::unique_ptr<OriginConnection> OriginPool::Take(const OriginKey& key) {
+  Expire();
+  while (true) {
+    const auto found = by_key_.find(key);
+    if (found == by_key_.end()) return nullptr;
+    const Order::iterator idle = found->second.back();
+    std::unique_ptr<OriginConnection> connection = std::move(idle->connection);
+    Drop(idle);
+    if (connection->http->StillIdle()) return connection;
+  }
+}
+
+void OriginPool::Put(const OriginKey& key, std::unique_ptr<OriginConnection> connection) {
+  connection->reused = true;
+  if (order_.size() >= kMaxIdle) Drop(order_.begin());
+  order_.push_back(Idle{key, std::move(connection), std::chrono::steady_clock::now()});
+  by_key_[key].push_back(std::prev(order_.end()));
+}
+
+void OriginPool::Expire() {
+  const auto oldest = std::chrono::steady_clock::now() - kMaxIdleTime;
+  while (!order_.empty() && order_.front().since < oldest) Drop(order_.begin());
+}
+
+void OriginPool::Clear() {
+  by_key_.clear();
+  order_.clear();
+}
+
+void OriginPool::Drop(Order::iterator idle) {
+  const auto found = by_key_.find(idle->key);
+  found->second.remove(idle);
+  if (found->second.empty()) by_key_.erase(found);
+  order_.erase(idle);
+}
+
+}  // namespace sallyport::proxy

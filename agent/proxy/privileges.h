@@ -1,0 +1,22 @@
+// What the proxy gives up before it reads the first byte of a container.
+
+#ifndef SALLYPORT_AGENT_PROXY_PRIVILEGES_H_
+#define SALLYPORT_AGENT_PROXY_PRIVILEGES_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace sallyport::proxy {
+
+// REQUIRES: called as root, before any thread is started. Afterwards the process
+// - runs as `user` and its group, with no other groups, no capability and no way to gain one,
+// - sees an empty read-only file system, and no file of it may be opened (Landlock, where the
+// kernel has it),
+// - leaves no core dump and cannot be traced by its own user.
+// Any step that fails is an error, and the process must exit.
+absl::Status DropPrivileges(const std::string& user);
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_PRIVILEGES_H_

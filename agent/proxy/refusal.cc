@@ -1,0 +1,105 @@
+#include "agent/proxy/refusal.h"
+
+#include <array>
+#include <utility>
+
+#include "common/base/strings.h"
+
+namespace sallyport::proxy {
+namespace {
+
+constexpr std::chrono::seconds kLingerTime{2};
+constexpr size_t kLingerBytes = 1024 * 1024;
+constexpr uint64_t kMaxDrainBytes = 64 * 1024;
+constexpr std::chrono::milliseconds kMaxDrainTime{1000};
+
+ResponseHead TextHead(int status, std::string_view reason, std::string_view content_type) {
+  ResponseHead head;
+  head.status = status;
+  head.headers.Add("content-type", content_type);
+  head.headers.Add("sallyport-reason", reason);
+  return head;
+}
+
+// A client that still waits for "100 Continue" is not asked for a body that nobody wants: the
+// connection is given up instead.
+Task<bool> MayKeepAlive(const ClientConnection& client, const RequestHead& head) {
+  if (!head.keep_alive) co_return false;
+  if (client.http->body_complete()) co_return true;
+  if (head.expect_continue) co_return false;
+  co_return co_await client.http->DrainBody(kMaxDrainBytes, kMaxDrainTime);
+}
+
+}  // namespace
+
+Task<Outcome> RefuseByPolicy(const Exchange& exchange, Deny deny) {
+  Outcome outcome;
+  outcome.decision = "deny";
+  outcome.reason = ReasonName(deny.reason);
+  outcome.rule = std::move(deny.rule);
+  const DenyResponse response =
+      exchange.policy != nullptr ? exchange.policy->deny_response : DenyResponse{};
+  outcome.status = response.status;
+  const bool keep_alive = co_await MayKeepAlive(exchange.client, exchange.head);
+  const ResponseHead head = TextHead(response.status, outcome.reason, response.content_type);
+  const absl::Status written =
+      co_await exchange.client.http->WriteResponse(head, response.body, keep_alive);
+  if (!written.ok()) outcome.detail = "the container hung up before the answer";
+  co_return outcome;
+}
+
+Task<Outcome> RefuseRequest(const ClientConnection& client, Refusal refusal) {
+  Outcome outcome;
+  outcome.decision = "reject";
+  outcome.reason = refusal.reason;
+  outcome.status = refusal.status;
+  outcome.detail = refusal.detail;
+  const std::string body = StrCat(refusal.reason, ": ", refusal.detail, "\n");
+  const ResponseHead head = TextHead(refusal.status, refusal.reason, "text/plain");
+  // The answer is a courtesy; whether it arrives changes nothing.
+  (void)co_await client.http->WriteResponse(head, body, false);
+  co_return outcome;
+}
+
+Task<Outcome> AnswerFailure(const Exchange& exchange, int status, std::string_view reason,
+                            std::string detail) {
+  Outcome outcome;
+  outcome.decision = "error";
+  outcome.reason = reason;
+  outcome.detail = std::move(detail);
+  if (exchange.client.http->response_begun()) {
+    exchange.client.stream->Close(Stream::How::kReset);
+    co_return outcome;
+  }
+  outcome.status = status;
+  const bool keep_alive = co_await MayKeepAlive(exchange.client, exchange.head);
+  const std::string body = StrCat(reason, "\n");
+  const ResponseHead head = TextHead(status, reason, "text/plain");
+  (void)co_await exchange.client.http->WriteResponse(head, body, keep_alive);
+  co_return outcome;
+}
+
+Outcome BrokenBody(const Exchange& exchange) {
+  Outcome outcome;
+  outcome.decision = "reject";
+  outcome.reason = "bad_request";
+  outcome.detail = "the request's body broke off or was badly framed";
+  exchange.client.stream->Close(Stream::How::kReset);
+  return outcome;
+}
+
+Task<void> LingeringClose(Stream* stream) {
+  stream->SetDeadline(std::chrono::steady_clock::now() + kLingerTime);
+  const absl::Status shut = co_await stream->ShutdownWrite();
+  std::array<char, 4096> dropped;
+  size_t total = 0;
+  bool open = shut.ok();
+  while (open && total < kLingerBytes) {
+    const absl::StatusOr<size_t> count = co_await stream->Read(dropped);
+    open = count.ok() && *count > 0;
+    if (open) total += *count;
+  }
+  stream->Close(Stream::How::kGraceful);
+}
+
+}  // namespace sallyport::proxy

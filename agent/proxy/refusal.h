@@ -1,0 +1,32 @@
+// Answers that say no (semantics section 6).
+
+#ifndef SALLYPORT_AGENT_PROXY_REFUSAL_H_
+#define SALLYPORT_AGENT_PROXY_REFUSAL_H_
+
+#include "agent/proxy/exchange.h"
+
+namespace sallyport::proxy {
+
+// Policy says no: the class's deny response, with its reason.
+Task<Outcome> RefuseByPolicy(const Exchange& exchange, Deny deny);
+
+// The request itself is at fault; the connection is closed after the answer.
+Task<Outcome> RefuseRequest(const ClientConnection& client, Refusal refusal);
+
+// An origin or a handler failed: 502 or 504 if no response has begun, else the response is cut off,
+// so that the client sees an error. `detail` is for the audit record only: the container learns the
+// reason's name and nothing else.
+Task<Outcome> AnswerFailure(const Exchange& exchange, int status, std::string_view reason,
+                            std::string detail);
+
+// The request's body broke off or was badly framed after its head had been accepted: the connection is
+// reset, and whoever got the beginning of the body knows that it is not whole.
+Outcome BrokenBody(const Exchange& exchange);
+
+// Ends a connection so that an answer already sent is not lost to a reset: stops writing, and reads
+// for a moment.
+Task<void> LingeringClose(Stream* stream);
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_REFUSAL_H_

@@ -1,0 +1,40 @@
+#include "agent/proxy/sniff.h"
+
+#include <array>
+#include <cctype>
+#include <utility>
+
+namespace sallyport::proxy {
+namespace {
+
+// A method, or the one empty line that RFC 9112 section 2.2 tolerates before it.
+bool MayBeginRequestLine(char first) {
+  return std::isalpha(static_cast<unsigned char>(first)) != 0 || first == '\r';
+}
+
+}  // namespace
+
+Task<Sniffed> Sniff(Stream* stream, SteadyTime deadline) {
+  stream->SetDeadline(deadline);
+  std::string early;
+  std::array<char, 4096> buffer;
+  while (true) {
+    const absl::StatusOr<size_t> count = co_await stream->Read(buffer);
+    if (!count.ok() || *count == 0) {
+      if (early.empty()) co_return SniffedNothing{};
+      co_return SniffedNeither{"the connection ended within its ClientHello"};
+    }
+    early.append(buffer.data(), *count);
+    if (!LooksLikeTls(early)) {
+      if (MayBeginRequestLine(early[0])) co_return SniffedHttp{std::move(early)};
+      co_return SniffedNeither{"neither TLS nor HTTP/1"};
+    }
+    auto parsed = ParseClientHello(early);
+    if (auto* hello = std::get_if<ClientHello>(&parsed))
+      co_return SniffedTls{std::move(early), std::move(*hello)};
+    if (auto* bad = std::get_if<NotClientHello>(&parsed))
+      co_return SniffedNeither{std::move(bad->detail)};
+  }
+}
+
+}  // namespace sallyport::proxy

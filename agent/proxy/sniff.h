@@ -1,0 +1,35 @@
+// What a connection speaks, from its first bytes (semantics section 4).
+
+#ifndef SALLYPORT_AGENT_PROXY_SNIFF_H_
+#define SALLYPORT_AGENT_PROXY_SNIFF_H_
+
+#include <string>
+#include <variant>
+
+#include "agent/proxy/stream.h"
+#include "agent/proxy/tls/client_hello.h"
+
+namespace sallyport::proxy {
+
+// `early` is everything that was read.
+struct SniffedHttp {
+  std::string early;
+};
+struct SniffedTls {
+  std::string early;
+  ClientHello hello;
+};
+struct SniffedNeither {
+  std::string detail;
+};
+struct SniffedNothing {};  // The peer left, or stayed silent until the deadline.
+using Sniffed = std::variant<SniffedHttp, SniffedTls, SniffedNeither, SniffedNothing>;
+
+// Reads until it is clear which. A ClientHello is read whole, at most kMaxClientHelloBytes. Bytes
+// that cannot begin an HTTP request line are neither; that the rest of a line is legal is for the
+// HTTP parser to say.
+Task<Sniffed> Sniff(Stream* stream, SteadyTime deadline);
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_SNIFF_H_

@@ -1,0 +1,80 @@
+#include "agent/proxy/sniff.h"
+
+#include <gtest/gtest.h>
+
+#include "agent/proxy/testing/memory_stream.h"
+#include "agent/proxy/testing/run.h"
+
+namespace sallyport::proxy {
+namespace {
+
+using std::chrono::steady_clock;
+
+// A ClientHello with no extensions (RFC 8446 section 4.1.2): 2 bytes version, 32 random, no
+// session, one cipher, null compression.
+std::string SmallHello() {
+  const std::string body = std::string("\x03\x03", 2) + std::string(32, 'r') +
+                           std::string("\x00\x00\x02\x13\x01\x01\x00", 7);
+  const std::string handshake =
+      std::string("\x01\x00\x00", 3) + static_cast<char>(body.size()) + body;
+  return std::string("\x16\x03\x01\x00", 4) + static_cast<char>(handshake.size()) + handshake;
+}
+
+class SniffTest : public testing::Test {
+ protected:
+  Sniffed SniffBytes(std::string_view bytes, bool end, size_t max_read = 1 << 20) {
+    MemoryStream::Pair pair = MemoryStream::MakePair(context_);
+    Faults faults;
+    faults.max_read = max_read;
+    pair.first->set_faults(faults);
+    pair.first->Receive(bytes);
+    if (end) pair.first->ReceiveEnd();
+    return RunTask(context_,
+                   Sniff(pair.first.get(),
+                         steady_clock::now() + std::chrono::milliseconds(end ? 10'000 : 20)));
+  }
+
+  boost::asio::io_context context_;
+};
+
+TEST_F(SniffTest, OneLetterMakesItHttp) {
+  const Sniffed sniffed = SniffBytes("G", false);
+  ASSERT_TRUE(std::holds_alternative<SniffedHttp>(sniffed));
+  EXPECT_EQ(std::get<SniffedHttp>(sniffed).early, "G");
+}
+
+TEST_F(SniffTest, AnEmptyLineMayComeFirst) {
+  EXPECT_TRUE(std::holds_alternative<SniffedHttp>(SniffBytes("\r\nGET / HTTP/1.1\r\n", false)));
+}
+
+TEST_F(SniffTest, AClientHelloIsReadWhole) {
+  const std::string hello = SmallHello();
+  for (const size_t max_read : {size_t{1}, size_t{7}, hello.size()}) {
+    const Sniffed sniffed = SniffBytes(hello, false, max_read);
+    ASSERT_TRUE(std::holds_alternative<SniffedTls>(sniffed)) << max_read;
+    EXPECT_EQ(std::get<SniffedTls>(sniffed).early, hello);
+    EXPECT_EQ(std::get<SniffedTls>(sniffed).hello.server_name, std::nullopt);
+  }
+}
+
+TEST_F(SniffTest, AHalfClientHelloIsNothingToServe) {
+  const std::string half = SmallHello().substr(0, 20);
+  EXPECT_TRUE(std::holds_alternative<SniffedNeither>(SniffBytes(half, true)));
+  EXPECT_TRUE(std::holds_alternative<SniffedNeither>(SniffBytes(half, false)));
+}
+
+TEST_F(SniffTest, OtherBytesAreNeither) {
+  for (const std::string_view bytes :
+       {std::string_view("\x00\x01", 2), std::string_view("\x05\x01\x00", 3),
+        std::string_view("\x80\x2e\x01", 3), std::string_view(" GET", 4)}) {
+    EXPECT_TRUE(std::holds_alternative<SniffedNeither>(SniffBytes(bytes, false)));
+  }
+}
+
+TEST_F(SniffTest, SilenceIsNothing) {
+  EXPECT_TRUE(std::holds_alternative<SniffedNothing>(SniffBytes("", true)));
+  EXPECT_TRUE(std::holds_alternative<SniffedNothing>(SniffBytes("", false)));
+}
+
+}  // namespace
+}  // namespace sallyport::proxy

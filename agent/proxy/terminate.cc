@@ -1,0 +1,26 @@
+#include "agent/proxy/terminate.h"
+
+#include <utility>
+
+namespace sallyport::proxy {
+namespace {
+
+constexpr std::chrono::seconds kHandshakeTime{10};
+
+}  // namespace
+
+Task<absl::StatusOr<Terminated>> Terminate(ContainerPtr container,
+                                           std::unique_ptr<TcpStream> transport, std::string early,
+                                           Host name) {
+  transport->SetDeadline(std::chrono::steady_clock::now() + kHandshakeTime);
+  absl::StatusOr<LeafAuthority::Accepted> accepted =
+      co_await container->leaves().Accept(std::move(transport), std::move(early), name);
+  if (!accepted.ok()) co_return accepted.status();
+  Terminated terminated;
+  terminated.stream = std::move(accepted->stream);
+  terminated.stream->SetDeadline(SteadyTime::max());
+  terminated.facts = TlsFacts{std::move(name), std::move(accepted->tls_version)};
+  co_return terminated;
+}
+
+}  // namespace sallyport::proxy

@@ -1,0 +1,28 @@
+// Ends the container's TLS with a leaf of its own CA.
+
+#ifndef SALLYPORT_AGENT_PROXY_TERMINATE_H_
+#define SALLYPORT_AGENT_PROXY_TERMINATE_H_
+
+#include <memory>
+#include <string>
+
+#include "agent/proxy/container.h"
+#include "agent/proxy/destination.h"
+#include "agent/proxy/tcp_stream.h"
+
+namespace sallyport::proxy {
+
+struct Terminated {
+  std::unique_ptr<Stream> stream;
+  TlsFacts facts;
+};
+
+// Shakes hands as `name`. An error was told to the client by an alert; `UNAUTHENTICATED` means that
+// the client does not trust our CA.
+Task<absl::StatusOr<Terminated>> Terminate(ContainerPtr container,
+                                           std::unique_ptr<TcpStream> transport, std::string early,
+                                           Host name);
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_TERMINATE_H_

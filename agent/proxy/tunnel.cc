@@ -1,0 +1,144 @@
+#include "agent/proxy/tunnel.h"
+
+#include <optional>
+#include <utility>
+
+#include "agent/proxy/connection_audit.h"
+#include "agent/proxy/relay.h"
+#include "common/base/strings.h"
+
+namespace sallyport::proxy {
+namespace {
+
+constexpr std::chrono::seconds kConnectTime{10};
+
+using Clock = std::chrono::steady_clock;
+
+// What the tunnel is for; decided again at each change of policy.
+struct Target {
+  bool tls = false;
+  Host host;  // Dialled: the TLS name, or the address that the container dialled.
+  std::optional<Host> dns_name;  // Plain TCP: the name that our DNS gave the address for.
+  IpAddress dialled;
+};
+
+std::variant<Relay, Deny> DecideTunnel(const EffectivePolicy* policy, const Target& target) {
+  if (policy == nullptr) return Deny{Reason::kNoPolicy, ""};
+  if (!target.tls) {
+    return DecideTcp(*policy, target.dialled,
+                     target.dns_name.has_value() ? &*target.dns_name : nullptr);
+  }
+  const TlsVerdict verdict = DecideTls(*policy, target.host, target.dialled);
+  if (const auto* deny = std::get_if<Deny>(&verdict)) return *deny;
+  if (const auto* relay = std::get_if<Relay>(&verdict)) return *relay;
+  // What is to be decrypted now was not when the tunnel was made: its inside cannot be decided any
+  // more.
+  return Deny{Reason::kNotAllowed, "to be decrypted"};
+}
+
+// Ends both sides when the policy turns against the tunnel.
+class OpenTunnel final : public ClosableConnection {
+ public:
+  OpenTunnel(const Container& container, const Target& target, Stream* client)
+      : container_(container), target_(target), client_(client) {}
+
+  void SetUpstream(Stream* upstream, const IpAddress& address) {
+    upstream_ = upstream;
+    address_ = address;
+  }
+  void OnPolicyChange(const EffectivePolicy* policy) override {
+    const std::variant<Relay, Deny> verdict = DecideTunnel(policy, target_);
+    const bool denied = std::get_if<Deny>(&verdict) != nullptr;
+    const OpenRanges& open_ranges = *container_.dial_context().open_ranges;
+    if (denied ||
+        (upstream_ != nullptr && CheckDialledAddress(*policy, address_, open_ranges).has_value()))
+      CloseNow();
+  }
+  void CloseNow() override {
+    closed_ = true;
+    client_->Close(Stream::How::kReset);
+    if (upstream_ != nullptr) upstream_->Close(Stream::How::kReset);
+  }
+  bool closed() const { return closed_; }
+
+ private:
+  const Container& container_;
+  const Target& target_;
+  Stream* const client_;
+  Stream* upstream_ = nullptr;
+  IpAddress address_;
+  bool closed_ = false;
+};
+
+void RecordDeny(const Deny& deny, AuditRecord* record) {
+  record->decision = "deny";
+  record->reason = ReasonName(deny.reason);
+  record->rule = deny.rule;
+}
+
+Task<void> Serve(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> client,
+                 std::string early, Target target) {
+  const Clock::time_point start = Clock::now();
+  AuditRecord record = ConnectionRecord(*container, origin, target.tls ? "tls" : "tcp");
+  record.host = target.dns_name.has_value() ? target.dns_name->text() : target.host.text();
+  OpenTunnel open(*container, target, client.get());
+  const Container::Registration registration(container, &open);
+
+  const std::variant<Relay, Deny> verdict = DecideTunnel(container->policy().get(), target);
+  if (const auto* deny = std::get_if<Deny>(&verdict)) {
+    RecordDeny(*deny, &record);
+    client->Close(Stream::How::kReset);
+    container->Audit(record);
+    co_return;
+  }
+  DialResult dialled = co_await Dial(container->dial_context(), container->policy_source(),
+                                     target.host, origin.port, start + kConnectTime);
+  if (auto* reached = std::get_if<Dialled>(&dialled)) {
+    open.SetUpstream(reached->stream.get(), reached->address);
+    record.decision = "relay";
+    record.rule = std::get<Relay>(verdict).rule;
+    record.upstream = StrCat(reached->address.ToUriString(), ":", origin.port);
+    if (open.closed()) {
+      RecordDeny(Deny{Reason::kNotAllowed, "policy changed while connecting"}, &record);
+    } else {
+      const RelayedBytes bytes = co_await RelayBytes(
+          container->dial_context().context, client.get(), reached->stream.get(), std::move(early));
+      record.bytes_received = bytes.from_client;
+      record.bytes_sent = bytes.to_client;
+      if (open.closed()) record.detail = "closed by a change of policy or by detachment";
+    }
+  } else if (const auto* deny = std::get_if<Deny>(&dialled)) {
+    RecordDeny(*deny, &record);
+  } else if (const auto* failed = std::get_if<DialFailed>(&dialled)) {
+    record.decision = "error";
+    record.reason = failed->reason;
+    record.detail = failed->detail;
+  }
+  if (record.decision != "relay") client->Close(Stream::How::kReset);
+  record.duration_us =
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
+  container->Audit(record);
+}
+
+}  // namespace
+
+Task<void> ServeTlsTunnel(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> client,
+                          std::string early, Host name) {
+  Target target;
+  target.tls = true;
+  target.host = std::move(name);
+  target.dialled = origin.address;
+  co_await Serve(std::move(container), origin, std::move(client), std::move(early),
+                 std::move(target));
+}
+
+Task<void> ServeTcpTunnel(ContainerPtr container, Origin origin,
+                          std::unique_ptr<TcpStream> client) {
+  Target target;
+  target.host = Host::FromAddress(origin.address);
+  target.dns_name = container->dns_names().NameOf(origin.address);
+  target.dialled = origin.address;
+  co_await Serve(std::move(container), origin, std::move(client), "", std::move(target));
+}
+
+}  // namespace sallyport::proxy

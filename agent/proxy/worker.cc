@@ -1,0 +1,91 @@
+#include "agent/proxy/worker.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "agent/proxy/connection_audit.h"
+#include "common/base/status.h"
+
+namespace sallyport::proxy {
+namespace {
+
+// The server lives until its last query is answered.
+Task<void> ServeDns(std::shared_ptr<DnsServer> server) { co_await server->Serve(); }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(std::shared_ptr<const WorkerConfig> config) {
+  std::unique_ptr<Worker> worker(new Worker(config));
+  ASSIGN_OR_RETURN(worker->resolver_, Resolver::Create(worker->context_, config->resolvers));
+  return worker;
+}
+
+Worker::Worker(std::shared_ptr<const WorkerConfig> config)
+    : config_(std::move(config)), work_guard_(context_.get_executor()) {}
+
+Worker::~Worker() { Stop(); }
+
+void Worker::Start() {
+  thread_ = std::thread([this] { context_.run(); });
+}
+
+void Worker::Stop() {
+  context_.stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Worker::Post(std::function<void()> work) { boost::asio::post(context_, std::move(work)); }
+
+void Worker::SwapSnapshot(std::shared_ptr<const PolicySnapshot> snapshot) {
+  snapshot_ = std::move(snapshot);
+  for (auto& [id, served] : served_) served.container->OnPolicyChange();
+}
+
+absl::Status Worker::AddContainer(ContainerSetup setup) {
+  Container::Parts parts;
+  parts.id = setup.id;
+  ASSIGN_OR_RETURN(parts.leaves, LeafAuthority::Create(setup.ca_certificate, setup.ca_private_key));
+  ASSIGN_OR_RETURN(parts.upstream_tls, UpstreamTls::Create(config_->roots));
+  parts.dns_names = setup.dns_names;
+  parts.audit_file = config_->audit_file;
+  parts.audit_stream = setup.audit_stream;
+
+  RemoveContainer(setup.id);
+  Served& served = served_[setup.id];
+  served.container = std::make_shared<Container>(this, std::move(parts));
+  for (UniqueFd& socket : setup.tcp_listeners) {
+    served.listeners.push_back(
+        std::make_shared<Listener>(context_, std::move(socket), served.container));
+    served.listeners.back()->Start();
+  }
+  for (UniqueFd& socket : setup.dns_sockets) {
+    DnsServerOptions options;
+    options.container_id = setup.id;
+    options.policy = [container = served.container] { return container->policy(); };
+    options.resolver = resolver_.get();
+    options.names = setup.dns_names;
+    options.open_ranges = &config_->open_ranges;
+    options.on_refused = [container = served.container](std::string_view name,
+                                                        std::string_view reason) {
+      AuditRefusedQuery(*container, name, reason);
+    };
+    std::shared_ptr<DnsServer> server =
+        DnsServer::Create(context_, std::move(socket), std::move(options));
+    boost::asio::co_spawn(context_, ServeDns(server), boost::asio::detached);
+    served.dns_servers.push_back(std::move(server));
+  }
+  return absl::OkStatus();
+}
+
+void Worker::RemoveContainer(const std::string& id) {
+  const auto found = served_.find(id);
+  if (found == served_.end()) return;
+  for (const auto& listener : found->second.listeners) listener->Stop();
+  for (const auto& server : found->second.dns_servers) server->Stop();
+  found->second.container->Shutdown();
+  served_.erase(found);
+}
+
+}  // namespace sallyport::proxy

@@ -1,0 +1,83 @@
+// One thread of the data plane: its event loop, its view of the policy, and the containers it
+// serves.
+
+#ifndef SALLYPORT_AGENT_PROXY_WORKER_H_
+#define SALLYPORT_AGENT_PROXY_WORKER_H_
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "agent/proxy/container.h"
+#include "agent/proxy/listener.h"
+
+namespace sallyport::proxy {
+
+// What every worker is given at start. Immutable, shared.
+struct WorkerConfig {
+  std::vector<std::string> resolvers;
+  OpenRanges open_ranges;
+  std::shared_ptr<const UpstreamTls::Roots> roots;
+  std::shared_ptr<AuditSink> audit_file;  // May be null.
+};
+
+// A container as the control thread hands it to one worker.
+struct ContainerSetup {
+  std::string id;
+  std::string ca_certificate;  // DER.
+  std::string ca_private_key;  // DER.
+  std::shared_ptr<DnsNames> dns_names;
+  std::shared_ptr<AuditSink> audit_stream;  // May be null.
+  std::vector<UniqueFd> tcp_listeners;
+  std::vector<UniqueFd> dns_sockets;  // Empty on all workers but one.
+};
+
+// Everything but Start, Post and Stop is called on the worker's own thread only.
+class Worker {
+ public:
+  static absl::StatusOr<std::unique_ptr<Worker>> Create(std::shared_ptr<const WorkerConfig> config);
+  ~Worker();
+
+  void Start();
+  // Ends the loop and joins the thread. Thread-safe.
+  void Stop();
+  // Runs `work` on the worker's thread. Thread-safe.
+  void Post(std::function<void()> work);
+
+  // From here on decisions are made by `snapshot`; relays that it does not permit are closed before
+  // this returns.
+  void SwapSnapshot(std::shared_ptr<const PolicySnapshot> snapshot);
+  absl::Status AddContainer(ContainerSetup setup);
+  void RemoveContainer(const std::string& id);
+
+  boost::asio::io_context& io_context() { return context_; }
+  const PolicySnapshot& snapshot() const { return *snapshot_; }
+  DialContext dial_context() {
+    return DialContext{&context_, resolver_.get(), &config_->open_ranges};
+  }
+
+ private:
+  struct Served {
+    ContainerPtr container;
+    std::vector<std::shared_ptr<Listener>> listeners;
+    std::vector<std::shared_ptr<DnsServer>> dns_servers;
+  };
+
+  explicit Worker(std::shared_ptr<const WorkerConfig> config);
+
+  const std::shared_ptr<const WorkerConfig> config_;
+  boost::asio::io_context context_{1};
+  boost::asio::executor_work_guard<Executor> work_guard_;
+  std::unique_ptr<Resolver> resolver_;
+  std::shared_ptr<const PolicySnapshot> snapshot_ = std::make_shared<PolicySnapshot>();
+  absl::flat_hash_map<std::string, Served> served_;
+  std::thread thread_;
+};
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_WORKER_H_

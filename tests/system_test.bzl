@@ -1,0 +1,28 @@
+"""Tests that run the real programs in network namespaces of their own. They need root."""
+
+PROGRAMS = [
+    "//agent:sallyport-agent",
+    "//agent/proxy:sallyport-proxy",
+    "//cli:sallyport",
+    "//controlplane:sallyportd",
+    "//tests/fakes:dns_server",
+    "//tests/fakes:recording_handler",
+]
+
+def system_test(name, data = [], size = "large"):
+    """A Python test NAME.py beside the BUILD file.
+
+    Args:
+      name: the file's name without its ending.
+      data: more files that it reads.
+      size: Bazel's test size.
+    """
+    native.sh_test(
+        name = name,
+        size = size,
+        srcs = ["//tests:python_test.sh"],
+        args = ["$(location %s.py)" % name],
+        data = [name + ".py", "//tests:harness"] + PROGRAMS + data,
+        # One world at a time: two would share the machine's cores and make each other's time-outs flaky.
+        tags = ["exclusive"],
+    )
