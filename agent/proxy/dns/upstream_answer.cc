@@ -1,0 +1,159 @@
+#include "agent/proxy/dns/upstream_answer.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/base/status.h"
+#include "common/base/strings.h"
+
+namespace sallyport::proxy {
+namespace {
+
+constexpr uint16_t kClassIn = 1;
+constexpr int kMaxCnames = 16;
+
+// Bits of the second header word that are kept: QR, TC, RA, RCODE. AA and AD would be claims of ours.
+constexpr uint16_t kKeptFlags = 0x8000 | 0x0200 | 0x0080 | 0x000f;
+constexpr uint16_t kRecursionDesired = 0x0100;
+
+absl::Status Malformed(std::string_view what) {
+  return absl::DataLossError(StrCat("malformed answer of a resolver: ", what));
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ReadDnsName(std::string_view message, size_t* offset) {
+  std::string name;
+  size_t at = *offset;
+  // Each pointer must lead to before everything that was read of this name, so there is no loop.
+  size_t limit = at;
+  bool followed = false;
+  while (at < message.size()) {
+    const uint8_t length = static_cast<uint8_t>(message[at]);
+    if (length >= 0xc0) {
+      if (message.size() - at < 2) break;
+      const size_t target = ReadU16(message, at) & 0x3fff;
+      if (!followed) *offset = at + 2;
+      followed = true;
+      if (target >= limit) return Malformed("a compression pointer that leads forward");
+      at = limit = target;
+      continue;
+    }
+    if (length > 63) return Malformed("label type");
+    if (message.size() - at < 1u + length) break;
+    name += message.substr(at, 1u + length);
+    at += 1u + length;
+    if (name.size() > kMaxDnsNameBytes) return Malformed("a name of more than 255 bytes");
+    if (length == 0) {
+      if (!followed) *offset = at;
+      return name;
+    }
+  }
+  return Malformed("a name that does not end");
+}
+
+absl::StatusOr<UpstreamAnswer> UpstreamAnswer::Parse(std::string message,
+                                                     std::string_view wire_name, DnsType type) {
+  if (message.size() < kDnsHeaderBytes) return Malformed("shorter than a header");
+  const uint16_t flags = ReadU16(message, 2);
+  if ((flags & 0x8000) == 0 || (flags & 0x7800) != 0) return Malformed("not an answer");
+  if (ReadU16(message, 4) != 1) return Malformed("not exactly one question");
+
+  size_t offset = kDnsHeaderBytes;
+  ASSIGN_OR_RETURN(const std::string asked, ReadDnsName(message, &offset));
+  // Uncompressed as well as the same, so that the client's spelling fits into its place.
+  if (!SameDnsName(asked, wire_name) || offset != kDnsHeaderBytes + asked.size()) {
+    return Malformed("another question");
+  }
+  if (message.size() - offset < 4 || ReadU16(message, offset) != static_cast<uint16_t>(type) ||
+      ReadU16(message, offset + 2) != kClassIn) {
+    return Malformed("another question");
+  }
+  offset += 4;
+
+  UpstreamAnswer answer;
+  const uint16_t count = ReadU16(message, 6);
+  for (uint16_t i = 0; i < count; ++i) {
+    Record record;
+    ASSIGN_OR_RETURN(record.owner, ReadDnsName(message, &offset));
+    if (message.size() - offset < 10) return Malformed("a record that does not end");
+    record.type = static_cast<DnsType>(ReadU16(message, offset));
+    if (ReadU16(message, offset + 2) != kClassIn) return Malformed("a record of another class");
+    record.ttl_offset = offset + 4;
+    const uint32_t ttl = ReadU32(message, record.ttl_offset);
+    // RFC 2181 section 8: a TTL with the highest bit set is zero.
+    record.ttl = (ttl & 0x80000000u) != 0 ? 0 : std::min(ttl, kMaxDnsTtl);
+    record.data_bytes = ReadU16(message, offset + 8);
+    record.data_offset = offset + 10;
+    if (message.size() - record.data_offset < record.data_bytes) {
+      return Malformed("a record that does not end");
+    }
+    offset = record.data_offset + record.data_bytes;
+    answer.records_.push_back(std::move(record));
+  }
+  answer.end_of_answers_ = offset;
+  answer.message_ = std::move(message);
+  answer.wire_name_ = wire_name;
+  answer.type_ = type;
+  answer.rcode_ = static_cast<DnsRcode>(flags & 0x000f);
+  return answer;
+}
+
+DnsAddresses UpstreamAnswer::Addresses() const {
+  DnsAddresses result;
+  uint32_t ttl = kMaxDnsTtl;
+  std::string name = wire_name_;
+  for (int i = 0; i <= kMaxCnames; ++i) {
+    const Record* alias = nullptr;
+    for (const Record& record : records_) {
+      if (!SameDnsName(record.owner, name)) continue;
+      if (record.type == DnsType::kCname) alias = &record;
+      if (record.type != type_) continue;
+      const auto* data = reinterpret_cast<const uint8_t*>(message_.data()) + record.data_offset;
+      if (type_ == DnsType::kA && record.data_bytes == 4) {
+        std::array<uint8_t, 4> bytes;
+        std::copy_n(data, bytes.size(), bytes.begin());
+        result.addresses.push_back(IpAddress::FromV4Bytes(bytes));
+      } else if (type_ == DnsType::kAaaa && record.data_bytes == 16) {
+        std::array<uint8_t, 16> bytes;
+        std::copy_n(data, bytes.size(), bytes.begin());
+        result.addresses.push_back(IpAddress::FromV6Bytes(bytes));
+      } else {
+        continue;
+      }
+      ttl = std::min(ttl, record.ttl);
+    }
+    if (!result.addresses.empty() || alias == nullptr) break;
+    size_t offset = alias->data_offset;
+    absl::StatusOr<std::string> target = ReadDnsName(message_, &offset);
+    if (!target.ok() || offset != alias->data_offset + alias->data_bytes) break;
+    ttl = std::min(ttl, alias->ttl);
+    name = *std::move(target);
+  }
+  result.ttl = ttl;
+  return result;
+}
+
+absl::StatusOr<std::string> UpstreamAnswer::PassOn(const DnsQuery& query) const {
+  for (const Record& record : records_) {
+    if (record.type != type_ && record.type != DnsType::kCname && record.type != DnsType::kDname &&
+        record.type != DnsType::kRrsig) {
+      return Malformed("records that were not asked for");
+    }
+  }
+  // Compression pointers lead backwards only, so the message may be cut after its answer section.
+  std::string reply = message_.substr(0, end_of_answers_);
+  WriteU16(query.id, 0, &reply);
+  uint16_t flags = ReadU16(reply, 2) & kKeptFlags;
+  if (query.recursion_desired) flags |= kRecursionDesired;
+  WriteU16(flags, 2, &reply);
+  WriteU16(0, 8, &reply);
+  WriteU16(query.edns ? 1 : 0, 10, &reply);
+  reply.replace(kDnsHeaderBytes, query.wire_name.size(), query.wire_name);
+  for (const Record& record : records_) WriteU32(record.ttl, record.ttl_offset, &reply);
+  if (query.edns) AppendOurOpt(0, &reply);
+  if (reply.size() > query.max_reply_bytes) return BuildTruncatedDnsReply(query);
+  return reply;
+}
+
+}  // namespace sallyport::proxy
