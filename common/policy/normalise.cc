@@ -25,27 +25,6 @@ absl::Status NormalisePatterns(std::string_view path, RepeatedPtrField<std::stri
   return absl::OkStatus();
 }
 
-// Rules may not name a host twice: which of the two was meant cannot be told.
-absl::Status NormaliseRules(std::string_view path, RepeatedPtrField<v1::HostRule>* rules) {
-  absl::flat_hash_set<std::string> seen;
-  EntryLimit limit(path);
-  for (int i = 0; i < rules->size(); ++i) {
-    v1::HostRule& rule = *rules->Mutable(i);
-    const std::string element = Element(path, i);
-    const absl::StatusOr<Pattern> pattern = Pattern::Parse(rule.host());
-    if (!pattern.ok()) return AtField(StrCat(element, ".host"), pattern.status());
-    if (!seen.insert(pattern->text()).second) {
-      return InvalidField(StrCat(element, ".host"), StrCat(Quote(pattern->text()),
-                                                           " has a rule already; write one rule "
-                                                           "for each host"));
-    }
-    RETURN_IF_ERROR(limit.Add(pattern->text()));
-    RETURN_IF_ERROR(ValidateReference(StrCat(element, ".handler"), rule.handler()));
-    rule.set_host(pattern->text());
-  }
-  return absl::OkStatus();
-}
-
 absl::Status NormaliseNames(std::string_view path, RepeatedPtrField<std::string>* names) {
   absl::flat_hash_set<std::string> seen;
   EntryLimit limit(path);
@@ -131,6 +110,26 @@ absl::Status NormalisePorts(google::protobuf::RepeatedField<uint32_t>* ports) {
 }
 
 }  // namespace
+
+absl::Status NormaliseRules(std::string_view path, RepeatedPtrField<v1::HostRule>* rules) {
+  absl::flat_hash_set<std::string> seen;
+  EntryLimit limit(path);
+  for (int i = 0; i < rules->size(); ++i) {
+    v1::HostRule& rule = *rules->Mutable(i);
+    const std::string element = Element(path, i);
+    const absl::StatusOr<Pattern> pattern = Pattern::Parse(rule.host());
+    if (!pattern.ok()) return AtField(StrCat(element, ".host"), pattern.status());
+    if (!seen.insert(pattern->text()).second) {
+      return InvalidField(StrCat(element, ".host"), StrCat(Quote(pattern->text()),
+                                                           " has a rule already; write one rule "
+                                                           "for each host"));
+    }
+    RETURN_IF_ERROR(limit.Add(pattern->text()));
+    RETURN_IF_ERROR(ValidateReference(StrCat(element, ".handler"), rule.handler()));
+    rule.set_host(pattern->text());
+  }
+  return absl::OkStatus();
+}
 
 absl::Status NormaliseClass(v1::ContainerClass* container_class) {
   v1::ContainerClass next = *container_class;

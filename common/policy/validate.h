@@ -34,6 +34,11 @@ absl::Status ValidateParams(std::string_view field_path, const google::protobuf:
 
 absl::Status ValidateReference(std::string_view field_path, const v1::HandlerReference& reference);
 
+// Hosts to canonical text. Rules may not name a host twice: which of the two was meant cannot be
+// told.
+absl::Status NormaliseRules(std::string_view field_path,
+                            google::protobuf::RepeatedPtrField<v1::HostRule>* rules);
+
 // Counts the entries of one list, and how many of them are globs or networks.
 class EntryLimit {
  public:
