@@ -40,7 +40,10 @@ Task<absl::StatusOr<v1::HandleResponse>> ReceiveFrom(SessionPtr session, StatePt
     if (bytes.has_value()) {
       session->Consume(*call, kGrpcPrefixBytes + bytes->size());
       v1::HandleResponse message;
-      if (message.ParseFromArray(bytes->data(), static_cast<int>(bytes->size()))) co_return message;
+      if (message.ParseFromArray(bytes->data(), static_cast<int>(bytes->size()))) {
+        call->complete |= message.has_forward() || message.has_end();
+        co_return message;
+      }
       absl::Status bad =
           absl::InternalError("the handler sent a message that is not a HandleResponse");
       session->Cancel(*call, bad);

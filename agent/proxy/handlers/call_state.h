@@ -27,7 +27,8 @@ struct CallState {
   // window.
   GrpcResponse response;
   size_t owed = 0;
-  Event readable;  // Bytes, the result, or the stream's end came.
+  bool complete = false;  // The caller has its last word: a Forward or an End.
+  Event readable;         // Bytes, the result, or the stream's end came.
 
   // To the handler: at most one message, of which HTTP/2 took the first `taken` bytes.
   std::string outgoing;

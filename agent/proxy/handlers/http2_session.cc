@@ -34,6 +34,8 @@ std::string_view Text(const uint8_t* bytes, size_t length) {
   return std::string_view(reinterpret_cast<const char*>(bytes), length);
 }
 
+absl::Status NotHttp2() { return absl::InternalError("the handler's bytes are not HTTP/2"); }
+
 }  // namespace
 
 // C callbacks. They may submit frames, and never send or receive.
@@ -56,7 +58,8 @@ struct Http2Session::Callbacks {
     if (headers) call->response.OnFieldsEnd();
     const bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (end) call->response.OnEnd();
-    if (headers || end) self.AfterInput(*call, end);
+    // A stream that is let end by itself may well begin with headers.
+    if (end || (headers && !call->abandoned)) self.AfterInput(*call, end);
     return 0;
   }
 
@@ -140,15 +143,18 @@ absl::Status Http2Session::OnInput(std::string_view bytes) {
     nghttp2_session_consume_connection(session_, std::exchange(connection_owed_, 0));
   }
   if (broken_ || nghttp2_session_want_write(session_) != 0) output_ready_.Notify();
-  if (taken >= 0 && nghttp2_session_want_read(session_) != 0) return absl::OkStatus();
-  return absl::InternalError("the handler's bytes are not HTTP/2");
+  return taken >= 0 ? absl::OkStatus() : NotHttp2();
 }
 
 void Http2Session::TakeOutput(size_t enough, std::string* out) {
   while (!broken_ && out->size() < enough) {
     const uint8_t* bytes = nullptr;
     const ssize_t length = nghttp2_session_mem_send(session_, &bytes);
-    if (length == 0) return;
+    if (length == 0) {
+      // Its last word was sent: after a GOAWAY of either side no more is read.
+      if (nghttp2_session_want_read(session_) == 0) Fail(NotHttp2());
+      return;
+    }
     if (length < 0) {
       broken_ = true;
       Fail(absl::InternalError(
@@ -220,14 +226,14 @@ void Http2Session::Cancel(CallState& call, absl::Status status) {
 void Http2Session::Abandon(CallState& call) {
   if (call.abandoned) return;
   call.abandoned = true;
-  const bool answered = call.response.result().has_value();
+  const bool complete = call.complete || call.response.result().has_value();
   call.response.Fail(absl::CancelledError("the call was given up"));
   call.readable.Notify();
   call.sent.Notify();
   if (call.stream_closed) return;
   --callers_;
   const SteadyTime now = std::chrono::steady_clock::now();
-  if (call.outgoing.empty() && (answered || call.half_close) && !retired_) {
+  if (complete && call.outgoing.empty() && !retired_) {
     call.half_close = true;
     ResumeSending(call);
     lingering_.push_back(Lingering{now, streams_[call.stream_id]});

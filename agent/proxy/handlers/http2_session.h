@@ -32,8 +32,8 @@ class Http2Session {
   Http2Session(const Http2Session&) = delete;
   Http2Session& operator=(const Http2Session&) = delete;
 
-  // Bytes from the peer. INTERNAL if they are not HTTP/2: what is to be sent holds the reason, and
-  // then the connection is to be closed.
+  // Bytes from the peer. INTERNAL if the session cannot go on. Other breaches of HTTP/2 end every
+  // call (INTERNAL) when TakeOutput has given out the GOAWAY that says so.
   absl::Status OnInput(std::string_view bytes);
   // Appends what is to be sent, until there is no more, or `out` has `enough` bytes or a frame
   // more.
@@ -51,8 +51,8 @@ class Http2Session {
   void Consume(CallState& call, size_t bytes);
   // Ends the call with `status`; RST_STREAM (CANCEL) if the stream is open.
   void Cancel(CallState& call, absl::Status status);
-  // The caller has gone. A stream that is half-closed or answered is let end by itself, so that a
-  // handler that counts resets sees none in the ordinary course; others are reset.
+  // The caller has gone. A stream whose answer is complete is half-closed and let end by itself, so
+  // that a handler that counts resets sees none in the ordinary course; others are reset.
   void Abandon(CallState& call);
 
   // No further calls; finished() when the last has ended. Abandoned ones are reset.

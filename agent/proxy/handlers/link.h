@@ -14,8 +14,9 @@
 namespace sallyport::proxy {
 
 // One call of OutboundHandler.Handle. Belongs to one worker. One Send and one Receive may be under
-// way at once. Destroying it ends both with CANCELLED and resets the stream, unless FinishSending
-// was called or the handler has ended its direction: then the stream is let end by itself.
+// way at once. Destroying it ends both with CANCELLED, and resets the stream; but if the handler's
+// answer is complete (Receive returned a Forward, an End, or the stream's end) the stream is
+// half-closed and let end by itself.
 class HandlerCall {
  public:
   virtual ~HandlerCall() = default;
