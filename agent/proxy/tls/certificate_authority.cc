@@ -30,13 +30,16 @@ constexpr std::string_view kDigitalSignature("\x03\x02\x07\x80", 4);
 constexpr std::string_view kNotCa("\x30\x00", 2);
 constexpr std::string_view kServerAuth("\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01", 12);
 
-const uint8_t* Bytes(std::string_view text) { return reinterpret_cast<const uint8_t*>(text.data()); }
+const uint8_t* Bytes(std::string_view text) {
+  return reinterpret_cast<const uint8_t*>(text.data());
+}
 
 bool AddBytes(CBB* cbb, std::string_view bytes) {
   return CBB_add_bytes(cbb, Bytes(bytes), bytes.size()) != 0;
 }
 
-// SEQUENCE { [tag] value }: a GeneralNames of one name, and an AuthorityKeyIdentifier with the key identifier alone.
+// SEQUENCE { [tag] value }: a GeneralNames of one name, and an AuthorityKeyIdentifier with the key
+// identifier alone.
 std::string SequenceOfOne(unsigned tag, std::string_view value) {
   bssl::ScopedCBB cbb;
   CBB sequence, element;
@@ -168,9 +171,9 @@ absl::StatusOr<CertificateAuthority> CertificateAuthority::Create(std::string_vi
     return absl::InvalidArgumentError(
         "the container's CA certificate lacks a subject key identifier");
   }
-  authority.authority_key_id_ =
-      SequenceOfOne(0, std::string_view(reinterpret_cast<const char*>(ASN1_STRING_get0_data(key_id)),
-                                        static_cast<size_t>(ASN1_STRING_length(key_id))));
+  authority.authority_key_id_ = SequenceOfOne(
+      0, std::string_view(reinterpret_cast<const char*>(ASN1_STRING_get0_data(key_id)),
+                          static_cast<size_t>(ASN1_STRING_length(key_id))));
   const std::optional<time_t> not_after = ToTime(X509_get0_notAfter(x509));
   if (!not_after.has_value()) {
     return absl::InvalidArgumentError("the container's CA certificate has no valid end");

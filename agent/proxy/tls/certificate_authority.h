@@ -27,7 +27,8 @@ struct LeafCertificate {
 // Immutable.
 class CertificateAuthority {
  public:
-  // DER: X.509 and RFC 5915. INVALID_ARGUMENT if the two do not belong together, or it is not a CA with a P-256 key and a subject key identifier.
+  // DER: X.509 and RFC 5915. INVALID_ARGUMENT if the two do not belong together, or it is not a CA
+  // with a P-256 key and a subject key identifier.
   static absl::StatusOr<CertificateAuthority> Create(std::string_view certificate,
                                                      std::string_view private_key);
 

@@ -72,9 +72,8 @@ TEST_F(CertificateAuthorityTest, FollowsTheProfile) {
   EXPECT_EQ(ASN1_OCTET_STRING_cmp(X509_get0_authority_key_id(x509),
                                   X509_get0_subject_key_id(root_.certificate.get())),
             0);
-  EXPECT_EQ(X509_NAME_cmp(X509_get_issuer_name(x509),
-                          X509_get_subject_name(root_.certificate.get())),
-            0);
+  EXPECT_EQ(
+      X509_NAME_cmp(X509_get_issuer_name(x509), X509_get_subject_name(root_.certificate.get())), 0);
   EXPECT_EQ(X509_get_signature_nid(x509), NID_ecdsa_with_SHA256);
   EXPECT_EQ(X509_check_private_key(x509, leaf_key_.get()), 1);
   EXPECT_EQ(X509_verify(x509, root_.key.get()), 1);
@@ -96,10 +95,9 @@ TEST_F(CertificateAuthorityTest, LivesADayFromAnHourAgo) {
 }
 
 TEST_F(CertificateAuthorityTest, NeverOutlivesTheCa) {
-  const Identity root = MakeSelfSigned(
-      {.common_name = "short", .is_ca = true, .not_after = kNow + 2 * kHour});
-  const auto authority =
-      CertificateAuthority::Create(root.CertificateDer(), root.KeyDer()).value();
+  const Identity root =
+      MakeSelfSigned({.common_name = "short", .is_ca = true, .not_after = kNow + 2 * kHour});
+  const auto authority = CertificateAuthority::Create(root.CertificateDer(), root.KeyDer()).value();
   EXPECT_EQ(authority.not_after(), kNow + 2 * kHour);
   const Host host = Host::Parse("good.test").value();
   EXPECT_EQ(authority.Mint(host, leaf_key_.get(), kNow)->not_after, kNow + 2 * kHour);
@@ -141,9 +139,9 @@ TEST_F(CertificateAuthorityTest, DrawsSerialsOf128RandomBits) {
 TEST_F(CertificateAuthorityTest, SatisfiesOpensslStrictly) {
   const std::string directory = std::getenv("TEST_TMPDIR");
   std::ofstream(directory + "/ca.pem") << root_.CertificatePem();
-  const std::string names[] = {"good.test",        "_under.score_.test", "xn--bcher-kva.test",
-                               "one",              LongName(),           "203.0.113.7",
-                               "[2001:db8::1]",    std::string(63, 'c')};
+  const std::string names[] = {"good.test",     "_under.score_.test", "xn--bcher-kva.test",
+                               "one",           LongName(),           "203.0.113.7",
+                               "[2001:db8::1]", std::string(63, 'c')};
   for (const std::string& name : names) {
     const Host host = Host::Parse(name).value();
     Identity leaf;

@@ -91,7 +91,8 @@ const char* ReadBody(CBS body, ClientHello* hello) {
       CBS_len(&compression) == 0) {
     return "malformed fields";
   }
-  if (CBS_len(&body) == 0) return nullptr;  // Before TLS 1.3 extensions could be left out altogether.
+  if (CBS_len(&body) == 0)
+    return nullptr;  // Before TLS 1.3 extensions could be left out altogether.
   if (!CBS_get_u16_length_prefixed(&body, &extensions) || CBS_len(&body) != 0) {
     return "malformed extensions";
   }

@@ -25,17 +25,22 @@ struct NotClientHello {
   std::string detail;
 };
 
-// Whether the bytes may be the beginning of a TLS record with a handshake message (0x16 0x03): one byte decides.
+// Whether the bytes may be the beginning of a TLS record with a handshake message (0x16 0x03): one
+// byte decides.
 bool LooksLikeTls(std::string_view bytes);
 
-// Reassembles the ClientHello over records. NotClientHello: malformed, larger than kMaxClientHelloBytes, a record of another type, two
-// server names, a server name with a NUL byte, …
-std::variant<ClientHello, ClientHelloNeedsMore, NotClientHello> ParseClientHello(std::string_view bytes);
+// Reassembles the ClientHello over records. NotClientHello: malformed, larger than
+// kMaxClientHelloBytes, a record of another type, two server names, a server name with a NUL byte,
+// …
+std::variant<ClientHello, ClientHelloNeedsMore, NotClientHello> ParseClientHello(
+    std::string_view bytes);
 
-// One whole ClientHello message without record headers and without the four bytes of the handshake header.
+// One whole ClientHello message without record headers and without the four bytes of the handshake
+// header.
 std::variant<ClientHello, NotClientHello> ParseClientHelloBody(std::string_view body);
 
-// A fatal alert (RFC 8446 section 6) in a record of its own, for a hello that is answered by nothing else.
+// A fatal alert (RFC 8446 section 6) in a record of its own, for a hello that is answered by
+// nothing else.
 inline constexpr uint8_t kAlertUnrecognizedName = 112;
 std::string FatalAlert(uint8_t description);
 

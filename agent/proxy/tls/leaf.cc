@@ -36,14 +36,16 @@ int SelectAlpn(SSL*, const uint8_t** selected, uint8_t* selected_size, const uin
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-// Compares the names of the two ClientHellos around a HelloRetryRequest: BoringSSL reads the second one's only in part.
+// Compares the names of the two ClientHellos around a HelloRetryRequest: BoringSSL reads the second
+// one's only in part.
 struct NameWatch {
   bool seen = false;
   bool changed = false;
   std::optional<std::string> first_name;
 };
 
-void OnMessage(int is_write, int, int content_type, const void* data, size_t size, SSL*, void* watch_arg) {
+void OnMessage(int is_write, int, int content_type, const void* data, size_t size, SSL*,
+               void* watch_arg) {
   constexpr size_t kMessageHeader = 4;
   if (is_write != 0 || content_type != SSL3_RT_HANDSHAKE || size < kMessageHeader) return;
   const std::string_view message(static_cast<const char*>(data), size);
@@ -79,11 +81,11 @@ absl::Status Explain(const TlsStream::HandshakeResult& result, const Host& host)
   const std::string reason = TlsErrorText(result.tls_error);
   if (IsCertificateRefusal(result.tls_error)) {
     return absl::UnauthenticatedError(
-        absl::StrCat("the container's client refused the interception certificate of ",
-                     host.text(), ": ", reason));
+        absl::StrCat("the container's client refused the interception certificate of ", host.text(),
+                     ": ", reason));
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "the TLS handshake with the container as ", host.text(), " failed: ", reason));
+  return absl::InvalidArgumentError(
+      absl::StrCat("the TLS handshake with the container as ", host.text(), " failed: ", reason));
 }
 
 using Accepted = LeafAuthority::Accepted;
@@ -121,7 +123,8 @@ class BoringLeafAuthority final : public LeafAuthority {
   BoringLeafAuthority(bssl::UniquePtr<SSL_CTX> context, std::unique_ptr<LeafCache> leaves)
       : context_(std::move(context)), leaves_(std::move(leaves)) {}
 
-  // Uses this object only before it returns, so that a container may go while its clients shake hands.
+  // Uses this object only before it returns, so that a container may go while its clients shake
+  // hands.
   Task<absl::StatusOr<Accepted>> Accept(std::unique_ptr<TcpStream> transport, std::string early,
                                         Host host) override {
     absl::StatusOr<bssl::UniquePtr<SSL>> ssl = NewConnection(host);
@@ -131,14 +134,14 @@ class BoringLeafAuthority final : public LeafAuthority {
  private:
   absl::StatusOr<bssl::UniquePtr<SSL>> NewConnection(const Host& host) {
     ASSIGN_OR_RETURN(bssl::UniquePtr<CRYPTO_BUFFER> leaf, leaves_->Get(host));
-    // BoringSSL resumes a session only in the context that it was made in: one host's ticket is worth nothing with another.
+    // BoringSSL resumes a session only in the context that it was made in: one host's ticket is
+    // worth nothing with another.
     std::array<uint8_t, SHA256_DIGEST_LENGTH> host_hash;
     SHA256(reinterpret_cast<const uint8_t*>(host.text().data()), host.text().size(),
            host_hash.data());
     CRYPTO_BUFFER* const chain[] = {leaf.get()};
     bssl::UniquePtr<SSL> ssl(SSL_new(context_.get()));
-    if (ssl == nullptr ||
-        !SSL_set_chain_and_key(ssl.get(), chain, 1, leaves_->key(), nullptr) ||
+    if (ssl == nullptr || !SSL_set_chain_and_key(ssl.get(), chain, 1, leaves_->key(), nullptr) ||
         !SSL_set_session_id_context(ssl.get(), host_hash.data(), host_hash.size())) {
       return absl::ResourceExhaustedError("no memory for a TLS connection");
     }
@@ -168,8 +171,7 @@ absl::StatusOr<bssl::UniquePtr<SSL_CTX>> NewContext() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LeafAuthority>> LeafAuthority::Create(
-    std::string_view ca_certificate, std::string_view ca_private_key,
-    std::function<time_t()> now) {
+    std::string_view ca_certificate, std::string_view ca_private_key, std::function<time_t()> now) {
   ASSIGN_OR_RETURN(CertificateAuthority authority,
                    CertificateAuthority::Create(ca_certificate, ca_private_key));
   ASSIGN_OR_RETURN(std::unique_ptr<LeafCache> leaves,

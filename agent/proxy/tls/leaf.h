@@ -1,4 +1,5 @@
-// Leaf certificates of a container's own CA, made on the spot for the names that the container asks for.
+// Leaf certificates of a container's own CA, made on the spot for the names that the container asks
+// for.
 
 #ifndef SALLYPORT_AGENT_PROXY_TLS_LEAF_H_
 #define SALLYPORT_AGENT_PROXY_TLS_LEAF_H_
@@ -11,14 +12,17 @@
 
 #include "absl/status/statusor.h"
 #include "agent/proxy/stream.h"
+#include "agent/proxy/tcp_stream.h"
 #include "common/net/host.h"
 
 namespace sallyport::proxy {
 
-// Mints and keeps the leaves of one container on one worker, and holds the TLS server context that uses them. Belongs to one worker.
-// Leaves: P-256, SAN the host (dNSName or iPAddress), serverAuth, digitalSignature, CA:FALSE, AKI, random 128-bit serial, not before 1 h ago,
-// 24 h at most and never beyond the CA, re-minted in the last hour. At most 1,024 are kept (LRU). Sessions are resumed for the same host
-// only. TLS 1.2 and 1.3, no early data, no renegotiation, no client certificate.
+// Mints and keeps the leaves of one container on one worker, and holds the TLS server context that
+// uses them. Belongs to one worker. Leaves: P-256, SAN the host (dNSName or iPAddress), serverAuth,
+// digitalSignature, CA:FALSE, AKI, random 128-bit serial, not before 1 h ago, 24 h at most and
+// never beyond the CA, re-minted in the last hour. At most 1,024 are kept (LRU). Sessions are
+// resumed for the same host only. TLS 1.2 and 1.3, no early data, no renegotiation, no client
+// certificate.
 class LeafAuthority {
  public:
   // DER: X.509 certificate and EC private key (RFC 5915). `now`: seconds since 1970.
@@ -32,13 +36,15 @@ class LeafAuthority {
     std::string alpn;         // "http/1.1" or empty.
     std::string tls_version;  // "TLSv1.3", "TLSv1.2".
   };
-  // Shakes hands with the container as `host`. `early` was read from `transport` before (the ClientHello). The ALPN offer is
-  // "http/1.1". UNAUTHENTICATED: the client refused our certificate (alerts bad_certificate, unknown_ca, certificate_unknown). INVALID_ARGUMENT: no common version,
-  // ALPN or cipher, or another breach of the protocol, such as a second ClientHello with another name. UNAVAILABLE: the client went
-  // away. FAILED_PRECONDITION: the CA has expired. Honours the transport's deadline. A wildcard or otherwise impossible name never becomes
-  // a Host: whoever reads the ClientHello answers it with FatalAlert(kAlertUnrecognizedName).
-  virtual Task<absl::StatusOr<Accepted>> Accept(std::unique_ptr<class TcpStream> transport, std::string early,
-                                                Host host) = 0;
+  // Shakes hands with the container as `host`. `early` was read from `transport` before (the
+  // ClientHello). The ALPN offer is "http/1.1". UNAUTHENTICATED: the client refused our certificate
+  // (alerts bad_certificate, unknown_ca, certificate_unknown). INVALID_ARGUMENT: no common version,
+  // ALPN or cipher, or another breach of the protocol, such as a second ClientHello with another
+  // name. UNAVAILABLE: the client went away. FAILED_PRECONDITION: the CA has expired. Honours the
+  // transport's deadline. A wildcard or otherwise impossible name never becomes a Host: whoever
+  // reads the ClientHello answers it with FatalAlert(kAlertUnrecognizedName).
+  virtual Task<absl::StatusOr<Accepted>> Accept(std::unique_ptr<TcpStream> transport,
+                                                std::string early, Host host) = 0;
 };
 
 }  // namespace sallyport::proxy

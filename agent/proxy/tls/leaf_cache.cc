@@ -36,8 +36,7 @@ absl::StatusOr<bssl::UniquePtr<CRYPTO_BUFFER>> LeafCache::Get(const Host& host) 
   bssl::UniquePtr<CRYPTO_BUFFER> certificate(CRYPTO_BUFFER_new(
       reinterpret_cast<const uint8_t*>(minted.der.data()), minted.der.size(), nullptr));
   if (certificate == nullptr) return absl::ResourceExhaustedError("no memory for a certificate");
-  leaves_.Set(host.text(),
-              Leaf{bssl::UpRef(certificate), minted.not_before, minted.not_after});
+  leaves_.Set(host.text(), Leaf{bssl::UpRef(certificate), minted.not_before, minted.not_after});
   return certificate;
 }
 

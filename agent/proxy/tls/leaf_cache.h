@@ -18,8 +18,8 @@ namespace sallyport::proxy {
 
 inline constexpr size_t kMaxLeaves = 1024;
 
-// Mints on demand, and again in a leaf's last hour or when the clock jumped to before it. All leaves have one key, which is not the CA's.
-// Belongs to one worker.
+// Mints on demand, and again in a leaf's last hour or when the clock jumped to before it. All
+// leaves have one key, which is not the CA's. Belongs to one worker.
 class LeafCache {
  public:
   // Seconds since 1970.

@@ -9,10 +9,12 @@
 
 namespace sallyport::proxy {
 
-// Plaintext of the largest record (RFC 8446 section 5.1). A chunk of this size is written whole or not at all by SSL_write.
+// Plaintext of the largest record (RFC 8446 section 5.1). A chunk of this size is written whole or
+// not at all by SSL_write.
 inline constexpr size_t kMaxRecordPlaintext = 16 * 1024;
 
-// Small neighbours are copied together, large pieces are handed out as they are. The pieces outlive this object.
+// Small neighbours are copied together, large pieces are handed out as they are. The pieces outlive
+// this object.
 class RecordGather {
  public:
   explicit RecordGather(std::span<const std::string_view> pieces) : pieces_(pieces) {}

@@ -12,7 +12,8 @@ namespace {
 
 enum class Block { kRoot, kOther, kEnd };
 
-// A block that is not a certificate, or one that cannot be read, is passed over: that root is not trusted then.
+// A block that is not a certificate, or one that cannot be read, is passed over: that root is not
+// trusted then.
 Block AddNext(BIO* pem, X509_STORE* store) {
   char* name = nullptr;
   char* header = nullptr;

@@ -12,12 +12,14 @@
 
 namespace sallyport::proxy {
 
-// The last session of each host. Holds only sessions of verified connections, for that host only. Belongs to one worker.
+// The last session of each host. Holds only sessions of verified connections, for that host only.
+// Belongs to one worker.
 class SessionCache {
  public:
   // Has BoringSSL hand the sessions of `context` to the caches of its connections.
   static void Enable(SSL_CTX* context);
-  // Sessions of `ssl` go to `cache` as `host`'s, and one from there is offered. The cache lives as long as `ssl` needs it.
+  // Sessions of `ssl` go to `cache` as `host`'s, and one from there is offered. The cache lives as
+  // long as `ssl` needs it.
   static bool Attach(const std::shared_ptr<SessionCache>& cache, SSL* ssl, const std::string& host);
 
  private:

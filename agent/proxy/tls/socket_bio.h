@@ -11,8 +11,9 @@
 
 namespace sallyport::proxy {
 
-// A non-blocking socket as a BIO: asks for a retry where it would have to wait. Receives more than is asked for, since BoringSSL asks for
-// the five bytes of a record's header alone, and holds a buffer only while there is something in it. Belongs to one worker.
+// A non-blocking socket as a BIO: asks for a retry where it would have to wait. Receives more than
+// is asked for, since BoringSSL asks for the five bytes of a record's header alone, and holds a
+// buffer only while there is something in it. Belongs to one worker.
 class SocketBio {
  public:
   // `early` is served before anything is received from `fd`, which the caller keeps open.
@@ -29,7 +30,8 @@ class SocketBio {
   bool ended() const { return ended_; }
   // errno of the call that failed, 0 if none did.
   int error() const { return error_; }
-  // Whether a read may be answered without asking the socket, if the last call seems to have emptied it. The default is yes.
+  // Whether a read may be answered without asking the socket, if the last call seems to have
+  // emptied it. The default is yes.
   void set_may_guess(bool may_guess) { may_guess_ = may_guess; }
   // The socket is not touched any more: every further call fails.
   void Detach();

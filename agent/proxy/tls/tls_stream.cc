@@ -150,7 +150,8 @@ Task<absl::StatusOr<size_t>> TlsStream::ReadFrom(std::shared_ptr<State> state,
       size_t total = static_cast<size_t>(count);
       // More records that are here already. An error among them is found again by the next read.
       while (total < buffer.size() && state->bio.has_buffered()) {
-        const int more = SSL_read(ssl, buffer.data() + total, static_cast<int>(buffer.size() - total));
+        const int more =
+            SSL_read(ssl, buffer.data() + total, static_cast<int>(buffer.size() - total));
         if (more <= 0) break;
         total += static_cast<size_t>(more);
       }

@@ -17,7 +17,8 @@ namespace sallyport::proxy {
 // See Stream. An idle one holds no buffers. Writes are gathered into records of up to 16 KiB.
 class TlsStream final : public Stream {
  public:
-  // `ssl` knows its side (SSL_set_accept_state or SSL_set_connect_state). `early` was read from `transport` before.
+  // `ssl` knows its side (SSL_set_accept_state or SSL_set_connect_state). `early` was read from
+  // `transport` before.
   TlsStream(std::unique_ptr<TcpStream> transport, bssl::UniquePtr<SSL> ssl, std::string early);
   // Closes without close_notify if nobody closed before.
   ~TlsStream() override;
@@ -25,7 +26,8 @@ class TlsStream final : public Stream {
   struct HandshakeResult {
     // Not OK: the peer went away, or the deadline passed.
     absl::Status transport;
-    // Not 0: what BoringSSL says is wrong, packed as ERR_get_error does. The alert, if one is due, was sent.
+    // Not 0: what BoringSSL says is wrong, packed as ERR_get_error does. The alert, if one is due,
+    // was sent.
     uint32_t tls_error = 0;
 
     bool ok() const { return transport.ok() && tls_error == 0; }
@@ -47,7 +49,8 @@ class TlsStream final : public Stream {
   struct State;  // Kept alive by pending operations.
 
   static Task<HandshakeResult> HandshakeOn(std::shared_ptr<State> state);
-  static Task<absl::StatusOr<size_t>> ReadFrom(std::shared_ptr<State> state, std::span<char> buffer);
+  static Task<absl::StatusOr<size_t>> ReadFrom(std::shared_ptr<State> state,
+                                               std::span<char> buffer);
   static Task<absl::Status> WriteTo(std::shared_ptr<State> state,
                                     std::span<const std::string_view> pieces);
   static Task<absl::Status> EndWriting(std::shared_ptr<State> state);

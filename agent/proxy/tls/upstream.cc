@@ -27,10 +27,12 @@ constexpr uint16_t kSignatures[] = {
     SSL_SIGN_ECDSA_SECP384R1_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA384, SSL_SIGN_RSA_PKCS1_SHA384,
     SSL_SIGN_RSA_PSS_RSAE_SHA512,    SSL_SIGN_RSA_PKCS1_SHA512};
 constexpr uint8_t kAlpn[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
-// Public chains are below 10 KiB and 5 certificates. Bounds what a hostile origin can have us build and check.
+// Public chains are below 10 KiB and 5 certificates. Bounds what a hostile origin can have us build
+// and check.
 constexpr size_t kMaxChainBytes = 64 * 1024;
 constexpr int kMaxIntermediates = 8;
-// Seconds. A resumed session is not verified again, so this bounds how long an expired certificate is lived with.
+// Seconds. A resumed session is not verified again, so this bounds how long an expired certificate
+// is lived with.
 constexpr uint32_t kSessionLifetime = 60 * 60;
 
 bool IsCertificateError(uint32_t tls_error) {
@@ -58,8 +60,8 @@ absl::Status Explain(const TlsStream::HandshakeResult& result, const SSL* ssl, c
   if (!result.transport.ok()) return result.transport;
   const std::string reason = TlsErrorText(result.tls_error);
   if (!IsCertificateError(result.tls_error)) {
-    return absl::UnavailableError(absl::StrCat("the TLS handshake with the origin ", host.text(),
-                                               " failed: ", reason));
+    return absl::UnavailableError(
+        absl::StrCat("the TLS handshake with the origin ", host.text(), " failed: ", reason));
   }
   const long verified = SSL_get_verify_result(ssl);
   return absl::UnauthenticatedError(absl::StrCat(
@@ -80,11 +82,11 @@ bool ExpectHost(SSL* ssl, const Host& host) {
          SSL_set_tlsext_host_name(ssl, host.text().c_str());
 }
 
-Task<absl::StatusOr<std::unique_ptr<Stream>>> ShakeHands(
-    absl::StatusOr<bssl::UniquePtr<SSL>> ssl, std::unique_ptr<TcpStream> transport, Host host) {
+Task<absl::StatusOr<std::unique_ptr<Stream>>> ShakeHands(absl::StatusOr<bssl::UniquePtr<SSL>> ssl,
+                                                         std::unique_ptr<TcpStream> transport,
+                                                         Host host) {
   if (!ssl.ok()) co_return ssl.status();
-  auto stream =
-      std::make_unique<TlsStream>(std::move(transport), *std::move(ssl), std::string());
+  auto stream = std::make_unique<TlsStream>(std::move(transport), *std::move(ssl), std::string());
   const TlsStream::HandshakeResult result = co_await stream->Handshake();
   if (!result.ok()) co_return Explain(result, stream->ssl(), host);
   co_return std::unique_ptr<Stream>(std::move(stream));

@@ -9,12 +9,13 @@
 
 #include "absl/status/statusor.h"
 #include "agent/proxy/stream.h"
+#include "agent/proxy/tcp_stream.h"
 #include "common/net/host.h"
 
 namespace sallyport::proxy {
 
-// The roots and settings for connections to origins. One a container and worker, so that no session is resumed across containers. Belongs to one
-// worker.
+// The roots and settings for connections to origins. One a container and worker, so that no session
+// is resumed across containers. Belongs to one worker.
 class UpstreamTls {
  public:
   // Parsed system roots, shared between threads, immutable.
@@ -24,12 +25,13 @@ class UpstreamTls {
   static absl::StatusOr<std::unique_ptr<UpstreamTls>> Create(std::shared_ptr<const Roots> roots);
   virtual ~UpstreamTls() = default;
 
-  // Shakes hands as a client of `host` (SNI for names; dNSName or iPAddress SAN must match, common names and IP addresses in dNSNames never
-  // do; wildcards only as a whole leftmost label). Offers ALPN "http/1.1". UNAUTHENTICATED: the certificate cannot be verified; the message
-  // says why, for the operator. UNAVAILABLE: the handshake failed otherwise. Honours the transport's deadline. No byte of a request
-  // is sent before verification. No client certificate, no renegotiation.
-  virtual Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(std::unique_ptr<class TcpStream> transport,
-                                                                Host host) = 0;
+  // Shakes hands as a client of `host` (SNI for names; dNSName or iPAddress SAN must match, common
+  // names and IP addresses in dNSNames never do; wildcards only as a whole leftmost label). Offers
+  // ALPN "http/1.1". UNAUTHENTICATED: the certificate cannot be verified; the message says why, for
+  // the operator. UNAVAILABLE: the handshake failed otherwise. Honours the transport's deadline. No
+  // byte of a request is sent before verification. No client certificate, no renegotiation.
+  virtual Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(
+      std::unique_ptr<TcpStream> transport, Host host) = 0;
 };
 
 }  // namespace sallyport::proxy

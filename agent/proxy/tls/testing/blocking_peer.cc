@@ -1,13 +1,13 @@
 #include "agent/proxy/tls/testing/blocking_peer.h"
 
 #include <arpa/inet.h>
-#include <csignal>
 #include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 

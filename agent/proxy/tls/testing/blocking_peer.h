@@ -29,7 +29,8 @@ bssl::UniquePtr<SSL> MakeClient(SSL_CTX* context, const std::string& host);
 
 class BlockingPeer {
  public:
-  // Runs after the handshake. The socket ends with it, without close_notify unless the script sends it.
+  // Runs after the handshake. The socket ends with it, without close_notify unless the script sends
+  // it.
   using Script = std::function<void(SSL* ssl, int fd)>;
 
   struct Outcome {
@@ -38,7 +39,7 @@ class BlockingPeer {
     bool resumed = false;
     std::string alpn;
     std::string version;
-    std::string sni;  // As a server.
+    std::string sni;                    // As a server.
     bssl::UniquePtr<X509> certificate;  // The other side's.
   };
 

@@ -59,8 +59,10 @@ void AddUsage(X509* certificate, const CertificateSpec& spec) {
   Add(certificate, NID_basic_constraints, basic.get(), true);
   constexpr int kDigitalSignatureBit = 0, kKeyCertSignBit = 5, kCrlSignBit = 6;
   bssl::UniquePtr<ASN1_BIT_STRING> usage(ASN1_BIT_STRING_new());
-  ASN1_BIT_STRING_set_bit(usage.get(), spec.is_ca ? kKeyCertSignBit : kDigitalSignatureBit, 1);
-  if (spec.is_ca) ASN1_BIT_STRING_set_bit(usage.get(), kCrlSignBit, 1);
+  const bool serves = !spec.is_ca || !spec.dns_names.empty();
+  ASN1_BIT_STRING_set_bit(usage.get(), kDigitalSignatureBit, serves);
+  ASN1_BIT_STRING_set_bit(usage.get(), kKeyCertSignBit, spec.is_ca);
+  ASN1_BIT_STRING_set_bit(usage.get(), kCrlSignBit, spec.is_ca);
   Add(certificate, NID_key_usage, usage.get(), true);
   if (spec.extended_key_usage.has_value()) {
     bssl::UniquePtr<EXTENDED_KEY_USAGE> extended(EXTENDED_KEY_USAGE_new());
