@@ -72,15 +72,17 @@ absl::Status Transaction::UpdateContainer(
     const std::string& container_id,
     const std::function<absl::Status(v1::ContainerPolicy*)>& edit) {
   const auto record = state_.containers.Find(container_id);
-  if (record == nullptr) {
-    return absl::NotFoundError(
-        StrCat("container_id: there is no container ", Quote(container_id),
-               "; one comes into being when a host attaches it, or by CreateContainer"));
-  }
+  if (record == nullptr) return NoContainer(container_id);
   v1::ContainerPolicy policy = record->value;
   RETURN_IF_ERROR(edit(&policy));
   PutContainer(policy);
   return absl::OkStatus();
+}
+
+absl::Status NoContainer(const std::string& container_id) {
+  return absl::NotFoundError(
+      StrCat("container_id: there is no container ", Quote(container_id),
+             "; one comes into being when a host attaches it, or by CreateContainer"));
 }
 
 State Transaction::Result() const {

@@ -60,6 +60,9 @@ class Transaction {
   std::vector<Change> changes_;
 };
 
+// NOT_FOUND with a sentence for the caller.
+absl::Status NoContainer(const std::string& container_id);
+
 }  // namespace sallyport
 
 #endif  // SALLYPORT_CONTROLPLANE_STORE_TRANSACTION_H_

@@ -1,0 +1,131 @@
+#include "controlplane/concern.h"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "common/base/check.h"
+#include "common/base/strings.h"
+
+namespace sallyport {
+namespace {
+
+bool Names(const std::vector<std::string>& sorted, const std::string& name) {
+  return std::binary_search(sorted.begin(), sorted.end(), name);
+}
+
+// Whether a host that has the container is sent the resource.
+bool Needs(const State& state, const std::string& container_id, const ResourceId& resource) {
+  const auto container = state.containers.Find(container_id);
+  if (container == nullptr) return false;
+  if (resource.kind == v1::RESOURCE_KIND_CLASS) {
+    return container->value.class_name() == resource.name;
+  }
+  if (Names(container->handlers, resource.name)) return true;
+  const auto container_class = state.classes.Find(container->value.class_name());
+  return container_class != nullptr && Names(container_class->handlers, resource.name);
+}
+
+}  // namespace
+
+v1::ResourceKey ResourceId::ToProto() const {
+  v1::ResourceKey key;
+  key.set_kind(kind);
+  key.set_name(name);
+  return key;
+}
+
+std::string ResourceId::ToString() const {
+  switch (kind) {
+    case v1::RESOURCE_KIND_CLASS:
+      return StrCat("class ", name);
+    case v1::RESOURCE_KIND_CONTAINER:
+      return StrCat("container ", name);
+    case v1::RESOURCE_KIND_HANDLER:
+      return StrCat("handler ", name);
+    default:
+      return StrCat("resource ", Quote(name));
+  }
+}
+
+ResourceRevisions ResourcesNeeded(const State& state, const std::set<std::string>& container_ids) {
+  ResourceRevisions needed;
+  const auto add_handlers = [&](const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      const auto handler = state.handlers.Find(name);
+      if (handler != nullptr) needed.emplace(ResourceId::Handler(name), handler->revision);
+    }
+  };
+  for (const std::string& id : container_ids) {
+    const auto container = state.containers.Find(id);
+    if (container == nullptr) continue;
+    needed.emplace(ResourceId::Container(id), container->revision);
+    add_handlers(container->handlers);
+    const auto container_class = state.classes.Find(container->value.class_name());
+    if (container_class == nullptr) continue;
+    const auto [it, added] =
+        needed.emplace(ResourceId::Class(container_class->value.name()), container_class->revision);
+    if (added) add_handlers(container_class->handlers);
+  }
+  return needed;
+}
+
+std::set<std::string> ConcernedHosts(const State& state, const ResourceId& resource) {
+  std::set<std::string> concerned;
+  if (resource.kind == v1::RESOURCE_KIND_CONTAINER) {
+    const auto host = state.placements.Find(resource.name);
+    if (host != nullptr) concerned.insert(*host);
+    return concerned;
+  }
+  state.hosts.ForEach([&](const std::string& host, const std::set<std::string>& container_ids) {
+    const bool any = std::any_of(container_ids.begin(), container_ids.end(),
+                                 [&](const std::string& id) { return Needs(state, id, resource); });
+    if (any) concerned.insert(host);
+  });
+  return concerned;
+}
+
+uint64_t RevisionOf(const State& state, const ResourceId& resource) {
+  const auto revision = [&](const auto& map) -> uint64_t {
+    const auto record = map.Find(resource.name);
+    return record == nullptr ? 0 : record->revision;
+  };
+  switch (resource.kind) {
+    case v1::RESOURCE_KIND_CLASS:
+      return revision(state.classes);
+    case v1::RESOURCE_KIND_CONTAINER:
+      return revision(state.containers);
+    case v1::RESOURCE_KIND_HANDLER:
+      return revision(state.handlers);
+    default:
+      return 0;
+  }
+}
+
+void FillDelta(const State& state, const ResourceRevisions& needed, const ResourceRevisions& has,
+               v1::Delta* delta) {
+  for (const auto& [id, revision] : needed) {
+    const auto it = has.find(id);
+    if (it != has.end() && it->second == revision) continue;
+    v1::Resource* resource = delta->add_updated();
+    resource->set_revision(revision);
+    switch (id.kind) {
+      case v1::RESOURCE_KIND_CLASS:
+        *resource->mutable_class_() = state.classes.Find(id.name)->value;
+        break;
+      case v1::RESOURCE_KIND_CONTAINER:
+        *resource->mutable_container() = state.containers.Find(id.name)->value;
+        break;
+      case v1::RESOURCE_KIND_HANDLER:
+        *resource->mutable_handler() = state.handlers.Find(id.name)->value;
+        break;
+      default:
+        SALLYPORT_CHECK(false);
+    }
+  }
+  for (const auto& [id, revision] : has) {
+    if (!needed.contains(id)) *delta->add_removed() = id.ToProto();
+  }
+}
+
+}  // namespace sallyport

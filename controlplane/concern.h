@@ -1,0 +1,63 @@
+// Who is concerned by what: which resources a host needs, and which hosts a resource is sent to.
+// Pure.
+
+#ifndef SALLYPORT_CONTROLPLANE_CONCERN_H_
+#define SALLYPORT_CONTROLPLANE_CONCERN_H_
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+
+#include "controlplane/store/state.h"
+#include "proto/sallyport/v1/sync.pb.h"
+
+namespace sallyport {
+
+// A value for v1::ResourceKey, ordered: classes, containers, handlers, each by name.
+struct ResourceId {
+  v1::ResourceKind kind = v1::RESOURCE_KIND_UNSPECIFIED;
+  std::string name;
+
+  static ResourceId Class(std::string name) { return {v1::RESOURCE_KIND_CLASS, std::move(name)}; }
+  static ResourceId Container(std::string id) {
+    return {v1::RESOURCE_KIND_CONTAINER, std::move(id)};
+  }
+  static ResourceId Handler(std::string name) {
+    return {v1::RESOURCE_KIND_HANDLER, std::move(name)};
+  }
+  static ResourceId FromProto(const v1::ResourceKey& key) { return {key.kind(), key.name()}; }
+  v1::ResourceKey ToProto() const;
+  // `class untrusted`, for messages.
+  std::string ToString() const;
+
+  friend bool operator==(const ResourceId& a, const ResourceId& b) {
+    return std::tie(a.kind, a.name) == std::tie(b.kind, b.name);
+  }
+  friend bool operator<(const ResourceId& a, const ResourceId& b) {
+    return std::tie(a.kind, a.name) < std::tie(b.kind, b.name);
+  }
+};
+
+// Resources and the revision of each.
+using ResourceRevisions = std::map<ResourceId, uint64_t>;
+
+// What a host with these containers is sent: their policies, their classes, and the registered
+// handlers that the rules of either name.
+ResourceRevisions ResourcesNeeded(const State& state, const std::set<std::string>& container_ids);
+
+// Names of the hosts that are sent the resource, or would be if it existed.
+std::set<std::string> ConcernedHosts(const State& state, const ResourceId& resource);
+
+// The revision of the resource; 0: there is none.
+uint64_t RevisionOf(const State& state, const ResourceId& resource);
+
+// The change from what an agent has to what it needs. REQUIRES: every resource of `needed` is in
+// `state`. `epoch`, `revision` and `reset` are the caller's.
+void FillDelta(const State& state, const ResourceRevisions& needed, const ResourceRevisions& has,
+               v1::Delta* delta);
+
+}  // namespace sallyport
+
+#endif  // SALLYPORT_CONTROLPLANE_CONCERN_H_

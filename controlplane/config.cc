@@ -1,0 +1,41 @@
+#include "controlplane/config.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "common/base/strings.h"
+#include "common/flags/flags.h"
+
+namespace sallyport {
+
+Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
+  Config config;
+  config.state_dir = "/var/lib/sallyport";
+  std::vector<std::string> listen = {"unix:/run/sallyport/controlplane.sock"};
+
+  FlagSet flags("sallyportd",
+                "Sallyport's control plane: stores classes, containers' rules and handlers, and "
+                "pushes them to the agents.");
+  flags.String("state-dir", &config.state_dir, "DIR",
+               "Where the store lives; made with mode 0700 if it is not there.");
+  flags.StringList("listen", &listen, "ADDRESS",
+                   "unix:/path, or a loopback HOST:PORT (port 0: any free one). Repeatable.");
+  flags.set_example(
+      "sallyportd --state-dir /var/lib/sallyport --listen unix:/run/sallyport/controlplane.sock");
+  flags.set_version("sallyportd 0.1.0");
+  flags.ParseOrExit(arguments);
+
+  const auto usage_error = [](const std::string& message) {
+    std::fprintf(stderr, "sallyportd: %s\nTry: sallyportd --help\n", message.c_str());
+    std::exit(2);
+  };
+  if (config.state_dir.empty()) usage_error("--state-dir is empty; write a directory");
+  for (const std::string& text : listen) {
+    const absl::StatusOr<ListenAddress> address = ListenAddress::Parse(text);
+    if (!address.ok()) usage_error(std::string(address.status().message()));
+    config.listen.push_back(*address);
+  }
+  return config;
+}
+
+}  // namespace sallyport

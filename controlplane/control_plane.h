@@ -1,0 +1,24 @@
+// The parts that the services share. Made and taken down by Server.
+
+#ifndef SALLYPORT_CONTROLPLANE_CONTROL_PLANE_H_
+#define SALLYPORT_CONTROLPLANE_CONTROL_PLANE_H_
+
+#include "controlplane/store/store.h"
+#include "controlplane/sync_hub.h"
+#include "controlplane/waiters.h"
+#include "controlplane/work_queue.h"
+
+namespace sallyport {
+
+// All thread-safe; outlives every call.
+struct ControlPlane {
+  Store* store;
+  Waiters* waiters;
+  SyncHub* hub;
+  // Where the store is written.
+  WorkQueue* writer;
+};
+
+}  // namespace sallyport
+
+#endif  // SALLYPORT_CONTROLPLANE_CONTROL_PLANE_H_

@@ -1,0 +1,57 @@
+// sallyportd: the control plane.
+
+#include <signal.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "controlplane/config.h"
+#include "controlplane/server.h"
+#include "controlplane/store/sqlite_store.h"
+
+namespace sallyport {
+namespace {
+
+// Blocked before any thread starts, so that every thread inherits it and only main waits for them.
+sigset_t BlockStopSignals() {
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTERM);
+  sigaddset(&stop, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &stop, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return stop;
+}
+
+absl::Status Serve(const Config& config, const sigset_t& stop) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenSqliteStore(config.state_dir));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Server> server,
+                   Server::Start(std::move(store), config.listen));
+  // On stdout, for programs that start this one with port 0.
+  for (const std::string& address : server->addresses()) {
+    std::printf("listening on %s\n", address.c_str());
+  }
+  std::fflush(stdout);
+  int signal = 0;
+  sigwait(&stop, &signal);
+  LogInfo("stopping on signal ", signal);
+  return absl::OkStatus();
+}
+
+int Main(const std::vector<std::string>& arguments) {
+  SetLogProgram("sallyportd");
+  const Config config = ConfigFromFlagsOrExit(arguments);
+  const absl::Status status = Serve(config, BlockStopSignals());
+  if (status.ok()) return EXIT_SUCCESS;
+  LogError(status.message());
+  return EXIT_FAILURE;
+}
+
+}  // namespace
+}  // namespace sallyport
+
+int main(int argc, char** argv) { return sallyport::Main({argv + 1, argv + argc}); }

@@ -1,0 +1,195 @@
+#include "controlplane/policy_service.h"
+
+#include "common/base/status.h"
+#include "common/base/strings.h"
+#include "common/policy/effective_policy.h"
+#include "controlplane/attachments.h"
+#include "controlplane/class_warnings.h"
+#include "controlplane/container_status.h"
+#include "controlplane/mutation_call.h"
+#include "controlplane/unary.h"
+
+namespace sallyport {
+namespace {
+
+// Larger ones would not fit in a delta (server.cc).
+constexpr size_t kMaxClassBytes = 8 << 20;
+
+v1::MutationOptions Stored() {
+  v1::MutationOptions options;
+  options.set_wait(v1::WAIT_STORED);
+  return options;
+}
+
+absl::Status CreateContainer(const v1::CreateContainerRequest& request, Transaction* transaction) {
+  const auto existing = transaction->state().containers.Find(request.container_id());
+  if (existing != nullptr) {
+    if (existing->value.class_name() == request.class_name()) return absl::OkStatus();
+    return absl::AlreadyExistsError(StrCat("container_id: container ", request.container_id(),
+                                           " is there already, of class ",
+                                           existing->value.class_name()));
+  }
+  RETURN_IF_ERROR(CheckClassExists(transaction->state(), request.class_name()));
+  v1::ContainerPolicy policy;
+  policy.set_container_id(request.container_id());
+  policy.set_class_name(request.class_name());
+  transaction->PutContainer(policy);
+  return absl::OkStatus();
+}
+
+absl::Status DeleteContainer(const std::string& id, Transaction* transaction) {
+  const auto host = transaction->state().placements.Find(id);
+  if (host != nullptr) {
+    return absl::FailedPreconditionError(
+        StrCat("container ", id, " is attached on host ", *host, "; detach it there first"));
+  }
+  transaction->DeleteContainer(id);
+  return absl::OkStatus();
+}
+
+absl::Status DeleteClass(const std::string& name, Transaction* transaction) {
+  RETURN_IF_ERROR(CheckClassExists(transaction->state(), name));
+  std::string user;
+  size_t users = 0;
+  transaction->state().containers.ForEach(
+      [&](const std::string& id, const ContainerRecord& record) {
+        if (record.value.class_name() != name) return;
+        ++users;
+        if (user.empty() || id < user) user = id;
+      });
+  if (users > 0) {
+    return absl::FailedPreconditionError(StrCat("class ", name, " is that of ", users,
+                                                " containers, ", user,
+                                                " for one; delete them first"));
+  }
+  transaction->DeleteClass(name);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+PolicyService::Reactor* PolicyService::ApplyClass(Context* context,
+                                                  const v1::ApplyClassRequest* request,
+                                                  v1::ApplyClassResponse* response) {
+  v1::ContainerClass value = request->class_();
+  const absl::Status valid = NormaliseClass(&value);
+  if (!valid.ok()) {
+    return Answer(context, absl::Status(valid.code(), StrCat("class.", ToStd(valid.message()))));
+  }
+  if (value.ByteSizeLong() > kMaxClassBytes) {
+    return Answer(context,
+                  absl::InvalidArgumentError("class: is larger than 8 MiB; shorten its lists"));
+  }
+  *response->mutable_class_() = value;
+  return StartMutation(control_plane_, context,
+                       {ResourceId::Class(value.name()), request->options(),
+                        [value](Transaction& transaction) {
+                          transaction.PutClass(value);
+                          return absl::OkStatus();
+                        },
+                        [value, response](const State& state, const v1::MutationResult& result) {
+                          for (const std::string& warning : ClassWarnings(value, state)) {
+                            response->add_warnings(warning);
+                          }
+                          *response->mutable_result() = result;
+                        }});
+}
+
+PolicyService::Reactor* PolicyService::GetClass(Context* context,
+                                                const v1::GetClassRequest* request,
+                                                v1::GetClassResponse* response) {
+  absl::Status status = ValidateName("name", request->name());
+  const auto state = control_plane_->store->Read();
+  if (status.ok()) status = CheckClassExists(*state, request->name());
+  if (!status.ok()) return Answer(context, status);
+  const auto record = state->classes.Find(request->name());
+  *response->mutable_class_() = record->value;
+  response->set_revision(record->revision);
+  return Answer(context, absl::OkStatus());
+}
+
+PolicyService::Reactor* PolicyService::ListClasses(Context* context, const v1::ListClassesRequest*,
+                                                   v1::ListClassesResponse* response) {
+  for (const auto& [name, record] : control_plane_->store->Read()->classes.Sorted()) {
+    *response->add_classes() = record->value;
+  }
+  return Answer(context, absl::OkStatus());
+}
+
+PolicyService::Reactor* PolicyService::DeleteClass(Context* context,
+                                                   const v1::DeleteClassRequest* request,
+                                                   v1::DeleteClassResponse* response) {
+  const absl::Status valid = ValidateName("name", request->name());
+  if (!valid.ok()) return Answer(context, valid);
+  return StartMutation(control_plane_, context,
+                       {ResourceId::Class(request->name()), Stored(),
+                        [request](Transaction& transaction) {
+                          return sallyport::DeleteClass(request->name(), &transaction);
+                        },
+                        [response](const State&, const v1::MutationResult& result) {
+                          response->set_revision(result.revision());
+                        }});
+}
+
+PolicyService::Reactor* PolicyService::CreateContainer(Context* context,
+                                                       const v1::CreateContainerRequest* request,
+                                                       v1::CreateContainerResponse* response) {
+  absl::Status valid = ValidateContainerId(request->container_id());
+  if (valid.ok()) valid = ValidateName("class_name", request->class_name());
+  if (!valid.ok()) return Answer(context, valid);
+  return StartMutation(control_plane_, context,
+                       {ResourceId::Container(request->container_id()), Stored(),
+                        [request](Transaction& transaction) {
+                          return sallyport::CreateContainer(*request, &transaction);
+                        },
+                        [response](const State&, const v1::MutationResult& result) {
+                          response->set_revision(result.revision());
+                        }});
+}
+
+PolicyService::Reactor* PolicyService::GetContainer(Context* context,
+                                                    const v1::GetContainerRequest* request,
+                                                    v1::GetContainerResponse* response) {
+  const absl::Status valid = ValidateContainerId(request->container_id());
+  if (!valid.ok()) return Answer(context, valid);
+  const auto state = control_plane_->store->Read();
+  const auto record = state->containers.Find(request->container_id());
+  if (record == nullptr) return Answer(context, NoContainer(request->container_id()));
+  *response->mutable_container() = MakeContainerStatus(*state, *record, *control_plane_->waiters);
+  return Answer(context, absl::OkStatus());
+}
+
+PolicyService::Reactor* PolicyService::ListContainers(Context* context,
+                                                      const v1::ListContainersRequest* request,
+                                                      v1::ListContainersResponse* response) {
+  if (!request->class_name().empty()) {
+    const absl::Status valid = ValidateName("class_name", request->class_name());
+    if (!valid.ok()) return Answer(context, valid);
+  }
+  const auto state = control_plane_->store->Read();
+  for (const auto& [id, record] : state->containers.Sorted()) {
+    const bool wanted =
+        request->class_name().empty() || record->value.class_name() == request->class_name();
+    if (wanted) {
+      *response->add_containers() = MakeContainerStatus(*state, *record, *control_plane_->waiters);
+    }
+  }
+  return Answer(context, absl::OkStatus());
+}
+
+PolicyService::Reactor* PolicyService::DeleteContainer(Context* context,
+                                                       const v1::DeleteContainerRequest* request,
+                                                       v1::DeleteContainerResponse* response) {
+  const absl::Status valid = ValidateContainerId(request->container_id());
+  if (!valid.ok()) return Answer(context, valid);
+  return StartMutation(control_plane_, context,
+                       {ResourceId::Container(request->container_id()), Stored(),
+                        [request](Transaction& transaction) {
+                          return sallyport::DeleteContainer(request->container_id(), &transaction);
+                        },
+                        [response](const State&, const v1::MutationResult& result) {
+                          response->set_revision(result.revision());
+                        }});
+}
+
+}  // namespace sallyport

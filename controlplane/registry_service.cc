@@ -1,0 +1,69 @@
+#include "controlplane/registry_service.h"
+
+#include "common/base/status.h"
+#include "common/base/strings.h"
+#include "common/policy/effective_policy.h"
+#include "controlplane/mutation_call.h"
+#include "controlplane/unary.h"
+
+namespace sallyport {
+
+RegistryService::Reactor* RegistryService::RegisterHandler(
+    Context* context, const v1::RegisterHandlerRequest* request,
+    v1::RegisterHandlerResponse* response) {
+  v1::Handler handler = request->handler();
+  const absl::Status valid = NormaliseHandler(&handler);
+  if (!valid.ok()) return Answer(context, valid);
+  *response->mutable_handler() = handler;
+  return StartMutation(control_plane_, context,
+                       {ResourceId::Handler(handler.name()), request->options(),
+                        [handler](Transaction& transaction) {
+                          transaction.PutHandler(handler);
+                          return absl::OkStatus();
+                        },
+                        [response](const State&, const v1::MutationResult& result) {
+                          *response->mutable_result() = result;
+                        }});
+}
+
+RegistryService::Reactor* RegistryService::GetHandler(Context* context,
+                                                      const v1::GetHandlerRequest* request,
+                                                      v1::GetHandlerResponse* response) {
+  const absl::Status valid = ValidateName("name", request->name());
+  if (!valid.ok()) return Answer(context, valid);
+  const auto record = control_plane_->store->Read()->handlers.Find(request->name());
+  if (record == nullptr) {
+    return Answer(context,
+                  absl::NotFoundError(StrCat("name: there is no handler ", Quote(request->name()),
+                                             "; ListHandlers shows those there are")));
+  }
+  *response->mutable_handler() = record->value;
+  response->set_revision(record->revision);
+  return Answer(context, absl::OkStatus());
+}
+
+RegistryService::Reactor* RegistryService::ListHandlers(Context* context,
+                                                        const v1::ListHandlersRequest*,
+                                                        v1::ListHandlersResponse* response) {
+  for (const auto& [name, record] : control_plane_->store->Read()->handlers.Sorted()) {
+    *response->add_handlers() = record->value;
+  }
+  return Answer(context, absl::OkStatus());
+}
+
+RegistryService::Reactor* RegistryService::RemoveHandler(Context* context,
+                                                         const v1::RemoveHandlerRequest* request,
+                                                         v1::MutationResult* response) {
+  const absl::Status valid = ValidateName("name", request->name());
+  if (!valid.ok()) return Answer(context, valid);
+  return StartMutation(
+      control_plane_, context,
+      {ResourceId::Handler(request->name()), request->options(),
+       [request](Transaction& transaction) {
+         transaction.DeleteHandler(request->name());
+         return absl::OkStatus();
+       },
+       [response](const State&, const v1::MutationResult& result) { *response = result; }});
+}
+
+}  // namespace sallyport

@@ -1,0 +1,94 @@
+#include "controlplane/server.h"
+
+#include <grpcpp/server_builder.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <utility>
+
+#include "common/base/status.h"
+#include "common/base/strings.h"
+
+namespace sallyport {
+namespace {
+
+constexpr size_t kMaxQueuedWrites = 10'000;
+constexpr int kMaxMessageBytes = 16 << 20;
+
+void SetLimits(grpc::ServerBuilder* builder) {
+  builder->SetMaxReceiveMessageSize(kMaxMessageBytes);
+  builder->SetMaxSendMessageSize(kMaxMessageBytes);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1000);
+  // Finds agents that went away without a word within 40 s.
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  // Clients may ping every 10 s, also on a silent stream; more is answered with GOAWAY.
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 9'000);
+  // Else a second server would share the port with us, and take half of the calls.
+  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+}
+
+// gRPC makes socket files with the umask of the process.
+class PrivateUmask {
+ public:
+  PrivateUmask() : before_(::umask(0177)) {}
+  ~PrivateUmask() { ::umask(before_); }
+
+ private:
+  const mode_t before_;
+};
+
+}  // namespace
+
+Server::Server(std::unique_ptr<Store> store)
+    : store_(std::move(store)),
+      waiters_(store_.get()),
+      writer_(kMaxQueuedWrites),
+      control_plane_{store_.get(), &waiters_, &hub_, &writer_},
+      policy_service_(&control_plane_),
+      registry_service_(&control_plane_),
+      sync_service_(&control_plane_) {}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(std::unique_ptr<Store> store,
+                                                      const std::vector<ListenAddress>& listen) {
+  std::unique_ptr<Server> server(new Server(std::move(store)));
+  RETURN_IF_ERROR(server->Listen(listen));
+  return server;
+}
+
+absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
+  grpc::ServerBuilder builder;
+  SetLimits(&builder);
+  builder.RegisterService(&policy_service_);
+  builder.RegisterService(&registry_service_);
+  builder.RegisterService(&sync_service_);
+  std::vector<int> ports(listen.size(), 0);
+  for (size_t i = 0; i < listen.size(); ++i) {
+    if (listen[i].is_unix()) RETURN_IF_ERROR(PrepareUnixSocket(listen[i].path()));
+    builder.AddListeningPort(listen[i].ToString(), grpc::InsecureServerCredentials(), &ports[i]);
+  }
+  {
+    const PrivateUmask umask;
+    server_ = builder.BuildAndStart();
+  }
+  for (size_t i = 0; i < listen.size(); ++i) {
+    // gRPC gives port 0 for what it could not bind, and 1 for a unix socket.
+    if (server_ == nullptr || ports[i] == 0) {
+      return absl::FailedPreconditionError(
+          StrCat("cannot listen on ", listen[i].ToString(),
+                 ": the address is in use or not permitted; choose another with --listen"));
+    }
+    addresses_.push_back(listen[i].ToString(ports[i]));
+  }
+  return absl::OkStatus();
+}
+
+Server::~Server() {
+  if (server_ == nullptr) return;
+  hub_.StopAll();
+  waiters_.AnswerAll();
+  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+}
+
+}  // namespace sallyport

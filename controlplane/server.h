@@ -1,0 +1,55 @@
+// The composition root: makes the parts in order of dependency, and takes them down in reverse.
+
+#ifndef SALLYPORT_CONTROLPLANE_SERVER_H_
+#define SALLYPORT_CONTROLPLANE_SERVER_H_
+
+#include <grpcpp/server.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "controlplane/config.h"
+#include "controlplane/control_plane.h"
+#include "controlplane/policy_service.h"
+#include "controlplane/registry_service.h"
+#include "controlplane/store/store.h"
+#include "controlplane/sync_hub.h"
+#include "controlplane/sync_service.h"
+#include "controlplane/waiters.h"
+#include "controlplane/work_queue.h"
+
+namespace sallyport {
+
+// Serves from Start until it is destroyed. Start and the destructor are for one thread.
+class Server {
+ public:
+  // Serves what `store` holds. The error is a sentence for the operator.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(std::unique_ptr<Store> store,
+                                                       const std::vector<ListenAddress>& listen);
+  // Answers everyone who waits, ends all streams, and is gone within a second.
+  ~Server();
+
+  // Where it listens, with the ports that were chosen.
+  const std::vector<std::string>& addresses() const { return addresses_; }
+
+ private:
+  explicit Server(std::unique_ptr<Store> store);
+  absl::Status Listen(const std::vector<ListenAddress>& listen);
+
+  const std::unique_ptr<Store> store_;
+  SyncHub hub_;
+  Waiters waiters_;
+  WorkQueue writer_;
+  const ControlPlane control_plane_;
+  PolicyService policy_service_;
+  RegistryService registry_service_;
+  SyncService sync_service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::vector<std::string> addresses_;
+};
+
+}  // namespace sallyport
+
+#endif  // SALLYPORT_CONTROLPLANE_SERVER_H_

@@ -1,0 +1,52 @@
+#include "controlplane/sync_hub.h"
+
+#include <utility>
+#include <vector>
+
+namespace sallyport {
+
+void SyncHub::Claim(const std::string& host, std::shared_ptr<SyncStream> stream) {
+  std::shared_ptr<SyncStream> older;
+  {
+    MutexLock lock(&mutex_);
+    older = std::exchange(streams_[host], std::move(stream));
+  }
+  if (older != nullptr) older->Replace();
+}
+
+void SyncHub::Release(const std::string& host, const SyncStream* stream) {
+  std::shared_ptr<SyncStream> released;  // Its last owner must not be destroyed under the lock.
+  MutexLock lock(&mutex_);
+  const auto it = streams_.find(host);
+  if (it == streams_.end() || it->second.get() != stream) return;
+  released = std::move(it->second);
+  streams_.erase(it);
+}
+
+bool SyncHub::IsLive(const std::string& host) const {
+  MutexLock lock(&mutex_);
+  return streams_.contains(host);
+}
+
+void SyncHub::Poke(const std::set<std::string>& hosts) const {
+  std::vector<std::shared_ptr<SyncStream>> streams;
+  {
+    MutexLock lock(&mutex_);
+    for (const std::string& host : hosts) {
+      const auto it = streams_.find(host);
+      if (it != streams_.end()) streams.push_back(it->second);
+    }
+  }
+  for (const auto& stream : streams) stream->Poke();
+}
+
+void SyncHub::StopAll() {
+  std::vector<std::shared_ptr<SyncStream>> streams;
+  {
+    MutexLock lock(&mutex_);
+    for (const auto& [host, stream] : streams_) streams.push_back(stream);
+  }
+  for (const auto& stream : streams) stream->Stop();
+}
+
+}  // namespace sallyport

@@ -1,0 +1,349 @@
+#include "controlplane/sync_session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "common/base/strings.h"
+#include "controlplane/attachments.h"
+#include "controlplane/rpc_status.h"
+
+namespace sallyport {
+namespace {
+
+// Answers that wait to be written before we stop reading.
+constexpr size_t kMaxAnswers = 1000;
+// Above this a difference is sent in parts, to stay below gRPC's limit on messages (server.cc).
+constexpr size_t kDeltaBudget = 4 << 20;
+constexpr size_t kMaxReason = 1000;
+
+absl::Status ValidateHostName(const std::string& name) {
+  const bool letters = std::all_of(name.begin(), name.end(), [](char c) {
+    return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.';
+  });
+  if (!name.empty() && name.size() <= 253 && letters && absl::ascii_isalnum(name[0])) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(StrCat("hello.host_name: ", Quote(name),
+                                           " is no host name; write 1 to 253 letters, digits, ",
+                                           "`-`, `_`, `.`, the first a letter or digit"));
+}
+
+// Cuts the delta to the budget, but leaves one resource at least. True: something was cut.
+bool Trim(v1::Delta* delta) {
+  size_t size = 0;
+  int kept = 0;
+  while (kept < delta->updated_size()) {
+    size += delta->updated(kept).ByteSizeLong();
+    if (kept > 0 && size > kDeltaBudget) break;
+    ++kept;
+  }
+  if (kept == delta->updated_size()) return false;
+  delta->mutable_updated()->DeleteSubrange(kept, delta->updated_size() - kept);
+  delta->clear_removed();  // With the last part.
+  return true;
+}
+
+ResourceId IdOf(const v1::Resource& resource) {
+  switch (resource.value_case()) {
+    case v1::Resource::kClass:
+      return ResourceId::Class(resource.class_().name());
+    case v1::Resource::kContainer:
+      return ResourceId::Container(resource.container().container_id());
+    default:
+      return ResourceId::Handler(resource.handler().name());
+  }
+}
+
+}  // namespace
+
+SyncSession* SyncSession::Start(const ControlPlane* control_plane) {
+  auto session = std::make_shared<SyncSession>(control_plane);
+  MutexLock lock(&session->mutex_);
+  session->self_ = session;
+  session->ReadNext();
+  return session.get();
+}
+
+void SyncSession::Poke() {
+  MutexLock lock(&mutex_);
+  changed_ = true;
+  Pump();
+}
+
+void SyncSession::Replace() {
+  End(grpc::Status(
+      grpc::StatusCode::ABORTED,
+      "another agent has connected with the same host name; host names must be unique"));
+}
+
+void SyncSession::Stop() {
+  End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the control plane stops; connect again"));
+}
+
+void SyncSession::OnReadDone(bool ok) {
+  MutexLock lock(&mutex_);
+  if (ended_) return;
+  if (!ok) return EndLocked(grpc::Status::OK);
+  v1::SyncRequest request = std::move(read_);
+  read_.Clear();
+  const bool greeted = stream_ != 0;
+  if (greeted == request.has_hello()) {
+    return EndLocked(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                                  "the first message of a stream, and only that, is a hello"));
+  }
+  if (request.has_ack()) {
+    Accept(request.ack());
+    return;
+  }
+  if (request.message_case() == v1::SyncRequest::MESSAGE_NOT_SET)
+    return ReadNext();  // A newer agent's.
+  const auto work = [self = shared_from_this(), request = std::move(request)] {
+    request.has_hello() ? self->Greet(request.hello()) : self->Change(request);
+  };
+  if (!control_plane_->writer->Run(work)) {
+    EndLocked(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the store is behind; connect again"));
+  }
+}
+
+void SyncSession::Greet(const v1::Hello& hello) {
+  const std::string& host = hello.host_name();
+  if (const absl::Status valid = ValidateHostName(host); !valid.ok()) return End(ToGrpc(valid));
+  {
+    MutexLock lock(&mutex_);
+    if (ended_) return;
+    host_ = host;
+  }
+  control_plane_->hub->Claim(host, shared_from_this());
+
+  std::set<std::string> ids;
+  for (const v1::Attached& attached : hello.attached()) ids.insert(attached.container_id());
+  absl::StatusOr<Written> written =
+      WriteStore(host, hello.attached(),
+                 [&](Transaction* transaction) { DetachOthers(host, ids, transaction); });
+  bool gone = false;
+  {
+    MutexLock lock(&mutex_);
+    if (written.ok()) {
+      stream_ = control_plane_->waiters->Connected(host);
+      Seed(hello, *written->state);
+      GoOn(std::move(written->answers));
+    } else {
+      EndLocked(ToGrpc(written.status()));
+    }
+    gone = done_;
+  }
+  // OnDone may have come before the claim.
+  if (gone) {
+    control_plane_->hub->Release(host, this);
+    MutexLock lock(&mutex_);
+    control_plane_->waiters->Disconnected(host, stream_);
+  }
+  LogInfo("host ", host, " connected, agent ", Quote(hello.agent_version()), ", ",
+          hello.attached_size(), " containers, ", hello.known_size(), " resources known");
+}
+
+void SyncSession::Change(const v1::SyncRequest& request) {
+  std::string host;
+  {
+    MutexLock lock(&mutex_);
+    if (ended_) return;  // A newer stream may speak for the host.
+    host = host_;
+  }
+  google::protobuf::RepeatedPtrField<v1::Attached> attached;
+  if (request.has_attached()) *attached.Add() = request.attached();
+  absl::StatusOr<Written> written = WriteStore(host, attached, [&](Transaction* transaction) {
+    if (request.has_detached()) Detach(host, request.detached(), transaction);
+  });
+  MutexLock lock(&mutex_);
+  if (!written.ok()) return EndLocked(ToGrpc(written.status()));
+  GoOn(std::move(written->answers));
+}
+
+absl::StatusOr<SyncSession::Written> SyncSession::WriteStore(
+    const std::string& host, const google::protobuf::RepeatedPtrField<v1::Attached>& attached,
+    const std::function<void(Transaction*)>& also) {
+  Written written;
+  std::set<std::string> left = {host};  // Hosts that containers may have left.
+  const IsLive is_live = [this](const std::string& other) {
+    return control_plane_->hub->IsLive(other);
+  };
+  ASSIGN_OR_RETURN(written.state, control_plane_->store->Write([&](Transaction& transaction) {
+    also(&transaction);
+    for (const v1::Attached& container : attached) {
+      const auto placed = transaction.state().placements.Find(container.container_id());
+      if (placed != nullptr) left.insert(*placed);
+      const absl::Status status = Attach(host, container, is_live, &transaction);
+      v1::AttachResult& answer = written.answers.emplace_back();
+      answer.set_container_id(container.container_id());
+      answer.set_error(std::string(status.message()));
+    }
+    return absl::OkStatus();
+  }));
+  for (v1::AttachResult& answer : written.answers) {
+    if (answer.error().empty()) {
+      answer.set_revision(written.state->revision);
+    } else {
+      LogWarning("host ", host, ": container ", Quote(answer.container_id()),
+                 " is not attached: ", answer.error());
+    }
+  }
+  for (const std::string& other : left) control_plane_->waiters->Recheck(other);
+  return written;
+}
+
+void SyncSession::Seed(const v1::Hello& hello, const State& state) {
+  reset_ = hello.epoch() != state.epoch;
+  for (const v1::Hello::Known& known : hello.known()) {
+    // An agent ahead of the store: the store was put back to an older day, and its revisions mean
+    // something else now.
+    if (known.revision() > state.revision) reset_ = true;
+    sent_[ResourceId::FromProto(known.key())] = known.revision();
+  }
+  if (reset_) sent_.clear();
+}
+
+void SyncSession::GoOn(std::deque<v1::AttachResult> answers) {
+  answers_.insert(answers_.end(), std::make_move_iterator(answers.begin()),
+                  std::make_move_iterator(answers.end()));
+  changed_ = true;
+  Pump();
+  ReadNext();
+}
+
+void SyncSession::Accept(const v1::Ack& ack) {
+  if (!unacked_.has_value() || ack.revision() != unacked_->revision) {
+    return EndLocked(grpc::Status(
+        grpc::StatusCode::INVALID_ARGUMENT,
+        StrCat("ack.revision: ", ack.revision(), " is acknowledged, but ",
+               unacked_.has_value() ? StrCat("the delta under way leads to ", unacked_->revision)
+                                    : std::string("no delta is under way"))));
+  }
+  const Unacked acked = *std::exchange(unacked_, std::nullopt);
+  ForgetRejectionsOf(acked.resources);
+  for (const v1::Ack::Rejected& rejected : ack.rejected()) {
+    const ResourceId id = ResourceId::FromProto(rejected.key());
+    if (!sent_.contains(id)) continue;
+    LogWarning("host ", host_, " refused ", id.ToString(), ": ", Quote(rejected.reason()));
+    rejections_[id] = rejected.reason().substr(0, kMaxReason);
+  }
+  if (acked.complete) Report(acked.revision);
+  Pump();
+  ReadNext();
+}
+
+void SyncSession::ForgetRejectionsOf(const std::set<ResourceId>& resources) {
+  const std::shared_ptr<const State> state = control_plane_->store->Read();
+  const ResourceRevisions& sent = sent_;
+  std::erase_if(rejections_, [&](const auto& entry) {
+    const ResourceId& id = entry.first;
+    if (resources.contains(id) || !sent.contains(id)) return true;
+    // A new version of a class makes the agent try its containers anew.
+    if (id.kind != v1::RESOURCE_KIND_CONTAINER) return false;
+    const auto container = state->containers.Find(id.name);
+    return container != nullptr &&
+           resources.contains(ResourceId::Class(container->value.class_name()));
+  });
+}
+
+void SyncSession::ReadNext() {
+  if (ended_) return;
+  read_waits_ = answers_.size() > kMaxAnswers;
+  if (!read_waits_) StartRead(&read_);
+}
+
+void SyncSession::Pump() {
+  if (ended_ || writing_ || stream_ == 0) return;
+  if (!answers_.empty()) {
+    v1::SyncResponse response;
+    *response.mutable_attach_result() = std::move(answers_.front());
+    answers_.pop_front();
+    Write(std::move(response));
+    if (read_waits_) ReadNext();
+    return;
+  }
+  if (changed_ && !unacked_.has_value()) SendDelta();
+}
+
+void SyncSession::SendDelta() {
+  changed_ = false;
+  const std::shared_ptr<const State> state = control_plane_->store->Read();
+  const auto containers = state->hosts.Find(host_);
+  const ResourceRevisions needed =
+      ResourcesNeeded(*state, containers == nullptr ? std::set<std::string>() : *containers);
+  v1::SyncResponse response;
+  v1::Delta* delta = response.mutable_delta();
+  FillDelta(*state, needed, sent_, delta);
+  if (delta->updated().empty() && delta->removed().empty() && !first_) {
+    Report(state->revision);
+    return;
+  }
+
+  // A part leads nowhere new: whoever waits for a revision waits for the last part.
+  const bool trimmed = Trim(delta);
+  changed_ = trimmed;
+  delta->set_epoch(state->epoch);
+  delta->set_revision(trimmed ? enforced_ : state->revision);
+  delta->set_reset(std::exchange(reset_, false));
+  first_ = false;
+  unacked_ = Unacked{delta->revision(), {}, !trimmed};
+  for (const v1::Resource& resource : delta->updated()) {
+    sent_[IdOf(resource)] = resource.revision();
+    unacked_->resources.insert(IdOf(resource));
+  }
+  for (const v1::ResourceKey& key : delta->removed()) sent_.erase(ResourceId::FromProto(key));
+  Write(std::move(response));
+}
+
+void SyncSession::Write(v1::SyncResponse response) {
+  written_ = std::move(response);
+  writing_ = true;
+  StartWrite(&written_);
+}
+
+void SyncSession::OnWriteDone(bool) {
+  MutexLock lock(&mutex_);
+  writing_ = false;
+  Pump();
+}
+
+void SyncSession::Report(uint64_t revision) {
+  enforced_ = revision;
+  control_plane_->waiters->Report(host_, stream_, {revision, rejections_});
+}
+
+void SyncSession::End(const grpc::Status& status) {
+  MutexLock lock(&mutex_);
+  EndLocked(status);
+}
+
+void SyncSession::EndLocked(const grpc::Status& status) {
+  if (std::exchange(ended_, true)) return;
+  if (!status.ok()) LogInfo("host ", host_, ": stream ends: ", status.error_message());
+  Finish(status);
+}
+
+void SyncSession::OnCancel() {
+  End(grpc::Status(grpc::StatusCode::CANCELLED, "the agent went away"));
+}
+
+void SyncSession::OnDone() {
+  std::shared_ptr<SyncSession> self;  // Outlives the lock.
+  std::string host;
+  uint64_t stream = 0;
+  {
+    MutexLock lock(&mutex_);
+    done_ = true;
+    self = std::move(self_);
+    host = host_;
+    stream = stream_;
+  }
+  if (host.empty()) return;
+  control_plane_->hub->Release(host, this);
+  control_plane_->waiters->Disconnected(host, stream);
+  LogInfo("host ", host, " disconnected");
+}
+
+}  // namespace sallyport

@@ -1,0 +1,114 @@
+// The control plane's end of one agent's PolicySync stream. It remembers what it sent, and on every
+// wake sends the difference to the newest state, one delta at a time: a slow agent costs constant
+// memory and skips versions by itself.
+
+#ifndef SALLYPORT_CONTROLPLANE_SYNC_SESSION_H_
+#define SALLYPORT_CONTROLPLANE_SYNC_SESSION_H_
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "common/base/mutex.h"
+#include "controlplane/concern.h"
+#include "controlplane/control_plane.h"
+#include "controlplane/sync_hub.h"
+#include "proto/sallyport/v1/sync.pb.h"
+
+namespace sallyport {
+
+// Thread-safe; owns itself until gRPC is done with it. Messages of the agent take effect in order:
+// the next one is read when the last one's effect is in the store.
+class SyncSession final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::SyncResponse>,
+                          public SyncStream,
+                          public std::enable_shared_from_this<SyncSession> {
+ public:
+  static SyncSession* Start(const ControlPlane* control_plane);
+  explicit SyncSession(const ControlPlane* control_plane) : control_plane_(control_plane) {}
+
+  void Poke() override;
+  void Replace() override;
+  void Stop() override;
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+ private:
+  // What was sent and not acked yet.
+  struct Unacked {
+    uint64_t revision = 0;
+    std::set<ResourceId> resources;
+    bool complete = true;  // False: a part of what differs; the rest follows.
+  };
+
+  // What one message of the agent did to the store. An answer for each container that came.
+  struct Written {
+    std::shared_ptr<const State> state;
+    std::deque<v1::AttachResult> answers;
+  };
+
+  // These three run on the writer's thread.
+  void Greet(const v1::Hello& hello);
+  void Change(const v1::SyncRequest& request);
+  absl::StatusOr<Written> WriteStore(
+      const std::string& host, const google::protobuf::RepeatedPtrField<v1::Attached>& attached,
+      const std::function<void(Transaction*)>& also);
+
+  void Accept(const v1::Ack& ack) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ForgetRejectionsOf(const std::set<ResourceId>& resources)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Seeds what the agent has from its cache.
+  void Seed(const v1::Hello& hello, const State& state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The store has the effect of what was read last: answer, send, and read the next.
+  void GoOn(std::deque<v1::AttachResult> answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  void ReadNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Writes what there is to write, if nothing is under way.
+  void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SendDelta() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Write(v1::SyncResponse response) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Report(uint64_t revision) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void End(const grpc::Status& status);
+  void EndLocked(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const ControlPlane* const control_plane_;
+
+  Mutex mutex_;
+  std::shared_ptr<SyncSession> self_ ABSL_GUARDED_BY(mutex_);
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;  // Finish was called: start nothing any more.
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;   // gRPC is done with us.
+
+  // Reading. One read or one change is under way, or reading waits until answers are written.
+  v1::SyncRequest read_ ABSL_GUARDED_BY(mutex_);
+  bool read_waits_ ABSL_GUARDED_BY(mutex_) = false;
+
+  // Writing.
+  v1::SyncResponse written_ ABSL_GUARDED_BY(mutex_);
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::deque<v1::AttachResult> answers_ ABSL_GUARDED_BY(mutex_);
+
+  // What holds between the two sides. The host name never changes once it is set.
+  std::string host_ ABSL_GUARDED_BY(mutex_);
+  uint64_t stream_ ABSL_GUARDED_BY(mutex_) = 0;  // For Waiters; 0 until greeted.
+  uint64_t enforced_ ABSL_GUARDED_BY(mutex_) = 0;
+  ResourceRevisions sent_ ABSL_GUARDED_BY(mutex_);
+  std::map<ResourceId, std::string> rejections_ ABSL_GUARDED_BY(mutex_);
+  std::optional<Unacked> unacked_ ABSL_GUARDED_BY(mutex_);
+  bool first_ ABSL_GUARDED_BY(mutex_) = true;  // No delta was sent yet.
+  bool reset_ ABSL_GUARDED_BY(mutex_) = false;
+  bool changed_ ABSL_GUARDED_BY(mutex_) = false;  // The store may differ from `sent_`.
+};
+
+}  // namespace sallyport
+
+#endif  // SALLYPORT_CONTROLPLANE_SYNC_SESSION_H_

@@ -1,0 +1,212 @@
+#include "controlplane/waiters.h"
+
+#include "common/base/strings.h"
+
+namespace sallyport {
+
+Waiters::Waiters(const Store* store) : store_(store), timer_([this] { RunTimer(); }) {}
+
+Waiters::~Waiters() {
+  AnswerAll();
+  {
+    MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  wake_timer_.Signal();
+  timer_.join();
+}
+
+uint64_t Waiters::Connected(const std::string& host) {
+  MutexLock lock(&mutex_);
+  Host& entry = hosts_[host];
+  entry.connected = true;
+  entry.stream = ++last_id_;
+  // What an older stream reported does not bind an agent that may have lost its cache since.
+  entry.progress = Progress();
+  return entry.stream;
+}
+
+void Waiters::Disconnected(const std::string& host, uint64_t stream) {
+  const bool has_containers = store_->Read()->hosts.Find(host) != nullptr;
+  MutexLock lock(&mutex_);
+  const auto it = hosts_.find(host);
+  if (it == hosts_.end() || it->second.stream != stream) return;
+  it->second.connected = false;
+  if (!has_containers) hosts_.erase(it);
+}
+
+void Waiters::Report(const std::string& host, uint64_t stream, Progress progress) {
+  Answers answers;
+  {
+    MutexLock lock(&mutex_);
+    const auto it = hosts_.find(host);
+    if (it == hosts_.end() || it->second.stream != stream) return;
+    it->second.progress = std::move(progress);
+    it->second.reported = true;
+    const auto pending = pending_on_.find(host);
+    if (pending == pending_on_.end()) return;
+    for (const uint64_t id : std::set<uint64_t>(pending->second)) {
+      if (Reached(host, waiting_.at(id).revision)) NoLongerPending(id, host, &answers);
+    }
+  }
+  Answer(answers);
+}
+
+void Waiters::Recheck(const std::string& host) {
+  Answers answers;
+  {
+    MutexLock lock(&mutex_);
+    const auto pending = pending_on_.find(host);
+    if (pending == pending_on_.end()) return;
+    const std::shared_ptr<const State> state = store_->Read();
+    for (const uint64_t id : std::set<uint64_t>(pending->second)) {
+      Waiting& waiting = waiting_.at(id);
+      if (ConcernedHosts(*state, waiting.subject).contains(host)) continue;
+      waiting.hosts.erase(host);
+      NoLongerPending(id, host, &answers);
+    }
+  }
+  Answer(answers);
+}
+
+std::optional<Waiters::Progress> Waiters::ProgressOf(const std::string& host) const {
+  MutexLock lock(&mutex_);
+  const auto it = hosts_.find(host);
+  if (it == hosts_.end() || !it->second.reported) return std::nullopt;
+  return it->second.progress;
+}
+
+uint64_t Waiters::Wait(const ResourceId& subject, uint64_t revision, Clock::time_point deadline,
+                       Done done) {
+  Answers answers;
+  uint64_t id = 0;
+  {
+    MutexLock lock(&mutex_);
+    id = ++last_id_;
+    Waiting waiting;
+    waiting.subject = subject;
+    waiting.revision = revision;
+    waiting.begin = Clock::now();
+    waiting.deadline = deadline;
+    // Under the lock: a Recheck comes either before, and the store is then as it left it, or after.
+    waiting.hosts = ConcernedHosts(*store_->Read(), subject);
+    for (const std::string& host : waiting.hosts) {
+      if (!Reached(host, revision)) waiting.pending.insert(host);
+    }
+    waiting.done = std::move(done);
+    if (waiting.pending.empty() || answer_at_once_ || deadline <= waiting.begin) {
+      answers.emplace_back(std::move(waiting.done), MakeOutcome(waiting));
+    } else {
+      for (const std::string& host : waiting.pending) pending_on_[host].insert(id);
+      deadlines_.emplace(deadline, id);
+      waiting_.emplace(id, std::move(waiting));
+    }
+  }
+  wake_timer_.Signal();
+  Answer(answers);
+  return id;
+}
+
+bool Waiters::Cancel(uint64_t id) {
+  MutexLock lock(&mutex_);
+  if (!waiting_.contains(id)) return false;
+  Remove(id);
+  return true;
+}
+
+void Waiters::AnswerAll() {
+  Answers answers;
+  {
+    MutexLock lock(&mutex_);
+    answer_at_once_ = true;
+    while (!waiting_.empty()) {
+      auto& [id, waiting] = *waiting_.begin();
+      answers.emplace_back(waiting.done, MakeOutcome(waiting));
+      Remove(id);
+    }
+  }
+  Answer(answers);
+}
+
+bool Waiters::Reached(const std::string& host, uint64_t revision) const {
+  const auto it = hosts_.find(host);
+  return it != hosts_.end() && it->second.progress.revision >= revision;
+}
+
+std::string Waiters::Refusal(const std::string& host, const ResourceId& subject) const {
+  const auto it = hosts_.find(host);
+  if (it == hosts_.end()) return "";
+  for (const auto& [resource, reason] : it->second.progress.rejections) {
+    bool concerned = resource == subject;
+    // A class may fail in what it makes of a container.
+    if (subject.kind == v1::RESOURCE_KIND_CLASS && resource.kind == v1::RESOURCE_KIND_CONTAINER) {
+      const auto container = store_->Read()->containers.Find(resource.name);
+      concerned = container != nullptr && container->value.class_name() == subject.name;
+    }
+    if (concerned) return StrCat(host, " refused ", resource.ToString(), ": ", reason);
+  }
+  return "";
+}
+
+Waiters::Outcome Waiters::MakeOutcome(const Waiting& waiting) const {
+  Outcome outcome;
+  outcome.waited = Clock::now() - waiting.begin;
+  outcome.pending = waiting.pending;
+  for (const std::string& host : waiting.hosts) {
+    if (waiting.pending.contains(host)) continue;
+    std::string refusal = Refusal(host, waiting.subject);
+    if (refusal.empty()) {
+      outcome.enforced.insert(host);
+    } else {
+      outcome.rejections.push_back(std::move(refusal));
+    }
+  }
+  return outcome;
+}
+
+void Waiters::NoLongerPending(uint64_t id, const std::string& host, Answers* answers) {
+  Waiting& waiting = waiting_.at(id);
+  waiting.pending.erase(host);
+  pending_on_.at(host).erase(id);
+  if (pending_on_.at(host).empty()) pending_on_.erase(host);
+  if (!waiting.pending.empty()) return;
+  answers->emplace_back(std::move(waiting.done), MakeOutcome(waiting));
+  Remove(id);
+}
+
+void Waiters::Remove(uint64_t id) {
+  const auto it = waiting_.find(id);
+  for (const std::string& host : it->second.pending) {
+    const auto pending = pending_on_.find(host);
+    pending->second.erase(id);
+    if (pending->second.empty()) pending_on_.erase(pending);
+  }
+  deadlines_.erase({it->second.deadline, id});
+  waiting_.erase(it);
+}
+
+void Waiters::RunTimer() {
+  while (true) {
+    Answers answers;
+    {
+      MutexLock lock(&mutex_);
+      if (stopping_) return;
+      if (deadlines_.empty()) {
+        wake_timer_.Wait(&mutex_);
+      } else if (deadlines_.begin()->first > Clock::now()) {
+        wake_timer_.WaitUntil(&mutex_, deadlines_.begin()->first);
+      } else {
+        const uint64_t id = deadlines_.begin()->second;
+        answers.emplace_back(waiting_.at(id).done, MakeOutcome(waiting_.at(id)));
+        Remove(id);
+      }
+    }
+    Answer(answers);
+  }
+}
+
+void Waiters::Answer(const Answers& answers) {
+  for (const auto& [done, outcome] : answers) done(outcome);
+}
+
+}  // namespace sallyport
