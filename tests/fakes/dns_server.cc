@@ -1,5 +1,5 @@
-// A DNS server for tests and demonstrations. On stdout: "listening ADDRESS:PORT" once it answers, then a
-// line for each query, "query api.test A udp".
+// A DNS server for tests and demonstrations. On stdout: "listening ADDRESS:PORT" once it answers,
+// then a line for each query, "query api.test A udp".
 
 #include <cstdio>
 #include <fstream>
@@ -23,13 +23,15 @@ int Fail(std::string_view message) {
 int main(int argc, char** argv) {
   std::string listen = "127.0.0.1:53";
   std::string zone_file;
-  sallyport::FlagSet flags("dns_server",
-                           "Answers DNS queries over UDP and TCP from a file. It is authoritative for "
-                           "everything: names that the file lacks do not exist.");
+  sallyport::FlagSet flags(
+      "dns_server",
+      "Answers DNS queries over UDP and TCP from a file. It is authoritative for "
+      "everything: names that the file lacks do not exist.");
   flags.String("listen", &listen, "ADDRESS:PORT", "Where to listen. Port 0: any free one.");
-  flags.String("zone", &zone_file, "FILE",
-               "Lines NAME [TTL] TYPE DATA, where TYPE is A, AAAA, CNAME, TXT, MX, PTR or NS, or one of "
-               "the faults DROP, SERVFAIL, REFUSED, TRUNCATE. NAME may be *.SUFFIX or *.");
+  flags.String(
+      "zone", &zone_file, "FILE",
+      "Lines NAME [TTL] TYPE DATA, where TYPE is A, AAAA, CNAME, TXT, MX, PTR or NS, or one of "
+      "the faults DROP, SERVFAIL, REFUSED, TRUNCATE. NAME may be *.SUFFIX or *.");
   flags.set_example("dns_server --listen 127.0.0.1:5353 --zone zone.txt");
   flags.ParseOrExit({argv + 1, argv + argc});
 
@@ -42,9 +44,8 @@ int main(int argc, char** argv) {
 
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   const auto server = sallyport::fakes::FakeDns::Start(
-      listen, *std::move(zone), [](std::string_view line) {
-        std::printf("query %s\n", std::string(line).c_str());
-      });
+      listen, *std::move(zone),
+      [](std::string_view line) { std::printf("query %s\n", std::string(line).c_str()); });
   if (!server.ok()) return Fail(sallyport::ToStd(server.status().message()));
   std::printf("listening %s\n", (*server)->address().c_str());
   (*server)->Join();

@@ -37,8 +37,7 @@ absl::StatusOr<DnsRecord> ParseRecord(const std::string& type, const std::string
     record.type = type == "CNAME" ? DnsType::kCname : type == "PTR" ? DnsType::kPtr : DnsType::kNs;
     record.data = proxy::EncodeDnsName(data);
   } else if (type == "MX") {
-    const std::pair<std::string, std::string> parts =
-        absl::StrSplit(data, absl::MaxSplits(' ', 1));
+    const std::pair<std::string, std::string> parts = absl::StrSplit(data, absl::MaxSplits(' ', 1));
     uint32_t preference;
     if (!absl::SimpleAtoi(parts.first, &preference)) return absl::InvalidArgumentError("MX");
     record.type = DnsType::kMx;
@@ -72,9 +71,8 @@ absl::StatusOr<DnsZone> DnsZone::Parse(std::string_view text) {
 
 absl::Status DnsZone::AddLine(const std::vector<std::string>& words) {
   static const auto* const faults = new std::map<std::string, Fault>{
-      {"DROP", Fault::kDrop},         {"SERVFAIL", Fault::kServFail},
-      {"REFUSED", Fault::kRefused},   {"TRUNCATE", Fault::kTruncate},
-      {"OTHER", Fault::kOther},
+      {"DROP", Fault::kDrop},         {"SERVFAIL", Fault::kServFail}, {"REFUSED", Fault::kRefused},
+      {"TRUNCATE", Fault::kTruncate}, {"OTHER", Fault::kOther},
   };
   size_t at = 1;
   uint32_t ttl = kDefaultTtl;
@@ -88,6 +86,7 @@ absl::Status DnsZone::AddLine(const std::vector<std::string>& words) {
   const std::string& type = words[at];
   if (const auto fault = faults->find(type); fault != faults->end()) {
     node.fault = fault->second;
+    node.fault_type = words.size() > at + 1 ? words[at + 1] : "";
     return absl::OkStatus();
   }
   const std::string data = absl::StrJoin(words.begin() + at + 1, words.end(), " ");
@@ -114,7 +113,8 @@ DnsZone::Answer DnsZone::Find(const std::string& name, DnsType type) const {
     const Node* node = Lookup(current);
     if (node == nullptr) break;
     answer.name_exists = true;
-    if (answer.fault == Fault::kNone) answer.fault = node->fault;
+    const bool fails = node->fault_type.empty() || node->fault_type == proxy::DnsTypeName(type);
+    if (answer.fault == Fault::kNone && fails) answer.fault = node->fault;
     const bool follow = !node->alias.empty() && type != DnsType::kCname;
     for (const DnsRecord& record : node->records) {
       if (record.type != (follow ? DnsType::kCname : type)) continue;

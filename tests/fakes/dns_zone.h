@@ -13,8 +13,9 @@
 
 namespace sallyport::fakes {
 
-// Lines `NAME [TTL] TYPE DATA`, `#` begins a comment. NAME: a name, `*.SUFFIX`, or `*`; an exact name
-// hides wildcards, a longer wildcard a shorter one. TTL: seconds, 60 by default. TYPE and DATA:
+// Lines `NAME [TTL] TYPE DATA`, `#` begins a comment. NAME: a name, `*.SUFFIX`, or `*`; an exact
+// name hides wildcards, a longer wildcard a shorter one. TTL: seconds, 60 by default. TYPE and
+// DATA:
 //
 //   api.test     A        203.0.113.10
 //   api.test     AAAA     2001:db8::10
@@ -23,8 +24,8 @@ namespace sallyport::fakes {
 //   api.test     MX       10 mail.test
 //   4.3.2.1.in-addr.arpa  PTR  api.test
 //
-// and faults, for every type of the name: DROP (no answer), SERVFAIL, REFUSED, TRUNCATE (UDP answers are
-// empty and say so), OTHER (answers another question, then nothing).
+// and faults, `NAME FAULT [TYPE]`, for queries of that type or of all: DROP (no answer), SERVFAIL,
+// REFUSED, TRUNCATE (UDP answers are empty and say so), OTHER (the answer is to another question).
 class DnsZone {
  public:
   enum class Fault { kNone, kDrop, kServFail, kRefused, kTruncate, kOther };
@@ -41,6 +42,7 @@ class DnsZone {
  private:
   struct Node {
     Fault fault = Fault::kNone;
+    std::string fault_type;  // As DnsTypeName; empty: every type.
     std::string alias;
     std::vector<proxy::DnsRecord> records;
   };

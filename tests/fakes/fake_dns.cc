@@ -89,9 +89,8 @@ std::vector<std::string> FakeDns::queries() const {
 
 void FakeDns::Run() {
   while (true) {
-    std::vector<pollfd> polled = {{stop_.get(), POLLIN, 0},
-                                  {udp_.get(), POLLIN, 0},
-                                  {tcp_.get(), POLLIN, 0}};
+    std::vector<pollfd> polled = {
+        {stop_.get(), POLLIN, 0}, {udp_.get(), POLLIN, 0}, {tcp_.get(), POLLIN, 0}};
     for (const auto& [socket, unread] : connections_) polled.push_back({socket, POLLIN, 0});
     if (::poll(polled.data(), polled.size(), -1) < 0) {
       if (errno == EINTR) continue;
@@ -120,8 +119,7 @@ void FakeDns::ServeUdp() {
   const ssize_t received =
       ::recvfrom(udp_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT, address, &length);
   if (received < 0) return;
-  const std::string reply =
-      Reply(std::string_view(buffer.data(), received), Transport::kUdp);
+  const std::string reply = Reply(std::string_view(buffer.data(), received), Transport::kUdp);
   if (!reply.empty()) ::sendto(udp_.get(), reply.data(), reply.size(), 0, address, length);
 }
 
@@ -150,8 +148,7 @@ std::string FakeDns::Reply(std::string_view message, Transport transport) {
   const DnsQuery& query = std::get<DnsQuery>(parsed);
   const std::string name = query.host.has_value() ? query.host->text() : "-";
   const bool udp = transport == Transport::kUdp;
-  const std::string line =
-      StrCat(name, " ", proxy::DnsTypeName(query.type), udp ? " udp" : " tcp");
+  const std::string line = StrCat(name, " ", proxy::DnsTypeName(query.type), udp ? " udp" : " tcp");
   {
     MutexLock lock(&mutex_);
     queries_.push_back(line);
@@ -160,10 +157,14 @@ std::string FakeDns::Reply(std::string_view message, Transport transport) {
 
   const DnsZone::Answer answer = zone_.Find(name, query.type);
   switch (answer.fault) {
-    case DnsZone::Fault::kNone: break;
-    case DnsZone::Fault::kDrop: return "";
-    case DnsZone::Fault::kServFail: return BuildDnsReply(query, DnsRcode::kServFail);
-    case DnsZone::Fault::kRefused: return BuildDnsReply(query, DnsRcode::kRefused);
+    case DnsZone::Fault::kNone:
+      break;
+    case DnsZone::Fault::kDrop:
+      return "";
+    case DnsZone::Fault::kServFail:
+      return BuildDnsReply(query, DnsRcode::kServFail);
+    case DnsZone::Fault::kRefused:
+      return BuildDnsReply(query, DnsRcode::kRefused);
     case DnsZone::Fault::kTruncate:
       if (udp) return BuildTruncatedDnsReply(query);
       break;
@@ -175,8 +176,7 @@ std::string FakeDns::Reply(std::string_view message, Transport transport) {
   }
   if (!answer.name_exists) return BuildDnsReply(query, DnsRcode::kNxDomain);
   if (!udp) return BuildDnsReply(query, DnsRcode::kNoError, answer.records, kMaxTcpReply);
-  const std::string whole =
-      BuildDnsReply(query, DnsRcode::kNoError, answer.records, kMaxTcpReply);
+  const std::string whole = BuildDnsReply(query, DnsRcode::kNoError, answer.records, kMaxTcpReply);
   return whole.size() <= query.max_reply_bytes ? whole : BuildTruncatedDnsReply(query);
 }
 

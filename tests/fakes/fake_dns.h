@@ -55,7 +55,7 @@ class FakeDns {
   uint16_t port_ = 0;
   UniqueFd udp_;
   UniqueFd tcp_;
-  UniqueFd stop_;                             // An eventfd.
+  UniqueFd stop_;                           // An eventfd.
   std::map<int, std::string> connections_;  // Descriptor to bytes of an unfinished query.
   mutable Mutex mutex_;
   std::vector<std::string> queries_ ABSL_GUARDED_BY(mutex_);

@@ -15,9 +15,7 @@ bool AsksForAddress(const DnsQuery& query) {
   return query.type == DnsType::kA || query.type == DnsType::kAaaa;
 }
 
-DnsReply Empty(const DnsQuery& query) {
-  return {BuildDnsReply(query, DnsRcode::kNoError), ""};
-}
+DnsReply Empty(const DnsQuery& query) { return {BuildDnsReply(query, DnsRcode::kNoError), ""}; }
 
 DnsReply Nxdomain(const DnsQuery& query, std::string_view refused) {
   return {BuildDnsReply(query, DnsRcode::kNxDomain), refused};
@@ -48,8 +46,8 @@ DnsReply Loopback(const DnsQuery& query) {
   return Empty(query);
 }
 
-// ANY (RFC 8482 section 4) and what is not a type of data: AXFR, IXFR, TKEY, TSIG and others, RFC 6895
-// section 3.1.
+// ANY (RFC 8482 section 4) and what is not a type of data: AXFR, IXFR, TKEY, TSIG and others, RFC
+// 6895 section 3.1.
 bool IsUnsupported(DnsType type) {
   const auto value = static_cast<uint16_t>(type);
   return value == 0 || type == DnsType::kOpt || (value >= 128 && value <= 255);

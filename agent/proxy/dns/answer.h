@@ -1,4 +1,5 @@
-// What a container is told: semantics section 5 as functions from a query to an answer, without I/O.
+// What a container is told: semantics section 5 as functions from a query to an answer, without
+// I/O.
 
 #ifndef SALLYPORT_AGENT_PROXY_DNS_ANSWER_H_
 #define SALLYPORT_AGENT_PROXY_DNS_ANSWER_H_

@@ -27,8 +27,8 @@ absl::Status LibraryStatus() {
 }
 
 absl::Status NoAnswer(int status) {
-  const std::string message = StrCat("no answer of the configured resolvers: ",
-                                     ares_strerror(status));
+  const std::string message =
+      StrCat("no answer of the configured resolvers: ", ares_strerror(status));
   if (status == ARES_ETIMEOUT) return absl::DeadlineExceededError(message);
   if (status == ARES_EBADNAME) return absl::NotFoundError(message);
   return absl::UnavailableError(message);
@@ -72,7 +72,8 @@ absl::StatusOr<std::shared_ptr<AresChannel>> AresChannel::Create(
   std::shared_ptr<AresChannel> self(
       new AresChannel(context, std::max(budget / attempts, kLeastAttempt)));
 
-  // Everything that c-ares would otherwise look up in /etc/resolv.conf is set, so that it reads none.
+  // Everything that c-ares would otherwise look up in /etc/resolv.conf is set, so that it reads
+  // none.
   ares_options options = {};
   int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
              ARES_OPT_SERVERS | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SORTLIST |
@@ -120,7 +121,11 @@ void AresChannel::Query(const std::string& name, int type, Done done) {
 void AresChannel::OnAnswer(void* call, int status, int /*timeouts*/, unsigned char* bytes,
                            int length) {
   const std::unique_ptr<Call> owned(static_cast<Call*>(call));
-  --owned->channel->under_way_;
+  AresChannel& channel = *owned->channel;
+  if (--channel.under_way_ == 0) {
+    channel.timer_.cancel();
+    channel.timer_armed_ = false;
+  }
   const bool is_answer =
       status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND;
   if (is_answer && bytes != nullptr) {
@@ -158,19 +163,18 @@ void AresChannel::OnSocketState(void* self, ares_socket_t socket, int readable, 
 
 void AresChannel::Arm(const std::shared_ptr<Watch>& watch) {
   const auto wait = [this, &watch](boost::asio::posix::descriptor_base::wait_type kind,
-                                   bool Watch::*pending, bool write) {
+                                   bool Watch::* pending, bool write) {
     watch.get()->*pending = true;
-    watch->descriptor.async_wait(
-        kind, [self = shared_from_this(), watch, pending,
-               write](const boost::system::error_code& error) {
-          watch.get()->*pending = false;
-          // Released, perhaps to serve another socket of the same number.
-          if (error || self->closed() || !watch->descriptor.is_open()) return;
-          const ares_socket_t socket = watch->descriptor.native_handle();
-          ares_process_fd(self->channel_, write ? ARES_SOCKET_BAD : socket,
-                          write ? socket : ARES_SOCKET_BAD);
-          if (!self->closed() && watch->descriptor.is_open()) self->Arm(watch);
-        });
+    watch->descriptor.async_wait(kind, [self = shared_from_this(), watch, pending,
+                                        write](const boost::system::error_code& error) {
+      watch.get()->*pending = false;
+      // Released, perhaps to serve another socket of the same number.
+      if (error || self->closed() || !watch->descriptor.is_open()) return;
+      const ares_socket_t socket = watch->descriptor.native_handle();
+      ares_process_fd(self->channel_, write ? ARES_SOCKET_BAD : socket,
+                      write ? socket : ARES_SOCKET_BAD);
+      if (!self->closed() && watch->descriptor.is_open()) self->Arm(watch);
+    });
   };
   using Base = boost::asio::posix::descriptor_base;
   if (watch->wants_read && !watch->reading) wait(Base::wait_read, &Watch::reading, false);

@@ -39,8 +39,8 @@ BadDnsQuery Reject(std::string_view message, DnsRcode rcode, std::string_view wh
   return BadDnsQuery{.reply = Header(ReadU16(message, 0), flags, 0, 0, 0), .why = why};
 }
 
-// The end of the name that begins at `offset`, or 0. In a query nothing stands before the question that a
-// compression pointer could point at, so pointers are errors.
+// The end of the name that begins at `offset`, or 0. In a query nothing stands before the question
+// that a compression pointer could point at, so pointers are errors.
 size_t EndOfQuestionName(std::string_view message, size_t offset) {
   const size_t begin = offset;
   while (offset < message.size()) {
@@ -114,21 +114,36 @@ std::string BuildReply(const DnsQuery& query, uint16_t flags, std::span<const Dn
 
 std::string DnsTypeName(DnsType type) {
   switch (type) {
-    case DnsType::kA: return "A";
-    case DnsType::kNs: return "NS";
-    case DnsType::kCname: return "CNAME";
-    case DnsType::kSoa: return "SOA";
-    case DnsType::kPtr: return "PTR";
-    case DnsType::kMx: return "MX";
-    case DnsType::kTxt: return "TXT";
-    case DnsType::kAaaa: return "AAAA";
-    case DnsType::kSrv: return "SRV";
-    case DnsType::kDname: return "DNAME";
-    case DnsType::kOpt: return "OPT";
-    case DnsType::kRrsig: return "RRSIG";
-    case DnsType::kSvcb: return "SVCB";
-    case DnsType::kHttps: return "HTTPS";
-    case DnsType::kAny: return "ANY";
+    case DnsType::kA:
+      return "A";
+    case DnsType::kNs:
+      return "NS";
+    case DnsType::kCname:
+      return "CNAME";
+    case DnsType::kSoa:
+      return "SOA";
+    case DnsType::kPtr:
+      return "PTR";
+    case DnsType::kMx:
+      return "MX";
+    case DnsType::kTxt:
+      return "TXT";
+    case DnsType::kAaaa:
+      return "AAAA";
+    case DnsType::kSrv:
+      return "SRV";
+    case DnsType::kDname:
+      return "DNAME";
+    case DnsType::kOpt:
+      return "OPT";
+    case DnsType::kRrsig:
+      return "RRSIG";
+    case DnsType::kSvcb:
+      return "SVCB";
+    case DnsType::kHttps:
+      return "HTTPS";
+    case DnsType::kAny:
+      return "ANY";
   }
   return StrCat("TYPE", static_cast<uint16_t>(type));
 }
@@ -186,11 +201,11 @@ std::variant<DnsQuery, BadDnsQuery> ParseDnsQuery(std::string_view message) {
 }
 
 DnsRecord DnsRecord::Address(const IpAddress& address, uint32_t ttl) {
-  return DnsRecord{.type = address.is_v4() ? DnsType::kA : DnsType::kAaaa,
-                   .ttl = ttl,
-                   .data = std::string(address.bytes().begin(),
-                                       address.bytes().begin() + address.byte_length()),
-                   .owner = ""};
+  return DnsRecord{
+      .type = address.is_v4() ? DnsType::kA : DnsType::kAaaa,
+      .ttl = ttl,
+      .data = std::string(address.bytes().begin(), address.bytes().begin() + address.byte_length()),
+      .owner = ""};
 }
 
 std::string BuildDnsReply(const DnsQuery& query, DnsRcode rcode, std::span<const DnsRecord> answers,

@@ -73,7 +73,8 @@ struct BadDnsQuery {
   std::string_view why;
 };
 
-// Messages that are answers (QR set) get no reply: two servers that answer each other's errors never stop.
+// Messages that are answers (QR set) get no reply: two servers that answer each other's errors
+// never stop.
 std::variant<DnsQuery, BadDnsQuery> ParseDnsQuery(std::string_view message);
 
 struct DnsRecord {

@@ -10,10 +10,12 @@ using sallyport::proxy::BadDnsQuery;
 using sallyport::proxy::BuildDnsReply;
 using sallyport::proxy::DnsQuery;
 using sallyport::proxy::DnsRcode;
+using sallyport::proxy::EncodeDnsName;
 using sallyport::proxy::ParseDnsQuery;
+using sallyport::proxy::SameDnsName;
 
-// What is accepted can be answered within the client's limit; what is refused never gets an answer that
-// asks for another.
+// What is accepted can be answered within the client's limit; what is refused never gets an answer
+// that asks for another.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view message(reinterpret_cast<const char*>(data), size);
   const std::variant<DnsQuery, BadDnsQuery> parsed = ParseDnsQuery(message);
@@ -28,8 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   SALLYPORT_CHECK(reply.substr(12, query.wire_name.size()) ==
                   message.substr(12, query.wire_name.size()));
   if (query.host.has_value()) {
-    SALLYPORT_CHECK(SameDnsName(sallyport::proxy::EncodeDnsName(query.host->text()),
-                                query.wire_name));
+    SALLYPORT_CHECK(SameDnsName(EncodeDnsName(query.host->text()), query.wire_name));
   }
   return 0;
 }

@@ -11,7 +11,9 @@ using namespace std::string_literals;  // NOLINT: strings with NUL bytes.
 
 // Id 0x1234, RD, one question, no records.
 const std::string kHeader = "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"s;
-const std::string kApiTest = "\x03" "Api\x04Test\0"s;
+const std::string kApiTest =
+    "\x03"
+    "Api\x04Test\0"s;
 const std::string kTypeAClassIn = "\0\x01\0\x01"s;
 // Root, OPT, size 1400, extended RCODE and version 0, no flags, no options.
 const std::string kOpt = "\0\0\x29\x05\x78\0\0\0\0\0\0"s;
@@ -42,9 +44,12 @@ std::string Outcome(const std::string& message) {
   EXPECT_NE(ReadU16(reply, 2) & 0x8000, 0);
   if (ReadU16(reply, 10) == 1) return reply[17] == 1 ? "BADVERS" : "OPT";
   switch (ReadU16(reply, 2) & 15) {
-    case 1: return "FORMERR";
-    case 4: return "NOTIMP";
-    case 5: return "REFUSED";
+    case 1:
+      return "FORMERR";
+    case 4:
+      return "NOTIMP";
+    case 5:
+      return "REFUSED";
   }
   return "other";
 }
@@ -107,7 +112,12 @@ TEST(ParseDnsQueryTest, RefusesWhatIsNotAQuery) {
       {"EDNS version 1", WithCounts(kPlain + opt_version_1, 1, 0, 0, 1), "BADVERS"},
       {"pointer to itself", kHeader + "\xc0\x0c"s + kTypeAClassIn, "FORMERR"},
       {"pointer forward", kHeader + "\xc0\x10"s + kTypeAClassIn + kApiTest, "FORMERR"},
-      {"pointer into the header", kHeader + "\x03" "api\xc0\x04"s + kTypeAClassIn, "FORMERR"},
+      {"pointer into the header",
+       kHeader +
+           "\x03"
+           "api\xc0\x04"s +
+           kTypeAClassIn,
+       "FORMERR"},
       {"label type 01", kHeader + "\x41"s + std::string(65, 'a') + "\0"s + kTypeAClassIn,
        "FORMERR"},
       {"label of 63 bytes", kHeader + Labels(1, 63) + kTypeAClassIn, "query"},
@@ -138,16 +148,31 @@ TEST(ParseDnsQueryTest, KnowsWhichNamesHostsHave) {
       {"\x03www\x04test\0"s, "www.test"},
       {"\x03WWW\x04tESt\0"s, "www.test"},
       {"\x04_tcp\x04test\0"s, "_tcp.test"},
-      {"\x01" "4\x01" "3\x07in-addr\x04" "arpa\0"s, "4.3.in-addr.arpa"},
+      {"\x01"
+       "4\x01"
+       "3\x07in-addr\x04"
+       "arpa\0"s,
+       "4.3.in-addr.arpa"},
       {"\0"s, nullptr},
       {"\x08www.test\0"s, nullptr},
       {"\x04test\x01.\0"s, nullptr},
-      {"\x03" "a\0b\x04test\0"s, nullptr},
-      {"\x03" "a b\x04test\0"s, nullptr},
+      {"\x03"
+       "a\0b\x04test\0"s,
+       nullptr},
+      {"\x03"
+       "a b\x04test\0"s,
+       nullptr},
       {"\x02\xc3\xa9\x04test\0"s, nullptr},
       {"\x01*\x04test\0"s, nullptr},
-      {"\x01" "1\x01" "2\x01" "3\x01" "4\0"s, nullptr},
-      {"\x04" "0x7f\0"s, nullptr},
+      {"\x01"
+       "1\x01"
+       "2\x01"
+       "3\x01"
+       "4\0"s,
+       nullptr},
+      {"\x04"
+       "0x7f\0"s,
+       nullptr},
   };
   for (const auto& test : cases) {
     const auto parsed = ParseDnsQuery(kHeader + test.wire + kTypeAClassIn);

@@ -17,8 +17,8 @@
 namespace sallyport::proxy {
 namespace {
 
-// How long addresses of one family wait for the other's (RFC 8305 section 3, more patient: a slow answer
-// costs us a family for one connection, not a user's time).
+// How long addresses of one family wait for the other's (RFC 8305 section 3, more patient: a slow
+// answer costs us a family for one connection, not a user's time).
 constexpr std::chrono::milliseconds kPatience{250};
 
 // The answers to the questions of one call.
@@ -30,7 +30,7 @@ struct Asked {
 };
 
 void Ask(AresChannel& channel, const std::shared_ptr<Asked>& asked, const std::string& name,
-         int type, std::optional<absl::StatusOr<std::string>> Asked::*place) {
+         int type, std::optional<absl::StatusOr<std::string>> Asked::* place) {
   channel.Query(name, type, [asked, place](absl::StatusOr<std::string> answer) {
     asked.get()->*place = std::move(answer);
     asked->answered.Notify();
@@ -56,8 +56,7 @@ absl::StatusOr<std::vector<IpAddress>> AddressesOf(
 bool HasRoute(const IpAddress& address) {
   sockaddr_storage storage;
   const socklen_t length = address.ToSockaddr(53, &storage);
-  const UniqueFd probe(
-      ::socket(storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const UniqueFd probe(::socket(storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   return probe.valid() &&
          ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&storage), length) == 0;
 }
@@ -82,8 +81,7 @@ Task<Addresses> ResolveBoth(boost::asio::io_context& context, std::shared_ptr<Ar
   while (!asked->a.has_value() || !asked->b.has_value()) {
     if ((asked->a.has_value() || asked->b.has_value()) && !patience_ends.has_value()) {
       const DnsType type = asked->a.has_value() ? DnsType::kA : DnsType::kAaaa;
-      const Addresses early =
-          AddressesOf(asked->a.has_value() ? asked->a : asked->b, host, type);
+      const Addresses early = AddressesOf(asked->a.has_value() ? asked->a : asked->b, host, type);
       if (early.ok() && !early->empty()) {
         patience_ends = std::min(deadline, std::chrono::steady_clock::now() + kPatience);
       }
@@ -183,8 +181,7 @@ absl::StatusOr<std::unique_ptr<Resolver>> Resolver::Create(boost::asio::io_conte
 }
 
 bool IsLocalhostName(const Host& host) {
-  return !host.is_address() &&
-         (host.text() == "localhost" || host.text().ends_with(".localhost"));
+  return !host.is_address() && (host.text() == "localhost" || host.text().ends_with(".localhost"));
 }
 
 }  // namespace sallyport::proxy

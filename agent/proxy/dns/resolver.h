@@ -20,9 +20,9 @@ struct ResolverOptions {
   std::chrono::milliseconds budget{5000};
 };
 
-// On c-ares, driven by the worker's io_context. Belongs to one worker. Opens files only in Create (the
-// seed of message ids). Calls that are under way when it is destroyed fail with UNAVAILABLE; `context`
-// must outlive it.
+// On c-ares, driven by the worker's io_context. Belongs to one worker. Opens files only in Create
+// (the seed of message ids). Calls that are under way when it is destroyed fail with UNAVAILABLE;
+// `context` must outlive it.
 class Resolver {
  public:
   // `servers`: ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT each. No servers: every query fails with
@@ -32,10 +32,10 @@ class Resolver {
                                                           ResolverOptions options = {});
   virtual ~Resolver() = default;
 
-  // IPv4 and IPv6 addresses, interleaved with the family of the first preferred (RFC 8305 section 4):
-  // IPv6 where there is a route to it. NOT_FOUND: no such name or no address. UNAVAILABLE or
-  // DEADLINE_EXCEEDED: no resolver answered within 5 s. A literal address resolves to itself, localhost
-  // to loopback (RFC 6761 section 6.3).
+  // IPv4 and IPv6 addresses, interleaved with the family of the first preferred (RFC 8305 section
+  // 4): IPv6 where there is a route to it. NOT_FOUND: no such name or no address. UNAVAILABLE or
+  // DEADLINE_EXCEEDED: no resolver answered within 5 s. A literal address resolves to itself,
+  // localhost to loopback (RFC 6761 section 6.3).
   virtual Task<absl::StatusOr<std::vector<IpAddress>>> Resolve(Host host) = 0;
 
   // One raw answer to a question, as received (id not meaningful). NXDOMAIN and empty answers are

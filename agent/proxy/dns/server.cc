@@ -42,8 +42,8 @@ struct State {
 };
 using StatePtr = std::shared_ptr<State>;
 
-// Replies come from the socket that was asked; connection tracking puts the address in place that the
-// container asked. One that cannot be sent now is lost, as datagrams are.
+// Replies come from the socket that was asked; connection tracking puts the address in place that
+// the container asked. One that cannot be sent now is lost, as datagrams are.
 void Send(State& state, const Client& client, const std::string& message) {
   if (state.stopped || message.empty()) return;
   ::sendto(state.descriptor.native_handle(), message.data(), message.size(),
@@ -68,9 +68,8 @@ Task<void> AnswerFromUpstream(StatePtr state, Client client, DnsQuery query) {
       co_await state->options.resolver->Query(query.host->text(), static_cast<int>(query.type));
   if (!state->stopped) {
     const std::shared_ptr<const EffectivePolicy> policy = state->options.policy();
-    const DnsReply reply =
-        DnsReplyFromUpstream(query, policy.get(), *state->options.open_ranges,
-                             *state->options.names, std::move(upstream));
+    const DnsReply reply = DnsReplyFromUpstream(query, policy.get(), *state->options.open_ranges,
+                                                *state->options.names, std::move(upstream));
     Finish(*state, client, query, reply);
   }
   if (--state->in_flight == 0) state->idle.Notify();
@@ -97,18 +96,16 @@ void Answer(const StatePtr& state, const Client& client, std::string_view messag
   }
   ++state->in_flight;
   boost::asio::co_spawn(state->context.get_executor(),
-                        AnswerFromUpstream(state, client, std::move(query)),
-                        boost::asio::detached);
+                        AnswerFromUpstream(state, client, std::move(query)), boost::asio::detached);
 }
 
 // Answers what waits, at most a turn of it.
 void ReceiveWaiting(const StatePtr& state, std::vector<char>& buffer) {
   for (int i = 0; i < kTurn; ++i) {
     Client client;
-    const ssize_t received = ::recvfrom(state->descriptor.native_handle(), buffer.data(),
-                                        buffer.size(), MSG_DONTWAIT,
-                                        reinterpret_cast<sockaddr*>(&client.address),
-                                        &client.length);
+    const ssize_t received =
+        ::recvfrom(state->descriptor.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT,
+                   reinterpret_cast<sockaddr*>(&client.address), &client.length);
     if (received < 0) {
       // Errors of earlier datagrams (ICMP) are reported here too, each once.
       if (errno == EAGAIN || errno == EWOULDBLOCK) return;

@@ -28,9 +28,9 @@ struct DnsServerOptions {
 };
 
 // Serves a bound, non-blocking UDP socket until Stop. Queries are answered concurrently, at most
-// max_in_flight of them by asking upstream (more: SERVFAIL at once). Belongs to one worker; must outlive
-// its last query: Stop, then destroy after the returned task of Serve ended. What `options` refers to
-// must live as long.
+// max_in_flight of them by asking upstream (more: SERVFAIL at once). Belongs to one worker; must
+// outlive its last query: Stop, then destroy after the returned task of Serve ended. What `options`
+// refers to must live as long.
 class DnsServer {
  public:
   static std::unique_ptr<DnsServer> Create(boost::asio::io_context& context, UniqueFd socket,

@@ -12,7 +12,8 @@ namespace {
 constexpr uint16_t kClassIn = 1;
 constexpr int kMaxCnames = 16;
 
-// Bits of the second header word that are kept: QR, TC, RA, RCODE. AA and AD would be claims of ours.
+// Bits of the second header word that are kept: QR, TC, RA, RCODE. AA and AD would be claims of
+// ours.
 constexpr uint16_t kKeptFlags = 0x8000 | 0x0200 | 0x0080 | 0x000f;
 constexpr uint16_t kRecursionDesired = 0x0100;
 

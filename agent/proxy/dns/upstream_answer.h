@@ -25,8 +25,8 @@ struct DnsAddresses {
 // A value. Only the answer section is looked at; the rest is never used and never handed on.
 class UpstreamAnswer {
  public:
-  // DATA_LOSS unless `message` is an answer to exactly this question. `wire_name` is compared without
-  // regard to case.
+  // DATA_LOSS unless `message` is an answer to exactly this question. `wire_name` is compared
+  // without regard to case.
   static absl::StatusOr<UpstreamAnswer> Parse(std::string message, std::string_view wire_name,
                                               DnsType type);
 
@@ -34,9 +34,9 @@ class UpstreamAnswer {
   // The addresses of the asked type that the name leads to over its CNAMEs.
   // REQUIRES: the question's type is A or AAAA.
   DnsAddresses Addresses() const;
-  // The answer for `query`, TTLs cut; truncated if it is larger than the client takes. DATA_LOSS if the
-  // answer section holds records that the question does not ask for.
-  // REQUIRES: `query` asks the question of Parse.
+  // The answer for `query`, TTLs cut; truncated if it is larger than the client takes. DATA_LOSS if
+  // the answer section holds records that the question does not ask for. REQUIRES: `query` asks the
+  // question of Parse.
   absl::StatusOr<std::string> PassOn(const DnsQuery& query) const;
 
  private:
@@ -57,8 +57,8 @@ class UpstreamAnswer {
   size_t end_of_answers_ = 0;
 };
 
-// Reads the name at *offset, following compression pointers, which must lead backwards, and moves *offset
-// behind it. DATA_LOSS if malformed.
+// Reads the name at *offset, following compression pointers, which must lead backwards, and moves
+// *offset behind it. DATA_LOSS if malformed.
 absl::StatusOr<std::string> ReadDnsName(std::string_view message, size_t* offset);
 
 }  // namespace sallyport::proxy
