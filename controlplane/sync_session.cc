@@ -1,6 +1,7 @@
 #include "controlplane/sync_session.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -236,16 +237,18 @@ void SyncSession::Accept(const v1::Ack& ack) {
 
 void SyncSession::ForgetRejectionsOf(const std::set<ResourceId>& resources) {
   const std::shared_ptr<const State> state = control_plane_->store->Read();
-  const ResourceRevisions& sent = sent_;
-  std::erase_if(rejections_, [&](const auto& entry) {
-    const ResourceId& id = entry.first;
-    if (resources.contains(id) || !sent.contains(id)) return true;
-    // A new version of a class makes the agent try its containers anew.
+  // A new version of a class makes the agent try its containers anew.
+  const auto tried_anew = [&](const ResourceId& id) {
+    if (resources.contains(id)) return true;
     if (id.kind != v1::RESOURCE_KIND_CONTAINER) return false;
     const auto container = state->containers.Find(id.name);
     return container != nullptr &&
            resources.contains(ResourceId::Class(container->value.class_name()));
-  });
+  };
+  for (auto it = rejections_.begin(); it != rejections_.end();) {
+    const bool keep = sent_.contains(it->first) && !tried_anew(it->first);
+    it = keep ? std::next(it) : rejections_.erase(it);
+  }
 }
 
 void SyncSession::ReadNext() {
