@@ -45,9 +45,9 @@ absl::Status ValidateId(std::string_view field_path, std::string_view text, size
   if (text.size() > longest) {
     return InvalidField(field_path, StrCat("is longer than ", longest, " bytes"));
   }
-  for (const char c : text) {
-    if (absl::ascii_isalnum(static_cast<unsigned char>(c))) continue;
-    if (punctuation.find(c) != std::string_view::npos && &c != text.data()) continue;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (absl::ascii_isalnum(static_cast<unsigned char>(text[i]))) continue;
+    if (i > 0 && punctuation.find(text[i]) != std::string_view::npos) continue;
     return InvalidField(field_path, StrCat(Quote(text), " must be letters, digits and any of ",
                                            punctuation, ", the first a letter or digit"));
   }
