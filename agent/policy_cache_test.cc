@@ -1,0 +1,188 @@
+#include "agent/policy_cache.h"
+
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace sallyport::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+v1::Delta Delta(uint64_t revision, uint64_t epoch = 7) {
+  v1::Delta delta;
+  delta.set_epoch(epoch);
+  delta.set_revision(revision);
+  return delta;
+}
+void AddContainer(v1::Delta* delta, const std::string& id, const std::string& class_name = "c") {
+  v1::Resource* const resource = delta->add_updated();
+  resource->set_revision(delta->revision());
+  resource->mutable_container()->set_container_id(id);
+  resource->mutable_container()->set_class_name(class_name);
+}
+v1::ResourceKey ContainerKey(const std::string& id) {
+  v1::ResourceKey key;
+  key.set_kind(v1::RESOURCE_KIND_CONTAINER);
+  key.set_name(id);
+  return key;
+}
+
+class PolicyCacheTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "/cache.XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+  }
+  void TearDown() override { fs::remove_all(directory_); }
+  std::unique_ptr<PolicyCache> Open() {
+    absl::StatusOr<std::unique_ptr<PolicyCache>> cache = PolicyCache::Open(directory_);
+    EXPECT_TRUE(cache.ok()) << cache.status();
+    return *std::move(cache);
+  }
+  std::string file() const { return directory_ + "/policy.cache"; }
+  std::string Bytes() const {
+    std::ifstream in(file(), std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+
+  std::string directory_;
+};
+
+TEST_F(PolicyCacheTest, StartsEmpty) {
+  auto cache = Open();
+  EXPECT_EQ(cache->revision(), 0u);
+  EXPECT_TRUE(cache->Full().reset());
+  EXPECT_EQ(cache->Full().updated_size(), 0);
+}
+
+TEST_F(PolicyCacheTest, SurvivesARestart) {
+  v1::Delta delta = Delta(41);
+  AddContainer(&delta, "web-1", "agents");
+  delta.add_updated()->mutable_class_()->set_name("agents");
+  delta.add_updated()->mutable_handler()->set_name("github");
+  ASSERT_TRUE(Open()->Commit(delta, {}).ok());
+
+  auto cache = Open();
+  EXPECT_EQ(cache->revision(), 41u);
+  EXPECT_EQ(cache->Full().epoch(), 7u);
+  EXPECT_EQ(cache->Full().updated_size(), 3);
+  EXPECT_EQ(cache->ClassOf("web-1"), "agents");
+  struct stat found{};
+  ASSERT_EQ(stat(file().c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 0777, 0600u);
+}
+
+TEST_F(PolicyCacheTest, ADeltaTouchesOnlyWhatItNames) {
+  auto cache = Open();
+  v1::Delta first = Delta(1);
+  AddContainer(&first, "a");
+  AddContainer(&first, "b");
+  ASSERT_TRUE(cache->Commit(first, {}).ok());
+  v1::Delta second = Delta(2);
+  *second.add_removed() = ContainerKey("a");
+  ASSERT_TRUE(cache->Commit(second, {}).ok());
+  EXPECT_EQ(cache->ClassOf("a"), std::nullopt);
+  EXPECT_EQ(cache->ClassOf("b"), "c");
+  ASSERT_TRUE(cache->Commit(Delta(3), {}).ok());
+  EXPECT_EQ(cache->ClassOf("b"), "c");
+}
+
+TEST_F(PolicyCacheTest, AResetForgetsEverythingFirst) {
+  auto cache = Open();
+  v1::Delta first = Delta(9);
+  AddContainer(&first, "a");
+  ASSERT_TRUE(cache->Commit(first, {}).ok());
+  v1::Delta second = Delta(1, /*epoch=*/8);
+  second.set_reset(true);
+  AddContainer(&second, "b");
+  ASSERT_TRUE(cache->Commit(second, {}).ok());
+  EXPECT_EQ(cache->ClassOf("a"), std::nullopt);
+  EXPECT_EQ(cache->ClassOf("b"), "c");
+  EXPECT_EQ(cache->revision(), 1u);
+}
+
+TEST_F(PolicyCacheTest, OfARejectedResourceTheLastGoodVersionStays) {
+  auto cache = Open();
+  v1::Delta first = Delta(1);
+  AddContainer(&first, "a", "good");
+  ASSERT_TRUE(cache->Commit(first, {}).ok());
+  v1::Delta second = Delta(2);
+  AddContainer(&second, "a", "bad");
+  AddContainer(&second, "b", "fine");
+  v1::Ack::Rejected rejected;
+  *rejected.mutable_key() = ContainerKey("a");
+  ASSERT_TRUE(cache->Commit(second, {rejected}).ok());
+  EXPECT_EQ(cache->ClassOf("a"), "good");
+  EXPECT_EQ(cache->ClassOf("b"), "fine");
+  v1::Hello hello;
+  cache->FillHello(&hello);
+  ASSERT_EQ(hello.known_size(), 2);
+  EXPECT_EQ(hello.epoch(), 7u);
+  EXPECT_EQ(hello.known(0).revision(), 1u);
+  EXPECT_EQ(hello.known(1).revision(), 2u);
+}
+
+TEST_F(PolicyCacheTest, OldAndForeignDeltasAreRefused) {
+  auto cache = Open();
+  ASSERT_TRUE(cache->Commit(Delta(5), {}).ok());
+  EXPECT_TRUE(cache->Commit(Delta(5), {}).ok());
+  EXPECT_EQ(cache->Commit(Delta(4), {}).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(cache->Commit(Delta(6, /*epoch=*/8), {}).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(cache->revision(), 5u);
+}
+
+TEST_F(PolicyCacheTest, ForgetRemovesOneContainer) {
+  auto cache = Open();
+  v1::Delta delta = Delta(1);
+  AddContainer(&delta, "a");
+  AddContainer(&delta, "b");
+  ASSERT_TRUE(cache->Commit(delta, {}).ok());
+  ASSERT_TRUE(cache->Forget("a").ok());
+  ASSERT_TRUE(cache->Forget("never-there").ok());
+  EXPECT_EQ(Open()->ClassOf("a"), std::nullopt);
+  EXPECT_EQ(Open()->ClassOf("b"), "c");
+}
+
+TEST_F(PolicyCacheTest, AnyDamageIsAnEmptyCache) {
+  v1::Delta delta = Delta(41);
+  AddContainer(&delta, "web-1");
+  ASSERT_TRUE(Open()->Commit(delta, {}).ok());
+  const std::string good = Bytes();
+  for (size_t i = 0; i < good.size(); ++i) {
+    std::string flipped = good;
+    flipped[i] = static_cast<char>(flipped[i] ^ 1);
+    std::ofstream(file(), std::ios::binary | std::ios::trunc) << flipped;
+    EXPECT_EQ(Open()->revision(), 0u) << "byte " << i;
+    std::ofstream(file(), std::ios::binary | std::ios::trunc) << good.substr(0, i);
+    EXPECT_EQ(Open()->revision(), 0u) << "cut at " << i;
+  }
+}
+
+TEST_F(PolicyCacheTest, AHalfWrittenSuccessorDoesNotCount) {
+  v1::Delta delta = Delta(41);
+  ASSERT_TRUE(Open()->Commit(delta, {}).ok());
+  std::ofstream(file() + ".new") << "half";
+  auto cache = Open();
+  EXPECT_EQ(cache->revision(), 41u);
+  EXPECT_TRUE(cache->Commit(Delta(42), {}).ok());
+}
+
+TEST_F(PolicyCacheTest, WhatCannotBeWrittenIsNotHeld) {
+  auto cache = Open();
+  ASSERT_TRUE(cache->Commit(Delta(1), {}).ok());
+  // Stands where the new file would be written, for root too.
+  fs::create_directories(file() + ".new/x");
+  EXPECT_FALSE(cache->Commit(Delta(2), {}).ok());
+  EXPECT_EQ(cache->revision(), 1u);
+  EXPECT_EQ(Open()->revision(), 1u);
+}
+
+}  // namespace
+}  // namespace sallyport::agent

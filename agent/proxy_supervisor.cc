@@ -1,0 +1,257 @@
+#include "agent/proxy_supervisor.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+
+namespace sallyport::agent {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A proxy that lived this long did not die of how it was started.
+constexpr std::chrono::seconds kHealthyLife{10};
+// How often a call that waits for a proxy looks whether it is still wanted.
+constexpr milliseconds kStopCheck{100};
+
+internal::Command AddCommand(const ProxyContainer& container) {
+  internal::Command command;
+  internal::AddContainer* const add = command.mutable_add_container();
+  add->set_container_id(container.id);
+  add->set_ca_certificate(container.ca.certificate_der);
+  add->set_ca_private_key(container.ca.private_key_der);
+  add->set_has_audit_stream(container.audit_stream.valid());
+  return command;
+}
+
+std::vector<int> DescriptorsOf(const ProxyContainer& container) {
+  const ContainerSockets& sockets = container.sockets;
+  std::vector<int> fds = {sockets.tcp_v4.get(), sockets.tcp_v6.get(), sockets.dns_v4.get(),
+                          sockets.dns_v6.get()};
+  if (container.audit_stream.valid()) fds.push_back(container.audit_stream.get());
+  return fds;
+}
+
+internal::Command UpdateCommand(const v1::Delta& delta) {
+  internal::Command command;
+  internal::UpdatePolicy* const update = command.mutable_update_policy();
+  update->set_revision(delta.revision());
+  update->set_reset(delta.reset());
+  *update->mutable_updated() = delta.updated();
+  *update->mutable_removed() = delta.removed();
+  return command;
+}
+
+absl::Status Refusal(const internal::Done& done) {
+  if (done.error().empty()) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("the proxy refused: ", done.error()));
+}
+
+}  // namespace
+
+ProxySupervisor::ProxySupervisor(Options options, PolicyCache* cache)
+    : options_(std::move(options)),
+      cache_(cache),
+      wake_(eventfd(0, EFD_CLOEXEC)),
+      thread_([this] { Run(); }) {}
+
+ProxySupervisor::~ProxySupervisor() {
+  Stop();
+  thread_.join();
+}
+
+absl::Status ProxySupervisor::AddContainer(std::shared_ptr<const ProxyContainer> container,
+                                           Clock::time_point deadline) {
+  MutexLock lock(&call_mutex_);
+  ASSIGN_OR_RETURN(const internal::Done done,
+                   CallSome(AddCommand(*container), DescriptorsOf(*container), deadline));
+  RETURN_IF_ERROR(Refusal(done));
+  containers_.emplace(container->id, std::move(container));
+  return absl::OkStatus();
+}
+
+void ProxySupervisor::RemoveContainer(const std::string& id) {
+  MutexLock lock(&call_mutex_);
+  if (containers_.erase(id) == 0 || !link_.has_value()) return;
+  internal::Command command;
+  command.mutable_remove_container()->set_container_id(id);
+  // A proxy that fails is replaced by one that never had the container.
+  CallThis(command, {}).status().IgnoreError();
+}
+
+absl::StatusOr<std::vector<v1::Ack::Rejected>> ProxySupervisor::UpdatePolicy(
+    const v1::Delta& delta, Clock::time_point deadline) {
+  MutexLock lock(&call_mutex_);
+  RETURN_IF_ERROR(cache_->CheckLeadsOn(delta));
+  ASSIGN_OR_RETURN(const internal::Done done, CallSome(UpdateCommand(delta), {}, deadline));
+  RETURN_IF_ERROR(Refusal(done));
+  std::vector<v1::Ack::Rejected> rejected(done.rejected().begin(), done.rejected().end());
+  RETURN_IF_ERROR(cache_->Commit(delta, rejected));
+  return rejected;
+}
+
+void ProxySupervisor::ForgetPolicy(const std::string& container_id) {
+  MutexLock lock(&call_mutex_);
+  if (absl::Status status = cache_->Forget(container_id); !status.ok()) {
+    LogWarning("the rules of container ", container_id, " stay on disk: ", status.message());
+  }
+  if (!link_.has_value()) return;
+  v1::Delta delta;
+  delta.set_revision(cache_->revision());
+  v1::ResourceKey* const key = delta.add_removed();
+  key->set_kind(v1::RESOURCE_KIND_CONTAINER);
+  key->set_name(container_id);
+  CallThis(UpdateCommand(delta), {}).status().IgnoreError();
+}
+
+ProxySupervisor::State ProxySupervisor::state() const {
+  MutexLock lock(&state_mutex_);
+  return state_;
+}
+
+void ProxySupervisor::Stop() {
+  MutexLock lock(&state_mutex_);
+  stopping_ = true;
+  if (process_ != nullptr) process_->Kill();
+  const uint64_t one = 1;
+  // An eventfd that is readable already is all that is wanted.
+  if (write(wake_.get(), &one, sizeof(one)) < 0) return;
+}
+
+void ProxySupervisor::Run() {
+  milliseconds pause{0};
+  while (!stopping()) {
+    const Clock::time_point started = Clock::now();
+    const absl::Status end = RunOne();
+    if (stopping()) break;
+    if (Clock::now() - started > kHealthyLife) pause = milliseconds(0);
+    LogError("the proxy ended: ", end.message(),
+             pause.count() == 0 ? std::string("; starting it anew")
+                                : absl::StrCat("; starting it anew in ", pause.count(), " ms"));
+    Pause(pause);
+    pause = std::min(std::max(pause * 2, options_.first_pause), options_.longest_pause);
+  }
+}
+
+absl::Status ProxySupervisor::RunOne() {
+  absl::StatusOr<ProxyProcess> process = ProxyProcess::Start(options_.binary, options_.arguments);
+  if (!process.ok()) {
+    MutexLock lock(&state_mutex_);
+    ++state_.restarts;
+    state_.last_end = std::string(process.status().message());
+    return process.status();
+  }
+  {
+    MutexLock lock(&state_mutex_);
+    process_ = &*process;
+    if (stopping_) process_->Kill();
+  }
+  absl::Status failure;
+  {
+    MutexLock call(&call_mutex_);
+    ProxyLink link(process->TakeSocket(), options_.answer_timeout);
+    failure = Replay(&link);
+    if (failure.ok()) link_.emplace(std::move(link));
+    link_changed_.SignalAll();
+  }
+  if (failure.ok()) {
+    {
+      MutexLock lock(&state_mutex_);
+      state_.pid = process->pid();
+    }
+    LogInfo("the proxy runs as process ", process->pid());
+    pollfd watched[2] = {{process->handle(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+    while (poll(watched, 2, -1) < 0 && errno == EINTR) {
+    }
+  }
+  // Here it has ended, or it is to end.
+  process->Kill();
+  {
+    MutexLock call(&call_mutex_);
+    link_.reset();
+  }
+  MutexLock lock(&state_mutex_);
+  process_ = nullptr;
+  state_.last_end = process->Wait();
+  state_.pid = 0;
+  ++state_.restarts;
+  if (!failure.ok()) state_.last_end = absl::StrCat(state_.last_end, " (", failure.message(), ")");
+  return absl::UnavailableError(state_.last_end);
+}
+
+// Policy comes before the containers: a connection that waited must not meet a proxy without
+// policy.
+absl::Status ProxySupervisor::Replay(ProxyLink* link) {
+  RETURN_IF_ERROR(link->WaitReady());
+  internal::Command configure;
+  *configure.mutable_configure() = options_.configure;
+  std::vector<int> fds;
+  if (options_.audit_file.valid()) fds.push_back(options_.audit_file.get());
+  configure.mutable_configure()->set_has_audit_file(!fds.empty());
+  ASSIGN_OR_RETURN(const internal::Done configured, link->Call(std::move(configure), fds));
+  RETURN_IF_ERROR(Refusal(configured));
+
+  ASSIGN_OR_RETURN(const internal::Done updated, link->Call(UpdateCommand(cache_->Full()), {}));
+  RETURN_IF_ERROR(Refusal(updated));
+  for (const v1::Ack::Rejected& rejected : updated.rejected()) {
+    LogWarning("cached policy of ", rejected.key().name(), " is of no use: ", rejected.reason());
+  }
+  for (const auto& [id, container] : containers_) {
+    ASSIGN_OR_RETURN(const internal::Done added,
+                     link->Call(AddCommand(*container), DescriptorsOf(*container)));
+    // The others are to be served all the same.
+    if (!added.error().empty()) LogError("container ", id, " is not served: ", added.error());
+  }
+  return absl::OkStatus();
+}
+
+void ProxySupervisor::Pause(milliseconds duration) {
+  pollfd woken{wake_.get(), POLLIN, 0};
+  poll(&woken, 1, static_cast<int>(duration.count()));
+}
+
+bool ProxySupervisor::stopping() const {
+  MutexLock lock(&state_mutex_);
+  return stopping_;
+}
+
+absl::Status ProxySupervisor::NotRunning() const {
+  MutexLock lock(&state_mutex_);
+  return absl::UnavailableError(
+      absl::StrCat("the proxy does not run", state_.last_end.empty() ? "" : ": ", state_.last_end));
+}
+
+absl::StatusOr<internal::Done> ProxySupervisor::CallSome(const internal::Command& command,
+                                                         const std::vector<int>& fds,
+                                                         Clock::time_point deadline) {
+  for (;;) {
+    if (stopping()) return NotRunning();
+    if (link_.has_value()) {
+      absl::StatusOr<internal::Done> done = CallThis(command, fds);
+      if (done.ok()) return done;
+    }
+    if (Clock::now() >= deadline) return NotRunning();
+    link_changed_.WaitUntil(&call_mutex_, std::min(deadline, Clock::now() + kStopCheck));
+  }
+}
+
+absl::StatusOr<internal::Done> ProxySupervisor::CallThis(const internal::Command& command,
+                                                         const std::vector<int>& fds) {
+  absl::StatusOr<internal::Done> done = link_->Call(command, fds);
+  if (done.ok()) return done;
+  LogError("the proxy failed: ", done.status().message());
+  link_.reset();
+  MutexLock lock(&state_mutex_);
+  if (process_ != nullptr) process_->Kill();
+  return done;
+}
+
+}  // namespace sallyport::agent

@@ -1,0 +1,212 @@
+#include "agent/proxy_supervisor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/attach/redirect.h"
+#include "agent/testing/proxy_fixture.h"
+#include "agent/testing/test_network.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace sallyport::agent {
+namespace {
+
+using testing::ElementsAre;
+using Lines = std::vector<std::string>;
+
+// A container in a namespace of its own.
+struct TestContainer {
+  explicit TestContainer(const std::string& id) {
+    auto made = std::make_shared<ProxyContainer>();
+    made->id = id;
+    made->ca.certificate_der = "certificate";
+    made->ca.private_key_der = "key";
+    made->sockets = RedirectNamespace(network.Open()).value();
+    container = std::move(made);
+  }
+  // Which process answers a connection made inside; 0: none did.
+  int Ask() const {
+    UniqueFd client = network.Socket(AF_INET, SOCK_STREAM);
+    const TestAddress address("198.51.100.7", 80);
+    if (connect(client.get(), address.get(), address.length()) != 0) return 0;
+    return Answer(client);
+  }
+  static int Answer(const UniqueFd& client) {
+    if (!WaitFor(client.get(), POLLIN)) return 0;
+    char text[32] = {};
+    return recv(client.get(), text, sizeof(text) - 1, 0) > 0 ? std::atoi(text) : 0;
+  }
+
+  TestNetwork network;
+  std::shared_ptr<const ProxyContainer> container;
+};
+
+class ProxySupervisorTest : public testing::Test {
+ protected:
+  static void Kill(const ProxySupervisor& supervisor) {
+    const pid_t pid = supervisor.state().pid;
+    ASSERT_GT(pid, 0);
+    ASSERT_EQ(kill(pid, SIGKILL), 0);
+  }
+  ProxyFixture fixture_;
+};
+
+TEST_F(ProxySupervisorTest, StartsWithAnEmptyEnvironmentAndConfigures) {
+  auto supervisor = fixture_.Supervisor();
+  ASSERT_TRUE(fixture_.WaitForLine("policy 0 reset"));
+  EXPECT_THAT(fixture_.Log(), ElementsAre("start", "configure workers=2 fds=0", "policy 0 reset"));
+}
+
+TEST_F(ProxySupervisorTest, HandsOverTheAuditFile) {
+  ProxySupervisor::Options options = fixture_.Options();
+  options.audit_file.Reset(open("/dev/null", O_WRONLY | O_CLOEXEC));
+  ProxySupervisor supervisor(std::move(options), fixture_.cache());
+  EXPECT_TRUE(fixture_.WaitForLine("configure workers=2 fds=1"));
+}
+
+TEST_F(ProxySupervisorTest, TheProxyServesAContainerFromOutside) {
+  auto supervisor = fixture_.Supervisor();
+  TestContainer web("web-1");
+  ASSERT_TRUE(supervisor->AddContainer(web.container, TestDeadline()).ok());
+  EXPECT_GT(web.Ask(), 0);
+}
+
+TEST_F(ProxySupervisorTest, ARemovedContainerIsServedNoMore) {
+  auto supervisor = fixture_.Supervisor();
+  TestContainer web("web-1");
+  ASSERT_TRUE(supervisor->AddContainer(web.container, TestDeadline()).ok());
+  supervisor->RemoveContainer("web-1");
+  supervisor->RemoveContainer("never-there");
+  EXPECT_EQ(fixture_.Log().back(), "remove web-1 fds=0");
+  // Nothing here holds the sockets any more.
+  EXPECT_EQ(web.container.use_count(), 1);
+}
+
+TEST_F(ProxySupervisorTest, ARefusedContainerIsAnError) {
+  auto supervisor = fixture_.Supervisor({"--refuse=web-1"});
+  TestContainer web("web-1");
+  EXPECT_EQ(supervisor->AddContainer(web.container, TestDeadline()).code(),
+            absl::StatusCode::kInternal);
+  EXPECT_EQ(web.container.use_count(), 1);
+}
+
+TEST_F(ProxySupervisorTest, PolicyIsInTheProxyAndInTheCache) {
+  auto supervisor = fixture_.Supervisor({"--reject=b"});
+  auto rejected = supervisor->UpdatePolicy(TestDelta(5, {"a", "b"}), TestDeadline());
+  ASSERT_TRUE(rejected.ok()) << rejected.status();
+  ASSERT_EQ(rejected->size(), 1u);
+  EXPECT_EQ((*rejected)[0].key().name(), "b");
+  EXPECT_EQ(fixture_.Log().back(), "policy 5 +a +b");
+  EXPECT_EQ(fixture_.cache()->revision(), 5u);
+  EXPECT_EQ(fixture_.cache()->ClassOf("a"), "agents");
+  EXPECT_EQ(fixture_.cache()->ClassOf("b"), std::nullopt);
+}
+
+TEST_F(ProxySupervisorTest, AStaleDeltaReachesNobody) {
+  auto supervisor = fixture_.Supervisor();
+  ASSERT_TRUE(supervisor->UpdatePolicy(TestDelta(5, {"a"}), TestDeadline()).ok());
+  EXPECT_EQ(supervisor->UpdatePolicy(TestDelta(4, {"a"}), TestDeadline()).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(fixture_.Log().back(), "policy 5 +a");
+}
+
+TEST_F(ProxySupervisorTest, ForgetTakesRulesFromProxyAndCache) {
+  auto supervisor = fixture_.Supervisor();
+  ASSERT_TRUE(supervisor->UpdatePolicy(TestDelta(5, {"a"}), TestDeadline()).ok());
+  supervisor->ForgetPolicy("a");
+  EXPECT_EQ(fixture_.Log().back(), "policy 5 -a");
+  EXPECT_EQ(fixture_.cache()->ClassOf("a"), std::nullopt);
+}
+
+TEST_F(ProxySupervisorTest, ANewProxyHasEverythingOfTheOldPolicyFirst) {
+  auto supervisor = fixture_.Supervisor();
+  TestContainer one("one"), two("two");
+  ASSERT_TRUE(supervisor->UpdatePolicy(TestDelta(5, {"one", "two"}), TestDeadline()).ok());
+  ASSERT_TRUE(supervisor->AddContainer(one.container, TestDeadline()).ok());
+  ASSERT_TRUE(supervisor->AddContainer(two.container, TestDeadline()).ok());
+  const int before = one.Ask();
+  Kill(*supervisor);
+  const auto killed = std::chrono::steady_clock::now();
+  // Made while there is no proxy, or after: nobody is refused.
+  const int after = one.Ask();
+  EXPECT_LT(std::chrono::steady_clock::now() - killed, std::chrono::seconds(1));
+  EXPECT_GT(after, 0);
+  EXPECT_NE(after, before);
+  ASSERT_TRUE(fixture_.WaitForLine("add two fds=4", 2));
+  const Lines log = fixture_.Log();
+  EXPECT_THAT(Lines(log.end() - 5, log.end()),
+              ElementsAre("start", "configure workers=2 fds=0", "policy 5 reset +one +two",
+                          "add one fds=4", "add two fds=4"));
+  EXPECT_EQ(supervisor->state().restarts, 1u);
+}
+
+TEST_F(ProxySupervisorTest, CallsOutliveTheProxyThatTheyWereMadeTo) {
+  for (const std::string command : {"configure", "add", "policy"}) {
+    for (const std::string how : {"--die-once-on=", "--hang-once-on="}) {
+      ProxyFixture fixture;
+      ProxySupervisor::Options options = fixture.Options({how + command});
+      if (how.starts_with("--hang")) options.answer_timeout = std::chrono::milliseconds(200);
+      ProxySupervisor supervisor(std::move(options), fixture.cache());
+      TestContainer web("web-1");
+      EXPECT_TRUE(supervisor.UpdatePolicy(TestDelta(5, {"web-1"}), TestDeadline()).ok())
+          << how << command;
+      EXPECT_TRUE(supervisor.AddContainer(web.container, TestDeadline()).ok()) << how << command;
+      EXPECT_GT(web.Ask(), 0) << how << command;
+      EXPECT_EQ(supervisor.state().restarts, 1u) << how << command;
+    }
+  }
+}
+
+TEST_F(ProxySupervisorTest, AProxyThatDiesOfARemovalDoesNotGetTheContainerBack) {
+  auto supervisor = fixture_.Supervisor({"--die-once-on=remove"});
+  TestContainer web("web-1");
+  ASSERT_TRUE(supervisor->AddContainer(web.container, TestDeadline()).ok());
+  supervisor->RemoveContainer("web-1");
+  ASSERT_TRUE(fixture_.WaitForLine("policy 0 reset", 2));
+  EXPECT_EQ(fixture_.Log().back(), "policy 0 reset");
+}
+
+TEST_F(ProxySupervisorTest, AProxyThatCannotStartIsSaidAndTriedAgain) {
+  auto supervisor = fixture_.Supervisor({"--exit=3"});
+  const absl::Status status =
+      supervisor
+          ->UpdatePolicy(TestDelta(1, {}),
+                         std::chrono::steady_clock::now() + std::chrono::milliseconds(50))
+          .status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("exited with status 3"));
+  EXPECT_EQ(supervisor->state().pid, 0);
+}
+
+TEST_F(ProxySupervisorTest, AMissingProgramIsSaid) {
+  ProxySupervisor::Options options = fixture_.Options();
+  options.binary = "/nonexistent/sallyport-proxy";
+  ProxySupervisor supervisor(std::move(options), fixture_.cache());
+  const absl::Status status = supervisor
+                                  .UpdatePolicy(TestDelta(1, {}), std::chrono::steady_clock::now() +
+                                                                      std::chrono::milliseconds(50))
+                                  .status();
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("cannot be executed"));
+}
+
+TEST_F(ProxySupervisorTest, StopEndsTheProxyAndEveryWait) {
+  auto supervisor = fixture_.Supervisor({"--hang-once-on=policy"});
+  ASSERT_TRUE(fixture_.WaitForLine("policy 0 reset"));
+  absl::Status status;
+  std::thread caller(
+      [&] { status = supervisor->UpdatePolicy(TestDelta(1, {}), TestDeadline()).status(); });
+  supervisor->Stop();
+  caller.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace sallyport::agent
