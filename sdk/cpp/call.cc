@@ -1,0 +1,219 @@
+#include "sdk/cpp/call.h"
+
+#include <exception>
+#include <utility>
+
+#include "sdk/cpp/answer_writer.h"
+#include "sdk/cpp/request_builder.h"
+
+namespace sallyport {
+inline namespace handler_sdk {
+namespace {
+
+constexpr size_t kMaxPieceBytes = 64 * 1024;
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+}
+
+v1::HandleResponse EndMessage() {
+  v1::HandleResponse message;
+  message.mutable_end();
+  return message;
+}
+
+// Held back until something follows: head, body and end of a short response leave in one write.
+grpc::WriteOptions MoreFollows() { return grpc::WriteOptions().set_buffer_hint(); }
+
+// Thrown by user code; its text is not for the other side.
+absl::Status Threw() { return absl::InternalError("the handler threw an exception"); }
+
+}  // namespace
+
+Call::Call(const CallSettings* settings) : settings_(*settings) { StartRead(&received_); }
+
+void Call::OnReadDone(bool ok) {
+  {
+    MutexLock lock(&mutex_);
+    reading_ = false;
+    read_ok_ = ok;
+    if (std::exchange(begun_, true)) {
+      changed_.SignalAll();
+      return;
+    }
+  }
+  Begin(ok);
+}
+
+void Call::OnWriteDone(bool ok) {
+  {
+    MutexLock lock(&mutex_);
+    writing_ = false;
+    write_ok_ = ok;
+    if (!response_.has_value()) {
+      changed_.SignalAll();
+      return;
+    }
+  }
+  SendNextPiece();
+}
+
+void Call::OnDone() {
+  {
+    MutexLock lock(&mutex_);
+  }  // Whoever held it has let go.
+  delete this;
+}
+
+void Call::Begin(bool ok) {
+  if (!ok || !received_.has_start()) {
+    return Fail(absl::InvalidArgumentError("a call begins with a start message"));
+  }
+  handler_name_ = received_.start().context().handler();
+  const auto found = settings_.handlers.find(handler_name_);
+  if (found == settings_.handlers.end()) {
+    return Fail(absl::NotFoundError("this service has no handler of the name " + handler_name_));
+  }
+  const HandlerPtr handler = &found->second;
+  if (settings_.pool == nullptr) return Run(handler);
+  settings_.pool->Add([this, handler] { Run(handler); });
+}
+
+void Call::Run(HandlerPtr handler) {
+  v1::RequestStart start = std::move(*received_.mutable_start());
+  const Context context = RequestBuilder::BuildContext(std::move(*start.mutable_context()));
+  const Request request = RequestBuilder::BuildRequest(std::move(start), this);
+  Act(Ask(*handler, request, context));
+  // The call may be gone.
+}
+
+void Call::Act(Answer answer) {
+  if (const auto* status = std::get_if<absl::Status>(&answer)) {
+    Fail(status->ok() ? absl::InternalError("the handler answered with the status OK") : *status);
+  } else if (auto* respond = std::get_if<Respond>(&answer)) {
+    AnswerWriter::Stream(*respond) ? Stream(*respond) : Send(std::move(*respond));
+  } else if (body_asked_) {
+    Fail(absl::InternalError("the handler forwards a request whose body it has read"));
+  } else {
+    FinishWith(AnswerWriter::Message(std::get<Forward>(answer)));
+  }
+}
+
+Answer Call::Ask(const HandlerFunction& handler, const Request& request, const Context& context) {
+  try {
+    return handler(request, context);
+  } catch (const std::exception& thrown) {
+    settings_.on_exception(handler_name_, thrown.what());
+  } catch (...) {
+    settings_.on_exception(handler_name_, "not a std::exception");
+  }
+  return Threw();
+}
+
+void Call::Send(Respond respond) {
+  sending_ = AnswerWriter::Head(respond);
+  {
+    MutexLock lock(&mutex_);
+    response_ = std::move(respond);
+  }
+  StartWrite(&sending_, MoreFollows());
+}
+
+// Runs after each write of a response, on gRPC's thread: a slow container holds no thread of the
+// pool.
+void Call::SendNextPiece() {
+  bool last = false;
+  {
+    MutexLock lock(&mutex_);
+    const std::string_view rest =
+        std::string_view(AnswerWriter::Body(*response_)).substr(body_sent_);
+    if (rest.empty() || !write_ok_) {
+      sending_ = EndMessage();
+      last = true;
+    } else {
+      sending_.set_body(std::string(rest.substr(0, kMaxPieceBytes)));
+      body_sent_ += sending_.body().size();
+    }
+  }
+  if (last) return StartWriteAndFinish(&sending_, grpc::WriteOptions(), grpc::Status::OK);
+  // gRPC sends a full buffer whatever the hint.
+  StartWrite(&sending_, MoreFollows());
+}
+
+void Call::Stream(const Respond& respond) {
+  if (settings_.pool == nullptr) {
+    return Fail(absl::FailedPreconditionError("bodies cannot be streamed with max_threads = 0"));
+  }
+  WriteMessage(AnswerWriter::Head(respond));
+  try {
+    AnswerWriter::Stream(respond)(*this);
+  } catch (const std::exception& thrown) {
+    settings_.on_exception(handler_name_, thrown.what());
+    return Fail(Threw());
+  } catch (...) {
+    settings_.on_exception(handler_name_, "not a std::exception");
+    return Fail(Threw());
+  }
+  FinishWith(EndMessage());
+}
+
+bool Call::Write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    v1::HandleResponse message;
+    message.set_body(std::string(bytes.substr(0, kMaxPieceBytes)));
+    bytes.remove_prefix(message.body().size());
+    if (!WriteMessage(std::move(message))) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<std::optional<std::string>> Call::NextPiece() {
+  if (body_ended_) return std::nullopt;
+  if (settings_.pool == nullptr) {
+    return absl::FailedPreconditionError("bodies cannot be read with max_threads = 0");
+  }
+  if (!std::exchange(body_asked_, true)) {
+    v1::HandleResponse ask;
+    ask.mutable_read_body();
+    WriteMessage(std::move(ask));
+  }
+  if (!ReadMessage()) return absl::CancelledError("the container hung up");
+  if (received_.has_body()) return std::move(*received_.mutable_body());
+  if (!received_.has_end()) return absl::InvalidArgumentError("a message that is no body");
+  body_ended_ = true;
+  return std::nullopt;
+}
+
+bool Call::ReadMessage() {
+  {
+    MutexLock lock(&mutex_);
+    reading_ = true;
+  }
+  StartRead(&received_);
+  MutexLock lock(&mutex_);
+  while (reading_) changed_.Wait(&mutex_);
+  return read_ok_;
+}
+
+bool Call::WriteMessage(v1::HandleResponse message) {
+  {
+    MutexLock lock(&mutex_);
+    if (!write_ok_) return false;
+    writing_ = true;
+  }
+  sending_ = std::move(message);
+  StartWrite(&sending_);
+  MutexLock lock(&mutex_);
+  while (writing_) changed_.Wait(&mutex_);
+  return write_ok_;
+}
+
+void Call::FinishWith(v1::HandleResponse last) {
+  sending_ = std::move(last);
+  StartWriteAndFinish(&sending_, grpc::WriteOptions(), grpc::Status::OK);
+}
+
+void Call::Fail(const absl::Status& status) { Finish(ToGrpc(status)); }
+
+}  // namespace handler_sdk
+}  // namespace sallyport

@@ -1,0 +1,222 @@
+// Handlers for Sallyport, in C++: services that answer, change, re-route or refuse the requests of
+// containers.
+//
+//   #include "sallyport/handler.h"
+//
+//   using sallyport::Context, sallyport::Forward, sallyport::Request;
+//
+//   int main() {
+//     return sallyport::Serve({.listen = "127.0.0.1:7070"}, {
+//         {"authenticated-github", [](const Request& request, const Context& context) {
+//            return Forward(request).SetHeader("authorization", "Bearer " +
+//            TokenFor(context.container_id));
+//          }},
+//     });
+//   }
+//
+// A handler is called once for each request that a rule sends to it, on a thread of the server's,
+// many at a time: what it shares with other calls it must protect. It may block. It returns one of
+//   Forward       the request goes on to its origin, with changes; its body never comes here
+//   Respond       the handler's own response
+//   absl::Status  it failed: the container gets a 502 and sees nothing of the text, which is for
+//   the operator's audit log
+// An exception that it lets out is a failure too; its text stays in this process
+// (ServeOptions::on_exception).
+
+#ifndef SALLYPORT_SDK_CPP_SALLYPORT_HANDLER_H_
+#define SALLYPORT_SDK_CPP_SALLYPORT_HANDLER_H_
+
+#include <google/protobuf/struct.pb.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace sallyport {
+inline namespace handler_sdk {
+
+struct Header {
+  std::string name;
+  std::string value;  // Bytes; no CR, LF or NUL.
+};
+
+// Who asks, and why this handler is asked. Comes from the proxy; a container cannot forge it.
+struct Context {
+  std::string container_id;
+  std::string class_name;
+  std::string handler;              // The name in the rule.
+  google::protobuf::Struct params;  // The rule's params.
+  std::string rule;                 // The rule that matched, as "instance github.com".
+  uint64_t policy_revision = 0;
+  std::string request_id;  // Also in the audit log.
+  std::string
+      dialled_address;  // What the container dialled; says nothing about where the request goes.
+  uint16_t dialled_port = 0;
+  std::string tls_version;  // Such as "TLSv1.3"; empty: plain HTTP.
+
+  // A param that is a string; `fallback` if there is none of that name, or it is not a string.
+  std::string Param(const std::string& name, std::string fallback = "") const;
+};
+
+class BodySource;  // Internal.
+
+// A container's request. Valid while its handler runs.
+class Request {
+ public:
+  const std::string& method() const { return method_; }
+  const std::string& scheme() const { return scheme_; }  // "http" or "https".
+  const std::string& authority() const {
+    return authority_;
+  }  // Host, with ":port" unless it is the scheme's own.
+  const std::string& path() const { return path_; }  // With the query, as received.
+  const std::vector<Header>& headers() const {
+    return headers_;
+  }  // Names in lower case, without `host`.
+  // The first header of that name, whatever its case.
+  std::optional<std::string> header(std::string_view name) const;
+  bool has_body() const { return has_body_; }
+  std::optional<uint64_t> content_length() const {
+    return content_length_;
+  }  // Absent: not known beforehand.
+
+  // The body, or what is left of it; waits until all of it is here. After this (or ReadPiece) the
+  // request cannot be forwarded. RESOURCE_EXHAUSTED: it is longer than `limit` bytes. CANCELLED:
+  // the container hung up.
+  absl::StatusOr<std::string> ReadBody(size_t limit = 16 * 1024 * 1024) const;
+  // The next piece, at most 64 KiB; no value: the body is complete. The container's sending is
+  // slowed down to the pace of these calls.
+  absl::StatusOr<std::optional<std::string>> ReadPiece() const;
+
+ private:
+  friend class RequestBuilder;
+
+  std::string method_;
+  std::string scheme_;
+  std::string authority_;
+  std::string path_;
+  std::vector<Header> headers_;
+  bool has_body_ = false;
+  std::optional<uint64_t> content_length_;
+  BodySource* body_ = nullptr;
+};
+
+// Send the request on, changed. What is not set stays as received. Names of headers are compared
+// without case. The proxy checks the changes, and the new destination against the container's
+// `denied_hosts`; what it refuses is a 502 for the container.
+class Forward {
+ public:
+  explicit Forward(const Request&) {}
+
+  // Replaces every header of that name: exactly one is sent.
+  Forward& SetHeader(std::string name, std::string value);
+  Forward& RemoveHeader(std::string name);
+  Forward& SetMethod(std::string method);
+  Forward& SetPath(std::string path_and_query);      // Begins with "/".
+  Forward& SetAuthority(std::string host_and_port);  // "api.example.com" or "api.example.com:8443".
+  // Sends a plain request over TLS. There is no way back from https to http.
+  Forward& UpgradeToHttps();
+
+ private:
+  friend class AnswerWriter;
+
+  std::string method_;
+  std::string authority_;
+  std::string path_;
+  bool https_ = false;
+  std::vector<Header> set_headers_;
+  std::vector<std::string> remove_headers_;
+};
+
+// Takes a response's body.
+class BodyWriter {
+ public:
+  virtual ~BodyWriter() = default;
+  // Waits until the container keeps up. False: nobody wants more; stop.
+  virtual bool Write(std::string_view bytes) = 0;
+};
+
+// The handler's own response. `status`: 200 to 599.
+class Respond {
+ public:
+  // `content-length` is added.
+  explicit Respond(int status, std::string body = "", std::vector<Header> headers = {});
+
+  // Replaces every header of that name.
+  Respond& SetHeader(std::string_view name, std::string value);
+  Respond& AddHeader(std::string name, std::string value);
+  // The body is what `write` writes; it runs after the handler has returned, on the same thread,
+  // and keeps what it needs. An exception that it lets out breaks the response off, so that the
+  // container sees an error.
+  Respond& StreamBody(std::function<void(BodyWriter&)> write);
+
+ private:
+  friend class AnswerWriter;
+
+  int status_;
+  std::vector<Header> headers_;
+  std::string body_;
+  std::function<void(BodyWriter&)> stream_;
+};
+
+using Answer = std::variant<Forward, Respond, absl::Status>;
+using HandlerFunction = std::function<Answer(const Request&, const Context&)>;
+// By the names that rules use.
+using Handlers = std::map<std::string, HandlerFunction>;
+
+struct ServeOptions {
+  // "127.0.0.1:7070", "[::1]:7070", or "unix:/run/handler.sock". Port 0: one that is free. gRPC
+  // without TLS: loopback, or a network that you trust.
+  std::string listen;
+  // Handlers that run at the same time; more requests wait. 0: handlers run on gRPC's own threads,
+  // which saves a hop between threads, but they must not block, and cannot read or stream bodies.
+  int max_threads = 64;
+  // Called once requests can come, with the address: `listen` with the true port.
+  std::function<void(const std::string& address)> on_listening = nullptr;
+  // What a handler threw. Default: a line on stderr.
+  std::function<void(const std::string& handler, const std::string& what)> on_exception = nullptr;
+};
+
+// Serves until SIGTERM or SIGINT, then lets the calls under way end for at most 5 seconds. Returns
+// the program's exit code: 0, or 1 if it cannot listen (with a sentence on stderr). Call it from
+// main, before other threads start.
+int Serve(ServeOptions options, Handlers handlers);
+
+// The same, without waiting: for tests, and for programs that do more. Thread-safe.
+class Server {
+ public:
+  // INVALID_ARGUMENT or UNAVAILABLE: cannot listen.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(ServeOptions options, Handlers handlers);
+  // Stops at once.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  const std::string& address() const;
+  int port() const;  // 0 for a Unix socket.
+  // No new calls; those under way may take `grace` to end, and are then cancelled. Returns when
+  // every handler has returned.
+  void Stop(std::chrono::milliseconds grace = std::chrono::milliseconds(0));
+
+ private:
+  struct State;
+  explicit Server(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace handler_sdk
+}  // namespace sallyport
+
+#endif  // SALLYPORT_SDK_CPP_SALLYPORT_HANDLER_H_
