@@ -1,5 +1,5 @@
-// An agent that enforces nothing, on a real PolicySync stream: it remembers what it was sent, and acks
-// as the test tells it.
+// An agent that enforces nothing, on a real PolicySync stream: it remembers what it was sent, and
+// acks as the test tells it.
 
 #ifndef SALLYPORT_CONTROLPLANE_TESTING_FAKE_AGENT_H_
 #define SALLYPORT_CONTROLPLANE_TESTING_FAKE_AGENT_H_
@@ -22,7 +22,8 @@
 
 namespace sallyport {
 
-// Methods are for one thread, the test's. Waits give up after ten seconds: Next… then return nullopt.
+// Methods are for one thread, the test's. Waits give up after ten seconds: Next… then return
+// nullopt.
 class FakeAgent {
  public:
   enum class Acks {

@@ -38,7 +38,8 @@ class TestServer {
   uint64_t ApplyClass(const v1::ContainerClass& value);
   uint64_t ApplyClass(const std::string& name);
   uint64_t CreateContainer(const std::string& id, const std::string& class_name);
-  uint64_t RegisterHandler(const std::string& name, const std::string& endpoint = "grpc://127.0.0.1:7070");
+  uint64_t RegisterHandler(const std::string& name,
+                           const std::string& endpoint = "grpc://127.0.0.1:7070");
   v1::ContainerStatus GetContainer(const std::string& id);
 
  private:

@@ -1,0 +1,173 @@
+// The program sallyportd itself: flags, sockets, signals, a kill.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/base/unique_fd.h"
+#include "controlplane/testing/test_server.h"
+
+namespace sallyport {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+using Policy = v1::OutboundPolicy::Stub;
+
+// One run of the program. stdout and stderr come back by one pipe.
+class Program {
+ public:
+  explicit Program(std::vector<std::string> arguments) {
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    output_.Reset(ends[0]);
+    const UniqueFd input(ends[1]);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, input.get(), STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, input.get(), STDERR_FILENO);
+    arguments.insert(arguments.begin(), "controlplane/sallyportd");
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    EXPECT_EQ(posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+  }
+  ~Program() {
+    if (pid_ > 0) {
+      Signal(SIGKILL);
+      Wait();
+    }
+  }
+
+  // Up to the first occurrence of `end`, or the end of the output.
+  std::string ReadTo(const std::string& end) {
+    std::string text;
+    char byte = 0;
+    while (!text.ends_with(end) && ::read(output_.get(), &byte, 1) == 1) text.push_back(byte);
+    return text;
+  }
+  std::string ReadAll() { return ReadTo(std::string(1, '\0')); }
+  void Signal(int signal) { ::kill(pid_, signal); }
+  int Wait() {
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+ private:
+  pid_t pid_ = -1;
+  UniqueFd output_;
+};
+
+class ProgramTest : public testing::Test {
+ protected:
+  ProgramTest() {
+    std::string name = "/tmp/program.XXXXXX";
+    dir_ = mkdtemp(name.data());
+  }
+  ~ProgramTest() override { std::filesystem::remove_all(dir_); }
+
+  std::vector<std::string> Flags(const std::string& listen) const {
+    return {"--state-dir", dir_ + "/state", "--listen=" + listen};
+  }
+  std::string Socket() const { return "unix:" + dir_ + "/s"; }
+  static grpc::Status Apply(const std::string& address, const std::string& name) {
+    const auto stub = v1::OutboundPolicy::NewStub(
+        grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+    v1::ApplyClassRequest request;
+    request.mutable_class_()->set_name(name);
+    v1::ApplyClassResponse response;
+    return Call(*stub, &Policy::ApplyClass, request, &response);
+  }
+
+  std::string dir_;
+};
+
+TEST_F(ProgramTest, HelpHasAnExample) {
+  Program program({"--help"});
+  EXPECT_THAT(program.ReadAll(), HasSubstr("Example:\n  sallyportd --state-dir"));
+  EXPECT_EQ(program.Wait(), 0);
+}
+
+TEST_F(ProgramTest, WrongFlagsExitWithTwoAndAHint) {
+  Program unknown({"--state-dri", "/x"});
+  EXPECT_THAT(unknown.ReadAll(), HasSubstr("did you mean --state-dir?"));
+  EXPECT_EQ(unknown.Wait(), 2);
+  Program open({"--listen", "0.0.0.0:1"});
+  EXPECT_THAT(open.ReadAll(), HasSubstr("mutual TLS"));
+  EXPECT_EQ(open.Wait(), 2);
+}
+
+TEST_F(ProgramTest, ServesOnPrivateSocketAndStopsOnSignal) {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    Program program(Flags(Socket()));
+    EXPECT_EQ(program.ReadTo("\n"), "listening on " + Socket() + "\n");
+    struct stat info = {};
+    ASSERT_EQ(::stat((dir_ + "/s").c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777, 0600u);
+    EXPECT_TRUE(Apply(Socket(), "web").ok());
+    const auto begin = std::chrono::steady_clock::now();
+    program.Signal(signal);
+    EXPECT_EQ(program.Wait(), 0);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+  }
+}
+
+TEST_F(ProgramTest, PicksAPortAndListensTwice) {
+  std::vector<std::string> flags = Flags("127.0.0.1:0");
+  flags.push_back("--listen=" + Socket());
+  Program program(flags);
+  const std::string line = program.ReadTo("\n");
+  ASSERT_THAT(line, StartsWith("listening on 127.0.0.1:"));
+  EXPECT_EQ(program.ReadTo("\n"), "listening on " + Socket() + "\n");
+  const std::string address = line.substr(13, line.size() - 14);
+  EXPECT_NE(address, "127.0.0.1:0");
+  EXPECT_TRUE(Apply(address, "web").ok());
+
+  Program second({"--state-dir", dir_ + "/other", "--listen", address});
+  EXPECT_THAT(second.ReadAll(), HasSubstr("cannot listen on " + address));
+  EXPECT_EQ(second.Wait(), 1);
+}
+
+TEST_F(ProgramTest, SecondOnTheSameStateIsRefused) {
+  Program first(Flags(Socket()));
+  first.ReadTo("\n");
+  Program second(Flags("127.0.0.1:0"));
+  EXPECT_THAT(second.ReadAll(), HasSubstr("another sallyportd uses the state directory"));
+  EXPECT_EQ(second.Wait(), 1);
+}
+
+TEST_F(ProgramTest, KilledOneIsReplaced) {
+  {
+    Program program(Flags(Socket()));
+    program.ReadTo("\n");
+    ASSERT_TRUE(Apply(Socket(), "web").ok());
+    program.Signal(SIGKILL);
+    EXPECT_EQ(program.Wait(), -SIGKILL);
+  }
+  Program program(Flags(Socket()));
+  program.ReadTo("\n");
+  const auto stub = v1::OutboundPolicy::NewStub(
+      grpc::CreateChannel(Socket(), grpc::InsecureChannelCredentials()));
+  v1::GetClassRequest request;
+  request.set_name("web");
+  v1::GetClassResponse response;
+  EXPECT_TRUE(Call(*stub, &Policy::GetClass, request, &response).ok());
+}
+
+}  // namespace
+}  // namespace sallyport
