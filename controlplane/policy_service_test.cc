@@ -64,8 +64,9 @@ class PolicyServiceTest : public testing::Test {
     return Call(server_.policy(), &Policy::ApplyClass, request, &applied_);
   }
   std::vector<std::string> Allowed() {
-    const auto& hosts = server_.GetContainer("web-1").effective_allowed_hosts().hosts();
-    return {hosts.begin(), hosts.end()};
+    const v1::ContainerStatus status = server_.GetContainer("web-1");
+    return {status.effective_allowed_hosts().hosts().begin(),
+            status.effective_allowed_hosts().hosts().end()};
   }
 
   TestServer server_;
