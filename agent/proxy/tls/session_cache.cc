@@ -43,6 +43,9 @@ bool SessionCache::Attach(const std::shared_ptr<SessionCache>& cache, SSL* ssl,
 int SessionCache::OnNewSession(SSL* ssl, SSL_SESSION* session) {
   const auto* feed = static_cast<const Feed*>(SSL_get_ex_data(ssl, FeedIndex()));
   if (feed == nullptr) return 0;
+  // Each resumption would extend the session by its whole lifetime, for days: it ends that long
+  // after the verification instead.
+  if (!SSL_session_reused(ssl)) SSL_SESSION_set_timeout(session, SSL_SESSION_get_timeout(session));
   feed->cache->sessions_.Set(feed->host, bssl::UniquePtr<SSL_SESSION>(session));
   return 1;  // The reference is ours now.
 }
