@@ -135,6 +135,7 @@ Task<Failure> StreamResponse(const Exchange& exchange, Conversation& conversatio
       exchange.head.keep_alive && (client.body_complete() || !exchange.head.expect_continue);
   absl::Status written = co_await client.WriteHead(head, keep_alive);
   while (written.ok()) {
+    written = co_await client.Flush();
     absl::StatusOr<v1::HandleResponse> message =
         co_await conversation.call->Receive(Clock::now() + kPieceTime);
     if (!message.ok()) co_return FailureOf(message.status());
@@ -247,8 +248,8 @@ Task<Outcome> Converse(const Exchange& exchange, const ToHandler& verdict,
     }
   }
   if (conversation.pump != nullptr) co_await conversation.pump->Stop();
-  if (conversation.pump != nullptr && conversation.pump->client_failed()) {
-    co_return BrokenBody(exchange);
+  if (conversation.pump != nullptr && !conversation.pump->client_status().ok()) {
+    co_return co_await RefuseBody(exchange, conversation.pump->client_status());
   }
   co_return co_await Fail(exchange, *handler, std::move(failure), body_touched);
 }

@@ -19,33 +19,34 @@ BodyPump::BodyPump(const ClientConnection& client, H1ClientConnection* origin, H
       done_(*client.container->dial_context().context) {}
 
 std::shared_ptr<BodyPump> BodyPump::ToOrigin(const ClientConnection& client,
-                                             H1ClientConnection* origin) {
+                                             H1ClientConnection* origin, std::string_view first) {
   std::shared_ptr<BodyPump> pump(new BodyPump(client, origin, nullptr));
-  boost::asio::co_spawn(*client.container->dial_context().context, Run(pump),
+  boost::asio::co_spawn(*client.container->dial_context().context, Run(pump, first),
                         boost::asio::detached);
   return pump;
 }
 
 std::shared_ptr<BodyPump> BodyPump::ToHandler(const ClientConnection& client, HandlerCall* call) {
   std::shared_ptr<BodyPump> pump(new BodyPump(client, nullptr, call));
-  boost::asio::co_spawn(*client.container->dial_context().context, Run(pump),
+  boost::asio::co_spawn(*client.container->dial_context().context, Run(pump, ""),
                         boost::asio::detached);
   return pump;
 }
 
-Task<void> BodyPump::Run(std::shared_ptr<BodyPump> self) {
-  while (!self->stopping_) {
+Task<void> BodyPump::Run(std::shared_ptr<BodyPump> self, std::string_view first) {
+  absl::Status passed;
+  if (!first.empty()) passed = co_await self->Pass(first);
+  // A receiver that takes no more has answered, or its answer will say why not.
+  while (passed.ok() && !self->stopping_) {
     const absl::StatusOr<std::string_view> piece = co_await self->client_->body().Read();
     if (!piece.ok()) {
-      self->client_failed_ = !self->stopping_;
-      // The receiver must not take what came so far for the whole.
+      if (!self->stopping_) self->client_status_ = piece.status();
       self->CutOff();
       break;
     }
     const bool end = piece->empty();
-    const absl::Status passed = end ? co_await self->PassEnd() : co_await self->Pass(*piece);
-    // A receiver that takes no more has answered, or its answer will say why not.
-    if (end || !passed.ok()) break;
+    passed = end ? co_await self->PassEnd() : co_await self->Pass(*piece);
+    if (end) break;
   }
   self->done_.Notify();
 }

@@ -16,20 +16,21 @@ namespace sallyport::proxy {
 // connection is given up.
 class BodyPump {
  public:
+  // `first` is a piece that was read from the body already; it holds until the next read.
   static std::shared_ptr<BodyPump> ToOrigin(const ClientConnection& client,
-                                            H1ClientConnection* origin);
+                                            H1ClientConnection* origin, std::string_view first);
   static std::shared_ptr<BodyPump> ToHandler(const ClientConnection& client, HandlerCall* call);
 
   // Returns when the pump no longer touches either side. If the body is not through, the client's
   // connection takes no further request.
   Task<void> Stop();
-  // The body broke off or was badly framed on the client's side.
-  bool client_failed() const { return client_failed_; }
+  // Not OK: the body broke off, or (INVALID_ARGUMENT) was badly framed, on the client's side.
+  const absl::Status& client_status() const { return client_status_; }
 
  private:
   BodyPump(const ClientConnection& client, H1ClientConnection* origin, HandlerCall* call);
 
-  static Task<void> Run(std::shared_ptr<BodyPump> self);
+  static Task<void> Run(std::shared_ptr<BodyPump> self, std::string_view first);
   Task<absl::Status> Pass(std::string_view piece);
   Task<absl::Status> PassEnd();
   // The receiver gets no more, and knows that it has not got all.
@@ -41,7 +42,7 @@ class BodyPump {
   HandlerCall* const call_;
   Event done_;
   bool stopping_ = false;
-  bool client_failed_ = false;
+  absl::Status client_status_;
 };
 
 }  // namespace sallyport::proxy

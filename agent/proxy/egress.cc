@@ -70,6 +70,13 @@ std::unique_ptr<OriginConnection> TakePooled(const Exchange& exchange, const Ori
   return nullptr;
 }
 
+// The part of the body that came with the head, so that a body whose beginning is badly framed is
+// refused before an origin hears of the request.
+Task<absl::StatusOr<std::string_view>> FirstPiece(H1ServerConnection& client) {
+  if (client.body_complete() || !client.body().ReadyNow()) co_return std::string_view();
+  co_return co_await client.body().Read();
+}
+
 struct Retry {};
 using Sent = std::variant<Outcome, Failure, Retry>;
 
@@ -77,6 +84,8 @@ using Sent = std::variant<Outcome, Failure, Retry>;
 Task<Outcome> StreamBack(const Exchange& exchange, H1ClientConnection& origin, Outcome outcome) {
   H1ServerConnection& client = *exchange.client.http;
   while (true) {
+    // What is late must not hold back what is here.
+    if (!origin.body().ReadyNow()) (void)co_await client.Flush();
     absl::StatusOr<std::string_view> piece = co_await origin.body().Read();
     if (!piece.ok()) {
       outcome.decision = "error";
@@ -87,8 +96,10 @@ Task<Outcome> StreamBack(const Exchange& exchange, H1ClientConnection& origin, O
       co_return outcome;
     }
     const bool end = piece->empty();
-    const absl::Status written = end ? co_await client.FinishBody(origin.body().trailers())
-                                     : co_await client.WriteBody(*piece);
+    const absl::Status written =
+        end ? co_await client.FinishBody(origin.body().trailers())
+            : co_await client.WriteBody(*piece,
+                                        origin.body().ReadyNow() ? More::kAtOnce : More::kUnknown);
     if (!written.ok()) {
       outcome.detail = "the container hung up before the end of the answer";
       exchange.client.stream->Close(Stream::How::kReset);
@@ -99,7 +110,7 @@ Task<Outcome> StreamBack(const Exchange& exchange, H1ClientConnection& origin, O
 }
 
 Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
-                    OriginConnection& connection, Outcome outcome) {
+                    OriginConnection& connection, std::string_view first, Outcome outcome) {
   H1ClientConnection& origin = *connection.http;
   H1ServerConnection& client = *exchange.client.http;
   RequestHead head;
@@ -115,7 +126,7 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   const bool may_retry = connection.reused && !has_body;
   absl::Status sent = co_await origin.WriteHead(head, authority);
   std::shared_ptr<BodyPump> pump;
-  if (sent.ok() && has_body) pump = BodyPump::ToOrigin(exchange.client, &origin);
+  if (sent.ok() && has_body) pump = BodyPump::ToOrigin(exchange.client, &origin, first);
   if (sent.ok() && !has_body) sent = co_await origin.FinishBody(Headers{});
   if (!sent.ok() && may_retry) co_return Retry{};
 
@@ -123,10 +134,13 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   if (!answer.ok()) {
     if (pump != nullptr) co_await pump->Stop();
     if (may_retry && absl::IsUnavailable(answer.status())) co_return Retry{};
-    if (pump != nullptr && pump->client_failed()) co_return BrokenBody(exchange);
+    if (pump != nullptr && !pump->client_status().ok()) {
+      co_return co_await RefuseBody(exchange, pump->client_status());
+    }
     if (absl::IsDeadlineExceeded(answer.status()))
       co_return FailureOf("origin_timeout", "no answer in time");
-    const bool broken = absl::IsInvalidArgument(answer.status());
+    const bool broken =
+        absl::IsInvalidArgument(answer.status()) || absl::IsDataLoss(answer.status());
     co_return FailureOf(broken ? "origin_failed" : "origin_unreachable",
                         std::string(answer.status().message()));
   }
@@ -165,6 +179,8 @@ OriginRequest OriginRequestOf(const Exchange& exchange) {
 }
 
 Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std::string rule) {
+  const absl::StatusOr<std::string_view> first = co_await FirstPiece(*exchange.client.http);
+  if (!first.ok()) co_return co_await RefuseBody(exchange, first.status());
   const OriginKey key{request.scheme == RequestScheme::kHttps, request.host, request.port};
   std::unique_ptr<OriginConnection> connection = TakePooled(exchange, key);
   while (true) {
@@ -182,7 +198,7 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
     outcome.decision = "egress";
     outcome.rule = rule;
     outcome.upstream = StrCat(connection->address.ToUriString(), ":", request.port);
-    Sent sent = co_await SendOver(exchange, request, *connection, outcome);
+    Sent sent = co_await SendOver(exchange, request, *connection, *first, outcome);
     if (std::get_if<Retry>(&sent) != nullptr) {
       connection = nullptr;
       continue;

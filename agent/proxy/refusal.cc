@@ -79,13 +79,17 @@ Task<Outcome> AnswerFailure(const Exchange& exchange, int status, std::string_vi
   co_return outcome;
 }
 
-Outcome BrokenBody(const Exchange& exchange) {
+Task<Outcome> RefuseBody(const Exchange& exchange, absl::Status status) {
+  if (absl::IsInvalidArgument(status) && !exchange.client.http->response_begun()) {
+    co_return co_await RefuseRequest(exchange.client,
+                                     Refusal{400, "bad_request", std::string(status.message())});
+  }
   Outcome outcome;
   outcome.decision = "reject";
   outcome.reason = "bad_request";
-  outcome.detail = "the request's body broke off or was badly framed";
+  outcome.detail = std::string(status.message());
   exchange.client.stream->Close(Stream::How::kReset);
-  return outcome;
+  co_return outcome;
 }
 
 Task<void> LingeringClose(Stream* stream) {

@@ -19,9 +19,10 @@ Task<Outcome> RefuseRequest(const ClientConnection& client, Refusal refusal);
 Task<Outcome> AnswerFailure(const Exchange& exchange, int status, std::string_view reason,
                             std::string detail);
 
-// The request's body broke off or was badly framed after its head had been accepted: the connection is
-// reset, and whoever got the beginning of the body knows that it is not whole.
-Outcome BrokenBody(const Exchange& exchange);
+// The request's body broke off or was badly framed after its head had been accepted: 400 if the
+// client can still be told, and the connection ends. Whoever got the beginning of the body knows
+// that it is not whole.
+Task<Outcome> RefuseBody(const Exchange& exchange, absl::Status status);
 
 // Ends a connection so that an answer already sent is not lost to a reset: stops writing, and reads
 // for a moment.

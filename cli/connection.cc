@@ -1,0 +1,83 @@
+#include "cli/connection.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "common/base/strings.h"
+
+namespace sallyport::cli {
+namespace {
+
+std::string FromEnvironment(const char* variable, const char* otherwise) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value != '\0' ? value : otherwise;
+}
+
+}  // namespace
+
+CommonFlags::CommonFlags()
+    : control_plane(
+          FromEnvironment("SALLYPORT_CONTROL_PLANE", "unix:/run/sallyport/controlplane.sock")),
+      agent(FromEnvironment("SALLYPORT_AGENT", "unix:/run/sallyport/agent.sock")) {}
+
+void CommonFlags::AddTo(FlagSet* flags) {
+  flags->String(
+      "control-plane", &control_plane, "ADDRESS",
+      "Where sallyportd listens: unix:/PATH or HOST:PORT. Environment: SALLYPORT_CONTROL_PLANE.");
+  flags->String("agent", &agent, "ADDRESS",
+                "Where this host's sallyport-agent listens. Environment: SALLYPORT_AGENT.");
+  flags->Bool("json", &json, "Print the answer as JSON, with the protocol's own field names.");
+}
+
+Connection::Connection(Server server, const CommonFlags& flags)
+    : server_(server),
+      address_(server == Server::kAgent ? flags.agent : flags.control_plane),
+      channel_(grpc::CreateChannel(address_, grpc::InsecureChannelCredentials())) {}
+
+int Connection::Report(const grpc::Status& status) const {
+  // UNAVAILABLE over a live channel is the server's own word.
+  const bool reached = channel_->GetState(false) == GRPC_CHANNEL_READY;
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE && !reached) {
+    const bool agent = server_ == Server::kAgent;
+    std::fprintf(stderr,
+                 "sallyport: cannot reach the %s at %s: is %s running? (%s or %s says where)\n",
+                 agent ? "agent" : "control plane", address_.c_str(),
+                 agent ? "sallyport-agent" : "sallyportd", agent ? "--agent" : "--control-plane",
+                 agent ? "SALLYPORT_AGENT" : "SALLYPORT_CONTROL_PLANE");
+    return kUnreachable;
+  }
+  std::fprintf(stderr, "sallyport: %s: %s\n", CodeName(status.error_code()).c_str(),
+               status.error_message().c_str());
+  return kRefused;
+}
+
+std::string CodeName(grpc::StatusCode code) {
+  static constexpr const char* kNames[] = {"OK",
+                                           "CANCELLED",
+                                           "UNKNOWN",
+                                           "INVALID_ARGUMENT",
+                                           "DEADLINE_EXCEEDED",
+                                           "NOT_FOUND",
+                                           "ALREADY_EXISTS",
+                                           "PERMISSION_DENIED",
+                                           "RESOURCE_EXHAUSTED",
+                                           "FAILED_PRECONDITION",
+                                           "ABORTED",
+                                           "OUT_OF_RANGE",
+                                           "UNIMPLEMENTED",
+                                           "INTERNAL",
+                                           "UNAVAILABLE",
+                                           "DATA_LOSS",
+                                           "UNAUTHENTICATED"};
+  return code >= 0 && code <= grpc::StatusCode::UNAUTHENTICATED
+             ? kNames[code]
+             : StrCat("code ", static_cast<int>(code));
+}
+
+std::unique_ptr<grpc::ClientContext> ContextFor(std::chrono::milliseconds time) {
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->set_deadline(std::chrono::system_clock::now() + time);
+  return context;
+}
+
+}  // namespace sallyport::cli

@@ -1,0 +1,177 @@
+// Containers: their records in the control plane, and their attachment to this host's agent.
+
+#include <memory>
+
+#include "cli/command.h"
+#include "common/base/strings.h"
+#include "proto/sallyport/v1/admin.grpc.pb.h"
+#include "proto/sallyport/v1/agent.grpc.pb.h"
+
+namespace sallyport::cli {
+namespace {
+
+void PrintContainer(const v1::ContainerStatus& container) {
+  const v1::ContainerPolicy& policy = container.policy();
+  std::printf("%s   class %s   %s%s   revision %llu, enforced %llu\n",
+              policy.container_id().c_str(), policy.class_name().c_str(),
+              container.host().empty() ? "attached nowhere" : "on ", container.host().c_str(),
+              static_cast<unsigned long long>(container.stored_revision()),
+              static_cast<unsigned long long>(container.enforced_revision()));
+  if (!container.rejection().empty())
+    std::printf("  its host refused the last change: %s\n", container.rejection().c_str());
+  std::printf("  allowed_hosts  %s\n", Describe(container.has_effective_allowed_hosts()
+                                                    ? &container.effective_allowed_hosts()
+                                                    : nullptr)
+                                           .c_str());
+  std::printf("  denied_hosts   %s\n",
+              Describe(container.has_effective_denied_hosts() ? &container.effective_denied_hosts()
+                                                              : nullptr)
+                  .c_str());
+  for (const v1::HostRule& rule : policy.outbound_by_host()) {
+    std::printf("  %s -> %s\n", rule.host().c_str(), rule.handler().handler().c_str());
+  }
+  if (policy.has_outbound())
+    std::printf("  everything else -> %s\n", policy.outbound().handler().c_str());
+}
+
+// One container id as the only argument.
+template <typename Service, typename Stub, typename Request, typename Response, typename Print>
+int ById(const std::string& command, const std::string& summary, Connection::Server server,
+         const Arguments& arguments,
+         grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+         Print print) {
+  FlagSet flags("sallyport " + command, summary, Positional::kAnywhere);
+  flags.set_arguments("CONTAINER");
+  flags.set_example("sallyport " + command + " web-1");
+  CommonFlags common;
+  common.AddTo(&flags);
+  const Arguments words = flags.ParseOrExit(arguments);
+  if (words.size() != 1) return WrongUsage(command, "give one container id");
+  Request request;
+  request.set_container_id(words[0]);
+  const Connection connection(server, common);
+  const auto stub = Service::NewStub(connection.channel());
+  return Call(connection, stub.get(), method, request, common, print);
+}
+
+int Get(const Arguments& arguments) {
+  return ById<v1::OutboundPolicy>(
+      "container get", "Shows a container: its rules, where it runs, what is enforced.",
+      Connection::Server::kControlPlane, arguments, &v1::OutboundPolicy::Stub::GetContainer,
+      [](const v1::GetContainerResponse& response) { PrintContainer(response.container()); });
+}
+
+int Delete(const Arguments& arguments) {
+  return ById<v1::OutboundPolicy>(
+      "container delete", "Deletes the record and rules of a container that is not attached.",
+      Connection::Server::kControlPlane, arguments, &v1::OutboundPolicy::Stub::DeleteContainer,
+      [](const v1::DeleteContainerResponse&) { std::printf("deleted\n"); });
+}
+
+int Detach(const Arguments& arguments) {
+  return ById<v1::AgentControl>(
+      "container detach", "Takes a container off this host's agent; it reaches nothing any more.",
+      Connection::Server::kAgent, arguments, &v1::AgentControl::Stub::Detach,
+      [](const v1::DetachResponse&) { std::printf("detached\n"); });
+}
+
+int List(const Arguments& arguments) {
+  FlagSet flags("sallyport container list", "Lists the containers.");
+  flags.set_example("sallyport container list --class untrusted-agent");
+  CommonFlags common;
+  std::string class_name;
+  common.AddTo(&flags);
+  flags.String("class", &class_name, "NAME", "Only containers of this class.");
+  flags.ParseOrExit(arguments);
+  v1::ListContainersRequest request;
+  request.set_class_name(class_name);
+  const Connection connection(Connection::Server::kControlPlane, common);
+  const auto stub = v1::OutboundPolicy::NewStub(connection.channel());
+  return Call(connection, stub.get(), &v1::OutboundPolicy::Stub::ListContainers, request, common,
+              [](const v1::ListContainersResponse& response) {
+                for (const v1::ContainerStatus& container : response.containers())
+                  PrintContainer(container);
+              });
+}
+
+int Create(const Arguments& arguments) {
+  FlagSet flags("sallyport container create", "Makes a container's record ahead of its attachment.",
+                Positional::kAnywhere);
+  flags.set_arguments("CONTAINER");
+  flags.set_example("sallyport container create web-1 --class untrusted-agent");
+  CommonFlags common;
+  std::string class_name;
+  common.AddTo(&flags);
+  flags.String("class", &class_name, "NAME", "Its class. Required.");
+  const Arguments words = flags.ParseOrExit(arguments);
+  if (words.size() != 1 || class_name.empty())
+    return WrongUsage("container create", "give one container id and --class");
+  v1::CreateContainerRequest request;
+  request.set_container_id(words[0]);
+  request.set_class_name(class_name);
+  const Connection connection(Connection::Server::kControlPlane, common);
+  const auto stub = v1::OutboundPolicy::NewStub(connection.channel());
+  return Call(connection, stub.get(), &v1::OutboundPolicy::Stub::CreateContainer, request, common,
+              [](const v1::CreateContainerResponse& response) {
+                std::printf("created   revision %llu\n",
+                            static_cast<unsigned long long>(response.revision()));
+              });
+}
+
+int Attach(const Arguments& arguments) {
+  FlagSet flags(
+      "sallyport container attach",
+      "Makes this host's agent the only way out of a network namespace that has nothing but `lo`.");
+  flags.set_example("sallyport container attach --pid 4711 --id web-1 --class untrusted-agent");
+  CommonFlags common;
+  int64_t pid = 0;
+  std::string netns, id, class_name, audit;
+  bool ephemeral = false;
+  common.AddTo(&flags);
+  flags.Int("pid", &pid, 1, 1 << 30, "PID",
+            "A process in the namespace; the container is detached when it ends.");
+  flags.String("netns", &netns, "PATH", "The namespace by path, as /run/netns/NAME.");
+  flags.String("id", &id, "ID", "The container's id, unique in the fleet. Required.");
+  flags.String("class", &class_name, "NAME", "Its class. Required.");
+  flags.String("audit", &audit, "FILE", "Write its audit records to this file or FIFO, too.");
+  flags.Bool("ephemeral", &ephemeral, "Delete its record when it is detached.");
+  flags.ParseOrExit(arguments);
+  if (id.empty() || class_name.empty())
+    return WrongUsage("container attach", "--id and --class are required");
+  if ((pid == 0) == netns.empty())
+    return WrongUsage("container attach", "give one of --pid and --netns");
+  v1::AttachRequest request;
+  request.set_container_id(id);
+  request.set_class_name(class_name);
+  if (pid != 0) request.set_pid(static_cast<int32_t>(pid));
+  if (!netns.empty()) request.set_netns_path(netns);
+  request.set_audit_path(audit);
+  request.set_ephemeral(ephemeral);
+  const Connection connection(Connection::Server::kAgent, common);
+  const auto stub = v1::AgentControl::NewStub(connection.channel());
+  return Call(
+      connection, stub.get(), &v1::AgentControl::Stub::Attach, request, common,
+      [&](const v1::AttachResponse& response) {
+        std::printf("%s is attached, %s%s\n%s", id.c_str(),
+                    response.policy_enforced()
+                        ? "its policy is enforced"
+                        : "its policy is not enforced yet, so it reaches nothing: ",
+                    response.pending().c_str(), response.ca_certificate_pem().c_str());
+      },
+      std::chrono::seconds(15));
+}
+
+}  // namespace
+
+void AddContainerCommands(std::vector<Command>* commands) {
+  commands->push_back({"container list", "Lists the containers.", List});
+  commands->push_back({"container get", "Shows a container.", Get});
+  commands->push_back(
+      {"container create", "Makes a container's record ahead of its attachment.", Create});
+  commands->push_back({"container delete", "Deletes a container's record.", Delete});
+  commands->push_back(
+      {"container attach", "Makes this host's agent the way out of a network namespace.", Attach});
+  commands->push_back({"container detach", "Takes a container off this host's agent.", Detach});
+}
+
+}  // namespace sallyport::cli

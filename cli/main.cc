@@ -1,0 +1,95 @@
+// sallyport: every call of the API as a command, and `run`.
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "common/base/log.h"
+
+namespace sallyport::cli {
+namespace {
+
+constexpr char kVersion[] = "sallyport 0.1.0";
+
+std::vector<Command> AllCommands() {
+  std::vector<Command> commands;
+  AddRunCommand(&commands);
+  AddFileCommands(&commands);
+  AddClassCommands(&commands);
+  AddHandlerCommands(&commands);
+  AddContainerCommands(&commands);
+  AddMutationCommands(&commands);
+  AddStatusCommand(&commands);
+  return commands;
+}
+
+void PrintHelp(const std::vector<Command>& commands) {
+  std::printf(
+      "Usage: sallyport COMMAND [FLAGS] [ARGUMENTS]\n\nControls what leaves a container. "
+      "Commands:\n\n");
+  for (const Command& command : commands)
+    std::printf("  %-34s %s\n", command.name.c_str(), command.summary.c_str());
+  std::printf(
+      "\nEach has --help with an example, and --json. Exit status: 0 done, 1 refused by the "
+      "server, 2 wrong usage,\n"
+      "3 cannot reach the server; `run`: the command's own, 125 Sallyport failed, 126 cannot "
+      "execute, 127 not found.\n");
+}
+
+size_t EditDistance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+    }
+  }
+  return row[b.size()];
+}
+
+int Unknown(const std::vector<Command>& commands, const std::string& typed) {
+  const Command& nearest =
+      *std::min_element(commands.begin(), commands.end(), [&](const Command& a, const Command& b) {
+        return EditDistance(a.name, typed) < EditDistance(b.name, typed);
+      });
+  std::fprintf(
+      stderr,
+      "sallyport: there is no command `%s`; did you mean `%s`? `sallyport --help` lists all.\n",
+      typed.c_str(), nearest.name.c_str());
+  return kUsage;
+}
+
+int Main(int argc, char** argv) {
+  SetLogProgram("sallyport");
+  const Arguments arguments(argv + 1, argv + argc);
+  const std::vector<Command> commands = AllCommands();
+  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "help") {
+    PrintHelp(commands);
+    return arguments.empty() ? kUsage : kDone;
+  }
+  if (arguments[0] == "--version") {
+    std::printf("%s\n", kVersion);
+    return kDone;
+  }
+  // Two words first: `class apply`, `handler list`.
+  for (size_t words = std::min<size_t>(2, arguments.size()); words > 0; --words) {
+    const std::string typed = words == 2 ? arguments[0] + " " + arguments[1] : arguments[0];
+    for (const Command& command : commands) {
+      if (command.name == typed)
+        return command.run(Arguments(arguments.begin() + words, arguments.end()));
+    }
+  }
+  const bool two = arguments.size() > 1 && arguments[1].substr(0, 1) != "-";
+  return Unknown(commands, two ? arguments[0] + " " + arguments[1] : arguments[0]);
+}
+
+}  // namespace
+}  // namespace sallyport::cli
+
+int main(int argc, char** argv) { return sallyport::cli::Main(argc, argv); }

@@ -1,0 +1,91 @@
+#include "cli/run/mounts.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include "common/base/status.h"
+#include "common/base/strings.h"
+#include "common/base/unique_fd.h"
+
+namespace sallyport::cli {
+namespace {
+
+constexpr char kResolvConf[] =
+    "# Every query is answered by Sallyport, whatever server it is sent to.\nnameserver "
+    "192.0.2.2\n";
+constexpr char kResolvConfSource[] = "/run/resolv.conf";
+
+absl::Status Failed(const std::string& what) {
+  return absl::ErrnoToStatus(errno, "cannot " + what);
+}
+
+absl::Status WriteFile(const std::string& path, const std::string& content) {
+  const UniqueFd file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!file.valid()) return Failed("write " + path);
+  size_t done = 0;
+  while (done < content.size()) {
+    const ssize_t written = write(file.get(), content.data() + done, content.size() - done);
+    if (written <= 0) return Failed("write " + path);
+    done += static_cast<size_t>(written);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MountCertificates(const std::string& ca_certificate, const std::string& bundle) {
+  const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  if (mount("sallyport", kCertificateFolder, "tmpfs", flags, "mode=0755,size=8m") != 0) {
+    return Failed(StrCat("mount ", kCertificateFolder));
+  }
+  RETURN_IF_ERROR(WriteFile(kCertificatePath, ca_certificate));
+  RETURN_IF_ERROR(WriteFile(kBundlePath, bundle));
+  if (mount(nullptr, kCertificateFolder, nullptr, flags | MS_REMOUNT | MS_RDONLY, nullptr) != 0) {
+    return Failed(StrCat("make ", kCertificateFolder, " read-only"));
+  }
+  return absl::OkStatus();
+}
+
+// The file that /etc/resolv.conf stands for may itself be in /run, which is empty by now.
+absl::Status MountResolvConf(const std::string& target) {
+  if (target.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(WriteFile(kResolvConfSource, kResolvConf));
+  if (target.rfind("/run/", 0) == 0) {
+    std::error_code error;
+    std::filesystem::create_directories(std::filesystem::path(target).parent_path(), error);
+    return WriteFile(target, kResolvConf);
+  }
+  if (mount(kResolvConfSource, target.c_str(), nullptr, MS_BIND, nullptr) != 0)
+    return Failed("mount over " + target);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status MakeCertificateFolder() {
+  std::error_code error;
+  std::filesystem::create_directories(kCertificateFolder, error);
+  if (error)
+    return absl::UnavailableError(
+        StrCat("cannot make the folder ", kCertificateFolder, ": ", error.message()));
+  return absl::OkStatus();
+}
+
+absl::Status PrepareMounts(const std::string& ca_certificate, const std::string& bundle) {
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    return Failed("make mounts private");
+  std::error_code error;
+  const std::string resolv_conf = std::filesystem::canonical("/etc/resolv.conf", error).string();
+  if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
+    return Failed("mount /proc");
+  if (mount("sallyport", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") != 0)
+    return Failed("mount over /run");
+  RETURN_IF_ERROR(MountCertificates(ca_certificate, bundle));
+  return MountResolvConf(error ? "" : resolv_conf);
+}
+
+}  // namespace sallyport::cli

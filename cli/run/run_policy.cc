@@ -1,0 +1,110 @@
+#include "cli/run/run_policy.h"
+
+#include <utility>
+
+#include "cli/apply.h"
+#include "cli/policy_file.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "common/base/strings.h"
+#include "proto/sallyport/v1/admin.grpc.pb.h"
+
+namespace sallyport::cli {
+namespace {
+
+// Stored is enough: the class is enforced with the container's attachment.
+v1::MutationOptions Stored() {
+  v1::MutationOptions options;
+  options.set_wait(v1::WAIT_STORED);
+  return options;
+}
+
+CommonFlags At(const std::string& control_plane) {
+  CommonFlags flags;
+  flags.control_plane = control_plane;
+  return flags;
+}
+
+absl::StatusOr<std::string> ApplyFile(const RunOptions& options, const std::string& control_plane) {
+  ASSIGN_OR_RETURN(const PolicyFile file, ReadPolicyFile(options.policy_file));
+  std::string name = options.class_name;
+  if (name.empty()) {
+    if (file.classes.size() != 1) {
+      return absl::InvalidArgumentError(StrCat(options.policy_file, " has ", file.classes.size(),
+                                               " classes: choose one with --class"));
+    }
+    name = file.classes[0].name();
+  }
+  const Connection connection(Connection::Server::kControlPlane, At(control_plane));
+  const int exit = ApplyPolicyFile(connection, file, Stored(),
+                                   [](const std::string&, const v1::MutationResult&) {});
+  if (exit != kDone)
+    return absl::FailedPreconditionError(StrCat(options.policy_file, " could not be applied"));
+  return name;
+}
+
+v1::ContainerClass ClassOf(const RunOptions& options) {
+  v1::ContainerClass value;
+  value.set_name(options.id);
+  if (options.no_internet) value.set_enable_internet(false);
+  value.set_intercept_https(options.intercept_https);
+  if (!options.allow.empty())
+    value.mutable_allowed_hosts()->mutable_hosts()->Assign(options.allow.begin(),
+                                                           options.allow.end());
+  if (!options.deny.empty())
+    value.mutable_denied_hosts()->mutable_hosts()->Assign(options.deny.begin(), options.deny.end());
+  return value;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RunPolicy>> RunPolicy::Prepare(const RunOptions& options,
+                                                              const std::string& control_plane) {
+  if (!options.policy_file.empty()) {
+    ASSIGN_OR_RETURN(const std::string name, ApplyFile(options, control_plane));
+    return std::unique_ptr<RunPolicy>(new RunPolicy(control_plane, name, false));
+  }
+  if (!options.class_name.empty())
+    return std::unique_ptr<RunPolicy>(new RunPolicy(control_plane, options.class_name, false));
+  const Connection connection(Connection::Server::kControlPlane, At(control_plane));
+  const auto stub = v1::OutboundPolicy::NewStub(connection.channel());
+  v1::ApplyClassRequest request;
+  *request.mutable_class_() = ClassOf(options);
+  *request.mutable_options() = Stored();
+  v1::ApplyClassResponse response;
+  const grpc::Status status = stub->ApplyClass(ContextFor().get(), request, &response);
+  if (!status.ok()) {
+    return absl::InvalidArgumentError(StrCat("the policy was refused: ", status.error_message()));
+  }
+  return std::unique_ptr<RunPolicy>(new RunPolicy(control_plane, options.id, true));
+}
+
+RunPolicy::RunPolicy(std::string control_plane, std::string class_name, bool ephemeral)
+    : control_plane_(std::move(control_plane)),
+      class_name_(std::move(class_name)),
+      ephemeral_(ephemeral) {}
+
+RunPolicy::~RunPolicy() {
+  if (!ephemeral_) return;
+  const Connection connection(Connection::Server::kControlPlane, At(control_plane_));
+  const auto stub = v1::OutboundPolicy::NewStub(connection.channel());
+  // The container's record is deleted by its detachment, which the agent tells the control plane on
+  // a stream of its own: it may be a moment behind.
+  v1::DeleteContainerRequest container;
+  container.set_container_id(class_name_);
+  v1::DeleteContainerResponse container_deleted;
+  v1::DeleteClassRequest request;
+  request.set_name(class_name_);
+  v1::DeleteClassResponse deleted;
+  grpc::Status status;
+  for (int attempt = 0; attempt < 50; ++attempt) {
+    (void)stub->DeleteContainer(ContextFor().get(), container, &container_deleted);
+    status = stub->DeleteClass(ContextFor().get(), request, &deleted);
+    if (status.error_code() != grpc::StatusCode::FAILED_PRECONDITION) break;
+    usleep(20'000);
+  }
+  if (!status.ok())
+    LogWarning("the class ", class_name_, " is left behind: ", status.error_message());
+}
+
+}  // namespace sallyport::cli

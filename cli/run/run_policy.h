@@ -1,0 +1,36 @@
+// The class that a command runs under.
+
+#ifndef SALLYPORT_CLI_RUN_RUN_POLICY_H_
+#define SALLYPORT_CLI_RUN_RUN_POLICY_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "cli/run/options.h"
+
+namespace sallyport::cli {
+
+// A class named by --class or in a policy file, or one made for this command and deleted with this
+// object.
+class RunPolicy {
+ public:
+  static absl::StatusOr<std::unique_ptr<RunPolicy>> Prepare(const RunOptions& options,
+                                                            const std::string& control_plane);
+  ~RunPolicy();
+  RunPolicy(const RunPolicy&) = delete;
+  RunPolicy& operator=(const RunPolicy&) = delete;
+
+  const std::string& class_name() const { return class_name_; }
+
+ private:
+  RunPolicy(std::string control_plane, std::string class_name, bool ephemeral);
+
+  const std::string control_plane_;
+  const std::string class_name_;
+  const bool ephemeral_;
+};
+
+}  // namespace sallyport::cli
+
+#endif  // SALLYPORT_CLI_RUN_RUN_POLICY_H_

@@ -1,0 +1,66 @@
+// What runs, at a glance.
+
+#include <memory>
+
+#include "cli/command.h"
+#include "common/base/strings.h"
+#include "proto/sallyport/v1/admin.grpc.pb.h"
+#include "proto/sallyport/v1/agent.grpc.pb.h"
+
+namespace sallyport::cli {
+namespace {
+
+int Status(const Arguments& arguments) {
+  FlagSet flags("sallyport status", "What the agent of this host and the control plane are doing.");
+  flags.set_example("sallyport status");
+  CommonFlags common;
+  common.AddTo(&flags);
+  flags.ParseOrExit(arguments);
+
+  const Connection agent(Connection::Server::kAgent, common);
+  v1::StatusResponse status;
+  grpc::Status agent_call = v1::AgentControl::NewStub(agent.channel())
+                                ->Status(ContextFor().get(), v1::StatusRequest(), &status);
+  const Connection control_plane(Connection::Server::kControlPlane, common);
+  v1::ListClassesResponse classes;
+  const grpc::Status control_plane_call =
+      v1::OutboundPolicy::NewStub(control_plane.channel())
+          ->ListClasses(ContextFor().get(), v1::ListClassesRequest(), &classes);
+
+  if (common.json) {
+    std::printf("{\"agent\":%s,\"controlPlane\":{\"reachable\":%s,\"classes\":%d}}\n",
+                agent_call.ok() ? ToJson(status).c_str() : "{}",
+                control_plane_call.ok() ? "true" : "false", classes.classes_size());
+  } else {
+    if (agent_call.ok()) {
+      std::printf("agent          %s, host %s, revision %llu\n", agent.address().c_str(),
+                  status.host_name().c_str(),
+                  static_cast<unsigned long long>(status.enforced_revision()));
+      std::printf("proxy          process %d, started again %llu times\n", status.proxy_pid(),
+                  static_cast<unsigned long long>(status.proxy_restarts()));
+      std::printf("its link       %s %s%s\n", status.control_plane().c_str(),
+                  status.control_plane_connected() ? "is up" : "is down: ",
+                  status.control_plane_error().c_str());
+    }
+    if (control_plane_call.ok()) {
+      std::printf("control plane  %s, %d classes\n", control_plane.address().c_str(),
+                  classes.classes_size());
+    }
+  }
+  int exit = kDone;
+  if (!agent_call.ok()) exit = agent.Report(agent_call);
+  if (!control_plane_call.ok()) {
+    // An agent that enforces alone is worth seeing, and is not an error of this command.
+    const int reported = control_plane.Report(control_plane_call);
+    if (!agent_call.ok()) exit = reported;
+  }
+  return exit;
+}
+
+}  // namespace
+
+void AddStatusCommand(std::vector<Command>* commands) {
+  commands->push_back({"status", "What the agent and the control plane are doing.", Status});
+}
+
+}  // namespace sallyport::cli
