@@ -26,22 +26,26 @@ absl::Status Malformed(std::string_view what) {
 absl::StatusOr<std::string> ReadDnsName(std::string_view message, size_t* offset) {
   std::string name;
   size_t at = *offset;
-  // Each pointer must lead to before everything that was read of this name, so there is no loop.
-  size_t limit = at;
+  // What a pointer leads to must begin and end before everything that was read of this name, so
+  // there is no loop.
+  size_t begin = at;
+  size_t end = message.size();
   bool followed = false;
-  while (at < message.size()) {
+  while (at < end) {
     const uint8_t length = static_cast<uint8_t>(message[at]);
     if (length >= 0xc0) {
-      if (message.size() - at < 2) break;
+      if (end - at < 2) break;
       const size_t target = ReadU16(message, at) & 0x3fff;
       if (!followed) *offset = at + 2;
       followed = true;
-      if (target >= limit) return Malformed("a compression pointer that leads forward");
-      at = limit = target;
+      if (target >= begin) return Malformed("a compression pointer that leads forward");
+      if (target < kDnsHeaderBytes) return Malformed("a compression pointer into the header");
+      end = begin;
+      at = begin = target;
       continue;
     }
     if (length > 63) return Malformed("label type");
-    if (message.size() - at < 1u + length) break;
+    if (end - at < 1u + length) break;
     name += message.substr(at, 1u + length);
     at += 1u + length;
     if (name.size() > kMaxDnsNameBytes) return Malformed("a name of more than 255 bytes");
@@ -152,6 +156,13 @@ absl::StatusOr<std::string> UpstreamAnswer::PassOn(const DnsQuery& query) const 
   WriteU16(query.edns ? 1 : 0, 10, &reply);
   reply.replace(kDnsHeaderBytes, query.wire_name.size(), query.wire_name);
   for (const Record& record : records_) WriteU32(record.ttl, record.ttl_offset, &reply);
+  // A compression pointer into a TTL would mean something else now.
+  ASSIGN_OR_RETURN(const UpstreamAnswer rewritten, Parse(reply, query.wire_name, type_));
+  for (size_t i = 0; i < records_.size(); ++i) {
+    if (!SameDnsName(rewritten.records_[i].owner, records_[i].owner)) {
+      return Malformed("a name inside another record's header");
+    }
+  }
   if (query.edns) AppendOurOpt(0, &reply);
   if (reply.size() > query.max_reply_bytes) return BuildTruncatedDnsReply(query);
   return reply;

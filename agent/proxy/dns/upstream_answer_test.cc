@@ -116,32 +116,46 @@ TEST(UpstreamAnswerTest, RefusesEveryShorterMessage) {
   }
 }
 
+const std::string kHeader(kDnsHeaderBytes, '\0');
+
 TEST(ReadDnsNameTest, FollowsPointersBackwardsOnly) {
   struct {
-    std::string message;
+    std::string message;  // After a header.
     size_t offset;
     std::string name;  // Empty: malformed.
   } const cases[] = {
       {"\x01"
-       "a\0\xc0\0"s,
+       "a\0\xc0\x0c"s,
        3,
        "\x01"
        "a\0"s},
       {"\x01"
        "a\0\x01"
-       "b\xc0\0"s,
+       "b\xc0\x0c"s,
        3,
        "\x01"
        "b\x01"
        "a\0"s},
-      {"\xc0\0"s, 0, ""},      // To itself.
-      {"\xc0\x02\0"s, 0, ""},  // Forward.
       {"\x01"
-       "a\xc0\0"s,
+       "a\0\xc0\x0c\x01"
+       "b\xc0\x0f"s,
+       5,
+       "\x01"
+       "b\x01"
+       "a\0"s},
+      {"\xc0\x0c"s, 0, ""},    // To itself.
+      {"\xc0\x0e\0"s, 0, ""},  // Forward.
+      {"\x01"
+       "a\xc0\x0c"s,
        0, ""},  // Into the name itself.
       {"\x01"
-       "a\xc0\x04\xc0\0"s,
+       "a\xc0\x10\xc0\x0c"s,
        4, ""},  // Back, then forward again.
+      {"\x03"
+       "a\xc0\x0c"
+       "b\0"s,
+       2, ""},               // Back, then over the name itself.
+      {"\xc0\x0b"s, 0, ""},  // Into the header.
       {"\x40"
        "a\0"s,
        0, ""},  // Label type 01.
@@ -154,17 +168,18 @@ TEST(ReadDnsNameTest, FollowsPointersBackwardsOnly) {
       {"\0\xc0"s, 1, ""},  // Half a pointer.
   };
   for (const auto& test : cases) {
-    size_t offset = test.offset;
-    const absl::StatusOr<std::string> name = ReadDnsName(test.message, &offset);
+    const std::string message = kHeader + test.message;
+    size_t offset = kDnsHeaderBytes + test.offset;
+    const absl::StatusOr<std::string> name = ReadDnsName(message, &offset);
     EXPECT_EQ(name.ok() ? *name : "", test.name) << testing::PrintToString(test.message);
-    if (name.ok()) EXPECT_EQ(offset, test.message.size());
+    if (name.ok()) EXPECT_EQ(offset, message.size());
   }
 }
 
 TEST(ReadDnsNameTest, LimitsNames) {
   // 100 names, each a label in front of the one before: the total passes 255 bytes on the way.
-  std::string message = "\0"s;
-  size_t last = 0;
+  std::string message = kHeader + "\0"s;
+  size_t last = kDnsHeaderBytes;
   int readable = 0;
   for (int i = 0; i < 100; ++i) {
     const size_t begin = message.size();
@@ -212,6 +227,18 @@ TEST(PassOnTest, TruncatesWhatIsTooLarge) {
   ASSERT_TRUE(reply.ok());
   EXPECT_EQ(ReadU16(*reply, 2) & 0x0200, 0x0200);
   EXPECT_EQ(ReadU16(*reply, 6), 0);
+}
+
+TEST(PassOnTest, RefusesNamesInsideLifetimes) {
+  // The second record's name is the first one's TTL, which reads as a label of one byte and the
+  // root.
+  const std::string message = Answer(
+      DnsType::kTxt,
+      {Record(DnsType::kTxt, "\2hi", 0x01780000),
+       Record(DnsType::kTxt, "\2hi", 60, "\xc0" + std::string(1, kDnsHeaderBytes + 10 + 4 + 6))});
+  const auto answer = UpstreamAnswer::Parse(message, kName, DnsType::kTxt);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_FALSE(answer->PassOn(Question(DnsType::kTxt)).ok());
 }
 
 TEST(PassOnTest, RefusesRecordsThatWereNotAskedFor) {
