@@ -15,9 +15,14 @@ namespace sallyport::proxy {
 class BodyReader {
  public:
   virtual ~BodyReader() = default;
-  // The next bytes; empty: the body is complete (and stays so). The view holds until the next call. An error: the body
-  // broke off, and what follows on the connection must not be read. INVALID_ARGUMENT: the sender broke the framing.
+  // The next bytes; empty: the body is complete (and stays so). The view holds until the next call.
+  // An error: the body broke off, and what follows on the connection must not be read.
+  // INVALID_ARGUMENT: the sender broke the framing.
   virtual Task<absl::StatusOr<std::string_view>> Read() = 0;
+  // Whether Read would return at once, from bytes that are here already. Whoever passes the body on
+  // may hold back what it has written while this is so, and has to flush it before a Read that
+  // waits.
+  virtual bool ReadyNow() { return false; }
   // Trailers, after the end, with fields removed that may not be trailers (RFC 9110 section 6.5.1).
   virtual const Headers& trailers() const = 0;
 };

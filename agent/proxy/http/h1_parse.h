@@ -1,4 +1,5 @@
-// Strict HTTP/1.1 heads (RFC 9112): anything that two implementations may read in two ways is refused.
+// Strict HTTP/1.1 heads (RFC 9112): anything that two implementations may read in two ways is
+// refused.
 
 #ifndef SALLYPORT_AGENT_PROXY_HTTP_H1_PARSE_H_
 #define SALLYPORT_AGENT_PROXY_HTTP_H1_PARSE_H_
@@ -12,15 +13,16 @@
 namespace sallyport::proxy {
 
 struct H1Limits {
-  size_t head_bytes = 60 * 1024;       // Else 431.
+  size_t head_bytes = 60 * 1024;         // Else 431.
   size_t request_line_bytes = 8 * 1024;  // Else 414.
-  size_t header_count = 100;           // Else 431.
+  size_t header_count = 100;             // Else 431.
   size_t trailer_bytes = 16 * 1024;
   size_t chunk_extension_bytes = 16 * 1024;  // In one body.
 };
 
 struct NeedMore {};
-// What the sender did wrong. `status` is what a client is to be told (400, 405, 414, 431, 501, 505).
+// What the sender did wrong. `status` is what a client is to be told (400, 405, 414, 431, 501,
+// 505).
 struct BadMessage {
   int status = 400;
   std::string detail;  // For the operator; may quote nothing of the message but its structure.
@@ -31,21 +33,23 @@ struct ParsedHead {
   size_t consumed = 0;  // Bytes of the head, its final CRLF included.
 };
 
-// `bytes` is everything received so far that is not consumed. Parsing is resumed from the beginning on each call; callers
-// call again only when a new LF has come in.
-std::variant<NeedMore, BadMessage, ParsedHead<RequestHead>> ParseRequestHead(std::string_view bytes,
-                                                                             const H1Limits& limits);
-// `request_method` decides whether there is a body (HEAD). 1xx heads are returned as they are, kNone.
-std::variant<NeedMore, BadMessage, ParsedHead<ResponseHead>> ParseResponseHead(std::string_view bytes,
-                                                                               std::string_view request_method,
-                                                                               const H1Limits& limits);
+// `bytes` is everything received so far that is not consumed. Parsing is resumed from the beginning
+// on each call; callers call again only when a new LF has come in.
+std::variant<NeedMore, BadMessage, ParsedHead<RequestHead>> ParseRequestHead(
+    std::string_view bytes, const H1Limits& limits);
+// `request_method` decides whether there is a body (HEAD). 1xx heads are returned as they are,
+// kNone.
+std::variant<NeedMore, BadMessage, ParsedHead<ResponseHead>> ParseResponseHead(
+    std::string_view bytes, std::string_view request_method, const H1Limits& limits);
 
-// Serialised heads. `headers` must hold no framing headers; content-length or transfer-encoding is written from `framing`, and
-// connection from `keep_alive`. Request: `authority_text` becomes Host, the first header.
-std::string SerializeRequestHead(const RequestHead& head, std::string_view authority_text, const Headers& headers,
-                                 BodyFraming framing, uint64_t content_length);
-std::string SerializeResponseHead(int status, std::string_view reason, const Headers& headers, BodyFraming framing,
-                                  uint64_t content_length, bool keep_alive);
+// Serialised heads. `headers` must hold no framing headers; content-length or transfer-encoding is
+// written from `framing`, and connection from `keep_alive`. Request: `authority_text` becomes Host,
+// the first header.
+std::string SerializeRequestHead(const RequestHead& head, std::string_view authority_text,
+                                 const Headers& headers, BodyFraming framing,
+                                 uint64_t content_length);
+std::string SerializeResponseHead(int status, std::string_view reason, const Headers& headers,
+                                  BodyFraming framing, uint64_t content_length, bool keep_alive);
 // "OK", "Not Found"; empty if unknown.
 std::string_view ReasonPhrase(int status);
 

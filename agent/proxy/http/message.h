@@ -26,20 +26,27 @@ class Headers {
   void Set(std::string_view name, std::string_view value);
   void Remove(std::string_view name);
   void RemovePrefix(std::string_view prefix);
+  template <typename Predicate>
+  void RemoveIf(Predicate predicate) {
+    std::erase_if(fields_, predicate);
+  }
+  void Reserve(size_t count) { fields_.reserve(count); }
   // First value, or null.
   const std::string* Find(std::string_view name) const;
   size_t Count(std::string_view name) const;
   // Whether the comma-separated list `name` has `token` (RFC 9110 section 5.6.1).
   bool HasToken(std::string_view name, std::string_view token) const;
   bool empty() const { return fields_.empty(); }
+  void clear() { fields_.clear(); }
   const std::vector<Header>& fields() const { return fields_; }
 
  private:
   std::vector<Header> fields_;
 };
 
-// Removes connection, the headers that it names (never host, content-length, transfer-encoding, authorization, cookie), keep-alive,
-// proxy-connection, proxy-authorization, te, trailer, transfer-encoding, upgrade, http2-settings. RFC 9110 section 7.6.1.
+// Removes connection, the headers that it names (never host, content-length, transfer-encoding,
+// authorization, cookie), keep-alive, proxy-connection, proxy-authorization, te, trailer,
+// transfer-encoding, upgrade, http2-settings. RFC 9110 section 7.6.1.
 void RemoveHopByHop(Headers* headers);
 
 // Whether the name is a token and the value has no CR, LF or NUL (RFC 9110 sections 5.1, 5.5).
@@ -60,6 +67,8 @@ struct RequestHead {
   std::string target;
   // From the absolute-form target or Host; both agree if both are given.
   Authority authority;
+  // "http" or "https" of an absolute-form target; empty: origin-form.
+  std::string absolute_scheme;
   int minor_version = 1;  // HTTP/1.minor.
   Headers headers;        // As received, host and framing headers included.
   BodyFraming framing = BodyFraming::kNone;

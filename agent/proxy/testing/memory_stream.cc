@@ -151,6 +151,7 @@ const std::string& MemoryStream::written() const { return state_->out->history; 
 int MemoryStream::write_calls() const { return state_->out->write_calls; }
 bool MemoryStream::was_reset() const { return state_->in->reset; }
 bool MemoryStream::closed() const { return state_->closed; }
+SteadyTime MemoryStream::deadline() const { return state_->deadline; }
 
 Task<absl::StatusOr<size_t>> MemoryStream::Read(std::span<char> buffer) {
   return ReadFrom(state_, buffer);

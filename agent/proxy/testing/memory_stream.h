@@ -46,6 +46,7 @@ class MemoryStream final : public Stream {
   // Closed here or by the peer with How::kReset.
   bool was_reset() const;
   bool closed() const;
+  SteadyTime deadline() const;
 
   Task<absl::StatusOr<size_t>> Read(std::span<char> buffer) override;
   Task<absl::Status> Write(std::span<const std::string_view> pieces) override;

@@ -43,6 +43,12 @@ inline void Start(boost::asio::io_context& context, Task<void> task) {
   });
 }
 
+// Runs whatever can run now.
+inline void RunReady(boost::asio::io_context& context) {
+  context.restart();
+  context.poll();
+}
+
 }  // namespace sallyport::proxy
 
 #endif  // SALLYPORT_AGENT_PROXY_TESTING_RUN_H_

@@ -1,0 +1,266 @@
+// H1ServerConnection: requests in, responses out.
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/proxy/http/deadlines.h"
+#include "agent/proxy/http/field_lines.h"
+#include "agent/proxy/http/h1_body_reader.h"
+#include "agent/proxy/http/h1_connection.h"
+#include "agent/proxy/http/h1_writer.h"
+#include "agent/proxy/http/head_progress.h"
+#include "agent/proxy/http/read_buffer.h"
+#include "agent/proxy/http/serialize.h"
+
+namespace sallyport::proxy {
+namespace {
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr int kFirstFinalStatus = 200;
+constexpr int kLastStatus = 599;
+
+// What a client may send before a request without having begun one.
+bool IsNoHead(std::string_view bytes) { return bytes.empty() || bytes == "\r\n" || bytes == "\r"; }
+
+struct Framing {
+  BodyFraming framing = BodyFraming::kNone;
+  uint64_t content_length = 0;
+  H1Writer::Mode mode = H1Writer::Mode::kSend;
+};
+
+// The length that a response without body tells about.
+Framing AnnouncedFraming(const ResponseHead& head) {
+  Framing result{BodyFraming::kNone, 0, H1Writer::Mode::kDiscard};
+  if (head.status == 204) return result;
+  std::optional<uint64_t> length;
+  if (head.framing == BodyFraming::kLength) {
+    length = head.content_length;
+  } else if (head.framing == BodyFraming::kNone) {
+    const std::string* announced = head.headers.Find("content-length");
+    if (announced != nullptr) length = ParseContentLength(*announced);
+  }
+  if (length.has_value()) result = {BodyFraming::kLength, *length, H1Writer::Mode::kDiscard};
+  return result;
+}
+
+Framing FramingOf(const ResponseHead& head, bool request_is_head, int client_minor_version) {
+  if (request_is_head || head.status == 204 || head.status == 304) return AnnouncedFraming(head);
+  switch (head.framing) {
+    case BodyFraming::kLength:
+      return {BodyFraming::kLength, head.content_length};
+    case BodyFraming::kNone:
+      return {BodyFraming::kLength, 0};
+    case BodyFraming::kChunked:
+    case BodyFraming::kUntilClose:
+      break;
+  }
+  return {client_minor_version == 0 ? BodyFraming::kUntilClose : BodyFraming::kChunked, 0};
+}
+
+// Asks the client for the body, if it waits to be asked, before the first read that has to wait.
+class AskedBody final : public BodyReader {
+ public:
+  AskedBody(H1BodyReader* body, H1Writer* writer) : body_(body), writer_(writer) {}
+
+  void Begin(bool client_waits) {
+    client_waits_ = client_waits;
+    response_begun_ = false;
+  }
+  // From now on the client is not asked.
+  void ResponseBegins() { response_begun_ = true; }
+  // The client has not been asked, and has not sent anything unasked.
+  bool client_waits() const { return client_waits_; }
+
+  Task<absl::StatusOr<std::string_view>> Read() override {
+    if (client_waits_) return AskAndRead(this);
+    return body_->Read();
+  }
+  bool ReadyNow() override { return body_->ReadyNow(); }
+  const Headers& trailers() const override { return body_->trailers(); }
+
+ private:
+  static Task<absl::StatusOr<std::string_view>> AskAndRead(AskedBody* self) {
+    if (!self->body_->ReadyNow()) {
+      if (self->response_begun_) {
+        co_return absl::FailedPreconditionError(
+            "the client was answered before it was told to continue");
+      }
+      self->client_waits_ = false;
+      self->writer_->held()->append(kContinue);
+      const absl::Status sent = co_await self->writer_->Flush();
+      if (!sent.ok()) co_return sent;
+    }
+    self->client_waits_ = false;
+    co_return co_await self->body_->Read();
+  }
+
+  H1BodyReader* const body_;
+  H1Writer* const writer_;
+  bool client_waits_ = false;
+  bool response_begun_ = false;
+};
+
+}  // namespace
+
+struct H1ServerConnection::State {
+  State(Stream* stream, std::string_view early, const H1Limits& limits, const H1Timeouts& timeouts)
+      : limits(limits),
+        timeouts(timeouts),
+        deadlines(stream),
+        buffer(stream, early),
+        received(&buffer, &deadlines, &this->limits, timeouts.body),
+        writer(stream, &deadlines, timeouts.body),
+        body(&received, &writer) {}
+
+  void BeginExchange(const RequestHead& head) {
+    idle = false;
+    request_is_head = head.method == "HEAD";
+    client_minor_version = head.minor_version;
+    client_keeps_alive = head.keep_alive;
+    received.Begin(head.framing, head.content_length);
+    body.Begin(head.expect_continue);
+  }
+
+  // After a head that could not be read there is nothing to keep.
+  BadMessage Refuse(BadMessage bad) {
+    idle = false;
+    request_is_head = false;
+    client_minor_version = 1;
+    client_keeps_alive = false;
+    received.Begin(BodyFraming::kNone, 0);
+    body.Begin(/*client_waits=*/false);
+    return bad;
+  }
+
+  bool Reusable() const {
+    return response_begun && keeps_alive && writer.finished() && writer.failure().ok() &&
+           !received.failed();
+  }
+
+  const H1Limits limits;
+  const H1Timeouts timeouts;
+  Deadlines deadlines;
+  ReadBuffer buffer;
+  H1BodyReader received;
+  H1Writer writer;
+  AskedBody body;
+
+  bool idle = true;  // Before the first exchange.
+  bool request_is_head = false;
+  int client_minor_version = 1;
+  bool client_keeps_alive = false;
+  bool response_begun = false;
+  bool keeps_alive = false;  // As the response's head said.
+};
+
+H1ServerConnection::H1ServerConnection(Stream* stream, std::string early, const H1Limits& limits,
+                                       const H1Timeouts& timeouts)
+    : state_(std::make_unique<State>(stream, early, limits, timeouts)) {}
+
+H1ServerConnection::~H1ServerConnection() = default;
+
+Task<H1ServerConnection::HeadResult> H1ServerConnection::ReadHead() {
+  State& s = *state_;
+  if (!s.idle && !(s.Reusable() && s.received.complete())) co_return Closed{};
+  s.response_begun = false;
+  s.keeps_alive = false;
+  HeadProgress progress(s.limits);
+  SteadyTime deadline = Deadlines::In(s.buffer.empty() ? s.timeouts.idle : s.timeouts.head);
+  while (true) {
+    if (progress.WorthParsing(s.buffer.bytes())) {
+      auto parsed = ParseRequestHead(s.buffer.bytes(), s.limits);
+      if (auto* bad = std::get_if<BadMessage>(&parsed)) co_return s.Refuse(std::move(*bad));
+      if (auto* head = std::get_if<ParsedHead<RequestHead>>(&parsed)) {
+        s.buffer.Consume(head->consumed);
+        s.BeginExchange(head->head);
+        co_return std::move(head->head);
+      }
+    }
+    const bool was_empty = s.buffer.empty();
+    s.deadlines.BeginRead(deadline);
+    const absl::StatusOr<size_t> count =
+        co_await s.buffer.Fill(was_empty ? ReadBuffer::kIdleBytes : ReadBuffer::kFullBytes);
+    s.deadlines.EndRead();
+    if (!count.ok() || *count == 0) {
+      if (IsNoHead(s.buffer.bytes())) co_return Closed{};
+      if (absl::IsDeadlineExceeded(count.status())) {
+        co_return s.Refuse({408, "the request's head took too long"});
+      }
+      co_return s.Refuse({0, "the connection ended within a request's head"});
+    }
+    if (was_empty) deadline = Deadlines::In(s.timeouts.head);
+  }
+}
+
+BodyReader& H1ServerConnection::body() { return state_->body; }
+
+bool H1ServerConnection::body_complete() const { return state_->received.complete(); }
+
+Task<bool> H1ServerConnection::DrainBody(uint64_t max_bytes, std::chrono::milliseconds max_time) {
+  State& s = *state_;
+  // A client that was not asked for its body may send it or not: what follows cannot be told from
+  // it.
+  if (!s.received.complete() && s.body.client_waits()) co_return false;
+  s.received.set_final_deadline(Deadlines::In(max_time));
+  uint64_t dropped = 0;
+  while (!s.received.complete() && dropped <= max_bytes) {
+    const absl::StatusOr<std::string_view> piece = co_await s.received.Read();
+    if (!piece.ok()) break;
+    dropped += piece->size();
+  }
+  s.received.set_final_deadline(SteadyTime::max());
+  co_return s.received.complete() && dropped <= max_bytes;
+}
+
+Task<absl::Status> H1ServerConnection::WriteHead(const ResponseHead& head, bool keep_alive) {
+  State& s = *state_;
+  if (s.response_begun)
+    co_return absl::InvalidArgumentError("the request has been answered already");
+  if (head.status < kFirstFinalStatus || head.status > kLastStatus) {
+    co_return absl::InvalidArgumentError("a status that is no final answer");
+  }
+  const bool unasked = s.body.client_waits() && !s.received.complete();
+  s.body.ResponseBegins();
+  const Framing framing = FramingOf(head, s.request_is_head, s.client_minor_version);
+  s.keeps_alive =
+      keep_alive && s.client_keeps_alive && !unasked && framing.framing != BodyFraming::kUntilClose;
+  std::string_view connection = s.keeps_alive ? "" : "close";
+  if (s.keeps_alive && s.client_minor_version == 0) connection = "keep-alive";
+  s.response_begun = true;
+  AppendResponseHead(head.status, head.reason, head.headers, framing.framing,
+                     framing.content_length, connection, s.writer.held());
+  s.writer.BeginBody(framing.framing, framing.content_length, framing.mode);
+  co_return s.writer.failure();
+}
+
+Task<absl::Status> H1ServerConnection::WriteBody(std::string_view bytes, More more) {
+  return state_->writer.Write(bytes, more);
+}
+
+Task<absl::Status> H1ServerConnection::Flush() { return state_->writer.Flush(); }
+
+Task<absl::Status> H1ServerConnection::FinishBody(const Headers& trailers) {
+  return state_->writer.Finish(trailers);
+}
+
+Task<absl::Status> H1ServerConnection::WriteResponse(const ResponseHead& head,
+                                                     std::string_view body, bool keep_alive) {
+  ResponseHead whole = head;
+  whole.framing = BodyFraming::kLength;
+  whole.content_length = body.size();
+  const absl::Status begun = co_await WriteHead(whole, keep_alive);
+  if (!begun.ok()) co_return begun;
+  co_return co_await state_->writer.WriteWhole(body);
+}
+
+bool H1ServerConnection::response_begun() const { return state_->response_begun; }
+
+bool H1ServerConnection::reusable() const { return state_->Reusable(); }
+
+uint64_t H1ServerConnection::body_bytes_received() const { return state_->received.bytes(); }
+
+uint64_t H1ServerConnection::body_bytes_sent() const {
+  return state_->response_begun ? state_->writer.body_bytes() : 0;
+}
+
+}  // namespace sallyport::proxy

@@ -1,0 +1,69 @@
+// Writes heads and framed bodies to a connection.
+
+#ifndef SALLYPORT_AGENT_PROXY_HTTP_H1_WRITER_H_
+#define SALLYPORT_AGENT_PROXY_HTTP_H1_WRITER_H_
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "agent/proxy/event.h"
+#include "agent/proxy/http/deadlines.h"
+#include "agent/proxy/http/h1_connection.h"
+
+namespace sallyport::proxy {
+
+// One message after the other: append a head to held(), BeginBody, Write…, Finish. Belongs to one
+// worker. An error is final.
+class H1Writer {
+ public:
+  // Both outlive this.
+  H1Writer(Stream* stream, Deadlines* deadlines, std::chrono::milliseconds timeout);
+
+  // Goes out before everything else with the next write or Flush.
+  std::string* held() { return &held_; }
+  bool has_held() const { return !held_.empty(); }
+
+  enum class Mode {
+    kSend,
+    kDiscard
+  };  // kDiscard: a body that its head announces is not sent (HEAD).
+  void BeginBody(BodyFraming framing, uint64_t content_length, Mode mode);
+  Task<absl::Status> Write(std::string_view bytes, More more);
+  Task<absl::Status> Finish(const Headers& trailers);
+  // `body` is all of it; Finish included, in one write.
+  Task<absl::Status> WriteWhole(std::string_view body);
+  Task<absl::Status> Flush();
+
+  // Between Finish and the next BeginBody, and at the beginning.
+  bool finished() const { return finished_; }
+  const absl::Status& failure() const { return failure_; }
+  // Of the current message, without framing.
+  uint64_t body_bytes() const { return body_bytes_; }
+
+ private:
+  static constexpr size_t kMaxHeldBytes = 4 * 1024;
+
+  // Writes what is held, and then `pieces`. Waits while another coroutine's write is under way.
+  Task<absl::Status> Send(std::span<const std::string_view> pieces);
+  absl::Status CheckWritable(size_t bytes) const;
+  void AppendChunkSize(size_t size);
+
+  Stream* const stream_;
+  Deadlines* const deadlines_;
+  const std::chrono::milliseconds timeout_;
+  std::string held_;
+  BodyFraming framing_ = BodyFraming::kNone;
+  uint64_t left_ = 0;  // kLength only.
+  Mode mode_ = Mode::kSend;
+  bool finished_ = true;
+  uint64_t body_bytes_ = 0;
+  absl::Status failure_;
+  bool sending_ = false;
+  std::unique_ptr<Event> sent_;  // Made when somebody waits.
+};
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_HTTP_H1_WRITER_H_

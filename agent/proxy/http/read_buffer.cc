@@ -1,0 +1,46 @@
+#include "agent/proxy/http/read_buffer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace sallyport::proxy {
+
+ReadBuffer::ReadBuffer(Stream* stream, std::string_view early) : stream_(stream) {
+  if (early.empty()) return;
+  MakeRoom(early.size());
+  std::memcpy(data_.get(), early.data(), early.size());
+  end_ = early.size();
+}
+
+Task<absl::StatusOr<size_t>> ReadBuffer::Fill(size_t capacity) {
+  MakeRoom(capacity);
+  absl::StatusOr<size_t> count =
+      co_await stream_->Read(std::span<char>(data_.get() + end_, capacity_ - end_));
+  if (count.ok()) end_ += *count;
+  co_return count;
+}
+
+void ReadBuffer::Release() {
+  data_ = nullptr;
+  capacity_ = begin_ = end_ = 0;
+}
+
+void ReadBuffer::MakeRoom(size_t capacity) {
+  const size_t held = size();
+  if (held >= capacity) capacity = 2 * held;
+  const bool much_too_large = held == 0 && capacity_ > 4 * capacity;
+  if (capacity_ < capacity || much_too_large) {
+    // Not make_unique, which would write zeros.
+    std::unique_ptr<char[]> larger(new char[capacity]);
+    if (held > 0) std::memcpy(larger.get(), data_.get() + begin_, held);
+    data_ = std::move(larger);
+    capacity_ = capacity;
+  } else if (begin_ > 0 && held > 0) {
+    std::memmove(data_.get(), data_.get() + begin_, held);
+  }
+  begin_ = 0;
+  end_ = held;
+}
+
+}  // namespace sallyport::proxy

@@ -1,0 +1,48 @@
+// Bytes read from a stream and not yet consumed.
+
+#ifndef SALLYPORT_AGENT_PROXY_HTTP_READ_BUFFER_H_
+#define SALLYPORT_AGENT_PROXY_HTTP_READ_BUFFER_H_
+
+#include <memory>
+#include <string_view>
+
+#include "agent/proxy/stream.h"
+
+namespace sallyport::proxy {
+
+// Belongs to one worker. Consumed bytes stay where they are until the next Fill.
+class ReadBuffer {
+ public:
+  static constexpr size_t kFullBytes = 16 * 1024;
+  // While a peer is idle, which most are most of the time.
+  static constexpr size_t kIdleBytes = 2 * 1024;
+
+  // `stream` outlives this. `early` was read from it before.
+  ReadBuffer(Stream* stream, std::string_view early);
+
+  std::string_view bytes() const { return {data_.get() + begin_, end_ - begin_}; }
+  char* data() { return data_.get() + begin_; }
+  bool empty() const { return begin_ == end_; }
+  size_t size() const { return end_ - begin_; }
+  // REQUIRES: count <= size().
+  void Consume(size_t count) { begin_ += count; }
+
+  // Reads what is there, at least one byte, into a buffer of `capacity` bytes, or larger if its
+  // content needs it. Returns how many; 0: clean end.
+  Task<absl::StatusOr<size_t>> Fill(size_t capacity);
+  // Gives the memory back. REQUIRES: empty().
+  void Release();
+
+ private:
+  void MakeRoom(size_t capacity);
+
+  Stream* const stream_;
+  std::unique_ptr<char[]> data_;
+  size_t capacity_ = 0;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+};
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_HTTP_READ_BUFFER_H_
