@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 #include <system_error>
@@ -45,12 +46,12 @@ absl::Status PolicyCache::CheckLeadsOn(const v1::Delta& delta) const {
 }
 
 absl::Status PolicyCache::CheckLeadsOnLocked(const v1::Delta& delta) const {
-  const bool same_epoch = delta.epoch() == state_.epoch;
-  if (!same_epoch && !delta.reset() && state_.epoch != 0) {
+  if (delta.reset()) return absl::OkStatus();
+  if (delta.epoch() != state_.epoch && state_.epoch != 0) {
     return absl::FailedPreconditionError(absl::StrCat(
         "a delta of epoch ", delta.epoch(), " does not lead on from epoch ", state_.epoch));
   }
-  if (same_epoch && delta.revision() < state_.revision) {
+  if (delta.revision() != 0 && delta.revision() < state_.revision) {
     return absl::FailedPreconditionError(absl::StrCat("revision ", delta.revision(),
                                                       " is older than revision ", state_.revision,
                                                       ", which is in force"));
@@ -66,7 +67,10 @@ absl::Status PolicyCache::Commit(const v1::Delta& delta,
   MutexLock lock(&mutex_);
   RETURN_IF_ERROR(CheckLeadsOnLocked(delta));
   State next{delta.epoch(), delta.revision(), {}};
-  if (!delta.reset()) next.resources = state_.resources;
+  if (!delta.reset()) {
+    next.revision = std::max(next.revision, state_.revision);
+    next.resources = state_.resources;
+  }
   for (const v1::ResourceKey& key : delta.removed())
     next.resources.erase(Key(key.kind(), key.name()));
   for (const v1::Resource& resource : delta.updated()) {

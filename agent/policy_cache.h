@@ -34,9 +34,10 @@ class PolicyCache {
   static absl::StatusOr<std::unique_ptr<PolicyCache>> Open(const std::string& state_dir);
 
   // Adds what `delta` changes, without the resources that were rejected: of these the last good
-  // version stays. On disk when this returns OK; after an error nothing has changed.
-  // FAILED_PRECONDITION if the delta does not lead on from what is here: an older revision, or
-  // another epoch without `reset`.
+  // version stays. A delta of revision 0 is a part of one that follows, and leaves the revision as
+  // it is. On disk when this returns OK; after an error nothing has changed. FAILED_PRECONDITION if
+  // the delta does not lead on from what is here: an older revision, or another epoch, without
+  // `reset`.
   absl::Status Commit(const v1::Delta& delta, const std::vector<v1::Ack::Rejected>& rejected);
   // Whether Commit would say FAILED_PRECONDITION.
   absl::Status CheckLeadsOn(const v1::Delta& delta) const;

@@ -138,6 +138,25 @@ TEST_F(PolicyCacheTest, OldAndForeignDeltasAreRefused) {
   EXPECT_EQ(cache->revision(), 5u);
 }
 
+TEST_F(PolicyCacheTest, APartLeavesTheRevisionAsItIs) {
+  auto cache = Open();
+  ASSERT_TRUE(cache->Commit(Delta(5), {}).ok());
+  v1::Delta part = Delta(0);
+  AddContainer(&part, "a");
+  ASSERT_TRUE(cache->Commit(part, {}).ok());
+  EXPECT_EQ(cache->revision(), 5u);
+  EXPECT_EQ(cache->ClassOf("a"), "c");
+}
+
+TEST_F(PolicyCacheTest, AResetMayLeadBack) {
+  auto cache = Open();
+  ASSERT_TRUE(cache->Commit(Delta(5), {}).ok());
+  v1::Delta reset = Delta(3);
+  reset.set_reset(true);
+  ASSERT_TRUE(cache->Commit(reset, {}).ok());
+  EXPECT_EQ(cache->revision(), 3u);
+}
+
 TEST_F(PolicyCacheTest, ForgetRemovesOneContainer) {
   auto cache = Open();
   v1::Delta delta = Delta(1);

@@ -21,6 +21,8 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds kHealthyLife{10};
 // How often a call that waits for a proxy looks whether it is still wanted.
 constexpr milliseconds kStopCheck{100};
+// A policy is replayed in pieces of about this size, well below kMaxFramePayload.
+constexpr size_t kReplayBytes = size_t{16} << 20;
 
 internal::Command AddCommand(const ProxyContainer& container) {
   internal::Command command;
@@ -40,10 +42,11 @@ std::vector<int> DescriptorsOf(const ProxyContainer& container) {
   return fds;
 }
 
-internal::Command UpdateCommand(const v1::Delta& delta) {
+// `revision`: that the policy has with the delta.
+internal::Command UpdateCommand(const v1::Delta& delta, uint64_t revision) {
   internal::Command command;
   internal::UpdatePolicy* const update = command.mutable_update_policy();
-  update->set_revision(delta.revision());
+  update->set_revision(revision);
   update->set_reset(delta.reset());
   *update->mutable_updated() = delta.updated();
   *update->mutable_removed() = delta.removed();
@@ -91,7 +94,10 @@ absl::StatusOr<std::vector<v1::Ack::Rejected>> ProxySupervisor::UpdatePolicy(
     const v1::Delta& delta, Clock::time_point deadline) {
   MutexLock lock(&call_mutex_);
   RETURN_IF_ERROR(cache_->CheckLeadsOn(delta));
-  ASSIGN_OR_RETURN(const internal::Done done, CallSome(UpdateCommand(delta), {}, deadline));
+  const uint64_t revision =
+      delta.reset() ? delta.revision() : std::max(delta.revision(), cache_->revision());
+  ASSIGN_OR_RETURN(const internal::Done done,
+                   CallSome(UpdateCommand(delta, revision), {}, deadline));
   RETURN_IF_ERROR(Refusal(done));
   std::vector<v1::Ack::Rejected> rejected(done.rejected().begin(), done.rejected().end());
   RETURN_IF_ERROR(cache_->Commit(delta, rejected));
@@ -105,11 +111,10 @@ void ProxySupervisor::ForgetPolicy(const std::string& container_id) {
   }
   if (!link_.has_value()) return;
   v1::Delta delta;
-  delta.set_revision(cache_->revision());
   v1::ResourceKey* const key = delta.add_removed();
   key->set_kind(v1::RESOURCE_KIND_CONTAINER);
   key->set_name(container_id);
-  CallThis(UpdateCommand(delta), {}).status().IgnoreError();
+  CallThis(UpdateCommand(delta, cache_->revision()), {}).status().IgnoreError();
 }
 
 ProxySupervisor::State ProxySupervisor::state() const {
@@ -199,17 +204,34 @@ absl::Status ProxySupervisor::Replay(ProxyLink* link) {
   ASSIGN_OR_RETURN(const internal::Done configured, link->Call(std::move(configure), fds));
   RETURN_IF_ERROR(Refusal(configured));
 
-  ASSIGN_OR_RETURN(const internal::Done updated, link->Call(UpdateCommand(cache_->Full()), {}));
-  RETURN_IF_ERROR(Refusal(updated));
-  for (const v1::Ack::Rejected& rejected : updated.rejected()) {
-    LogWarning("cached policy of ", rejected.key().name(), " is of no use: ", rejected.reason());
-  }
+  RETURN_IF_ERROR(ReplayPolicy(link));
   for (const auto& [id, container] : containers_) {
     ASSIGN_OR_RETURN(const internal::Done added,
                      link->Call(AddCommand(*container), DescriptorsOf(*container)));
     // The others are to be served all the same.
     if (!added.error().empty()) LogError("container ", id, " is not served: ", added.error());
   }
+  return absl::OkStatus();
+}
+
+absl::Status ProxySupervisor::ReplayPolicy(ProxyLink* link) {
+  const v1::Delta full = cache_->Full();
+  int next = 0;
+  do {
+    v1::Delta part;
+    part.set_reset(next == 0);
+    for (size_t bytes = 0; next < full.updated_size() && bytes < kReplayBytes; ++next) {
+      bytes += full.updated(next).ByteSizeLong();
+      *part.add_updated() = full.updated(next);
+    }
+    ASSIGN_OR_RETURN(const internal::Done done,
+                     link->Call(UpdateCommand(part, full.revision()), {}));
+    RETURN_IF_ERROR(Refusal(done));
+    for (const v1::Ack::Rejected& rejected : done.rejected()) {
+      LogWarning("the cached policy of ", rejected.key().name(),
+                 " is of no use: ", rejected.reason());
+    }
+  } while (next < full.updated_size());
   return absl::OkStatus();
 }
 

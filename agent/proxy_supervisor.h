@@ -87,6 +87,7 @@ class ProxySupervisor {
   // Starts a proxy and watches it until it ends or Stop.
   absl::Status RunOne();
   absl::Status Replay(ProxyLink* link) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
+  absl::Status ReplayPolicy(ProxyLink* link) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   // Sleeps, unless stopped.
   void Pause(std::chrono::milliseconds duration);
   bool stopping() const;

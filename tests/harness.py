@@ -59,6 +59,11 @@ def run(*command, check=True, **options):
     return result
 
 
+def read_text(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
 def eventually(condition, seconds=10, what="condition"):
     """Polls until `condition()` is truthy; the only wait for something that announces itself nowhere."""
     deadline = time.monotonic() + seconds
@@ -123,8 +128,7 @@ class Program:
         return self.process.pid
 
     def text(self):
-        with open(self.log_path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        return read_text(self.log_path)
 
     def await_text(self, pattern):
         def found():
@@ -139,6 +143,8 @@ class Program:
         self.process.wait()
 
     def stop(self):
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -163,7 +169,7 @@ class Container:
             file.write(answer["caCertificatePem"])
         self.bundle = os.path.join(world.dir, f"{container_id}-bundle.crt")
         with open(self.bundle, "w", encoding="ascii") as file:
-            file.write(answer["caCertificatePem"] + open(world.root_certificate, encoding="ascii").read())
+            file.write(answer["caCertificatePem"] + read_text(world.root_certificate))
 
     def command(self, *command):
         return ["nsenter", "-t", str(self.holder.pid), "-n", "--", *command]
@@ -333,7 +339,7 @@ class World:
             f"{self.dir}/origin.crt")
         with open(f"{self.dir}/origin.pem", "w", encoding="ascii") as file:
             for part in ("origin.crt", "origin.key"):
-                file.write(open(f"{self.dir}/{part}", encoding="ascii").read())
+                file.write(read_text(f"{self.dir}/{part}"))
 
     def start(self, name, command, namespace=None, **options):
         program = Program(self, name, namespace.command(*command) if namespace else command, **options)

@@ -42,7 +42,7 @@ class PolicyTripTest(unittest.TestCase):
         with self.container.connect("203.0.113.10", 80) as connection:
             request = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
             connection.sendall(request)
-            self.assertIn('"handler": "respond"', read_response(connection)[2])
+            self.assertIn('"handler":"respond"', read_response(connection)[2])
             self.set("remove-outbound-by-host", "a.test")
             connection.sendall(request)
             self.assertEqual(read_response(connection)[2], "origin a.test /")

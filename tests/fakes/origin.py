@@ -67,6 +67,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             yield piece
 
     def answer(self):
+        # As received: the base class makes one slash of several.
+        self.path = self.requestline.split()[1]
         length, digest = self.read_body()
         log(event="request", local=self.local(), tls=self.server.tls, method=self.command, path=self.path,
             host=self.headers.get("host"), headers=[[k, v] for k, v in self.headers.items()],

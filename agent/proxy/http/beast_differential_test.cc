@@ -158,7 +158,9 @@ bool CompareResponse(const std::string& bytes) {
   if (!beast.is_header_done()) return true;
   const auto& response = beast.get();
   EXPECT_EQ(static_cast<int>(response.result_int()), ours->head.status);
-  EXPECT_EQ(std::string(TrimWhiteSpace(Text(response.reason()))), ours->head.reason);
+  if (!ours->head.reason.empty()) {  // Beast fills it in.
+    EXPECT_EQ(std::string(TrimWhiteSpace(Text(response.reason()))), ours->head.reason);
+  }
   EXPECT_EQ(Sorted(FieldsOf(response.base())), Sorted(FieldsOf(ours->head.headers))) << bytes;
   if (ours->head.framing != BodyFraming::kNone) {
     EXPECT_EQ(beast.chunked(), ours->head.framing == BodyFraming::kChunked);

@@ -139,6 +139,7 @@ std::variant<BadMessage, FramingFields> ReadFramingFields(const Headers& headers
         std::string_view list = field.value;
         while (!list.empty()) {
           const std::string_view option = TakeListElement(&list);
+          if (!option.empty() && !IsToken(option)) fields.legal_connection = false;
           if (EqualsIgnoreCase(option, "close")) fields.close = true;
           if (EqualsIgnoreCase(option, "keep-alive")) fields.keep_alive = true;
         }

@@ -22,8 +22,9 @@ struct FramingFields {
   const std::string* host = nullptr;
   std::optional<uint64_t> content_length;
   bool chunked = false;
-  bool close = false;       // "Connection: close".
-  bool keep_alive = false;  // "Connection: keep-alive".
+  bool close = false;            // "Connection: close".
+  bool keep_alive = false;       // "Connection: keep-alive".
+  bool legal_connection = true;  // Connection is a list of tokens.
   bool expect_continue = false;
 };
 

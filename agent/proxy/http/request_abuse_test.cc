@@ -184,6 +184,7 @@ const std::vector<AbuseCase>& Cases() {
       {"H127_OtherExpect", 417, With("Expect: 200-ok\r\nContent-Length: 1\r\n")},
       {"H127_ExpectTwice", 417, With("Expect: 100-continue\r\nExpect: 100-continue\r\n")},
       {"H127_ExpectList", 417, With("Expect: 100-continue, x\r\n")},
+      {"H130_ConnectionNoToken", 400, With("Connection: close x\r\n")},
       {"H137_Ssh", 400, "SSH-2.0-OpenSSH_9.2\r\n"},
       {"H137_Tls", 400, "\x16\x03\x01\x02\0\x01"s},
       {"TU02_Connect", 405, "CONNECT good.test:443 HTTP/1.1\r\nHost: good.test\r\n\r\n"},

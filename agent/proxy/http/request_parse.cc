@@ -130,6 +130,7 @@ std::optional<BadMessage> Interpret(RequestHead* head) {
     head->framing = BodyFraming::kLength;
     head->content_length = *fields.content_length;
   }
+  if (!fields.legal_connection) return BadMessage{400, "a malformed Connection"};
   const bool is_http_1_0 = head->minor_version == 0;
   head->keep_alive = !fields.close && (!is_http_1_0 || fields.keep_alive);
   const bool has_body = fields.chunked || head->content_length > 0;

@@ -62,7 +62,8 @@ std::optional<BadMessage> Interpret(std::string_view request_method, ResponseHea
   const auto& fields = std::get<FramingFields>(read);
   const bool never_has_body = head->status < 200 || head->status == 204;
   if (never_has_body && fields.chunked) return Bad("Transfer-Encoding in a response without body");
-  head->keep_alive = !fields.close && (head->minor_version > 0 || fields.keep_alive);
+  head->keep_alive =
+      !fields.close && fields.legal_connection && (head->minor_version > 0 || fields.keep_alive);
   if (never_has_body || head->status == 304 || request_method == "HEAD") {
     // A length here promises nothing for HEAD and 304; elsewhere it may be followed by what it
     // announces.

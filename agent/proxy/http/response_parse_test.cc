@@ -28,6 +28,8 @@ const ResponseCase kResponseCases[] = {
     {"UntilClose", "GET", "HTTP/1.1 200 OK\r\n\r\n", kUntilClose, false},
     {"Close", "GET", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\n", kLength,
      false},
+    {"ConnectionNoToken", "GET", "HTTP/1.1 200 OK\r\nConnection: a b\r\nContent-Length: 3\r\n\r\n",
+     kLength, false},
     {"Http10", "GET", "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n", kLength, false},
     {"Http10KeepAlive", "GET",
      "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\n", kLength, true},

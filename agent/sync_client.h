@@ -1,0 +1,135 @@
+// The agent's end of PolicySync: tells the control plane which containers are here, and has what it
+// answers enforced. The protocol is described in proto/sallyport/v1/sync.proto.
+
+#ifndef SALLYPORT_AGENT_SYNC_CLIENT_H_
+#define SALLYPORT_AGENT_SYNC_CLIENT_H_
+
+#include <grpcpp/client_context.h>
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "agent/policy_cache.h"
+#include "agent/proxy_supervisor.h"
+#include "common/base/mutex.h"
+#include "proto/sallyport/v1/sync.grpc.pb.h"
+
+namespace sallyport::agent {
+
+// What came of a container's policy.
+struct Enforcement {
+  enum class Kind {
+    kEnforced,  // In force; `reason` may say that it is the last one known.
+    kPending,   // Not yet; `reason` says why.
+    kRefused,   // The control plane does not accept the container; `reason` is its sentence.
+    kGone,      // The container was detached meanwhile.
+  };
+  Kind kind = Kind::kPending;
+  uint64_t revision = 0;
+  std::string reason;
+};
+
+// A stream that breaks is opened anew, after pauses that grow and are never the same. Thread-safe.
+class SyncClient {
+ public:
+  struct Options {
+    std::string target;  // As gRPC takes it.
+    std::string host_name;
+    std::string version;
+    std::chrono::milliseconds first_pause{100};
+    std::chrono::milliseconds longest_pause{5'000};
+  };
+  struct State {
+    bool connected = false;
+    std::string error;  // Why not.
+  };
+
+  // `supervisor` and `cache` outlive this.
+  SyncClient(Options options, ProxySupervisor* supervisor, PolicyCache* cache);
+  ~SyncClient();
+
+  void Attached(const std::string& container_id, const std::string& class_name);
+  // `forget`: the control plane is to delete the container's record.
+  void Detached(const std::string& container_id, bool forget);
+  // Waits until it is known what comes of the policy of an attached container, or `deadline`.
+  Enforcement WaitEnforced(const std::string& container_id,
+                           std::chrono::steady_clock::time_point deadline);
+  State state() const;
+
+  // From here on nobody waits: WaitEnforced answers at once.
+  void AbandonWaits();
+  // Sends what there is to send, half a second at most, and hangs up.
+  void Stop();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using Stream = grpc::ClientReaderWriter<v1::SyncRequest, v1::SyncResponse>;
+
+  struct Container {
+    std::string class_name;
+    // Of this stream; absent: not answered yet.
+    std::optional<v1::AttachResult> result;
+    Clock::time_point answered;
+  };
+
+  void Run();
+  // Opens a stream and serves it until it ends.
+  grpc::Status RunStream();
+  // The first message, and what must follow it. From here on changes go to the outbox.
+  v1::Hello Greeting() ABSL_LOCKS_EXCLUDED(mutex_);
+  void WriteOutbox(Stream* stream);
+  void Receive(const v1::SyncResponse& response);
+  // False: the delta could not be enforced, and is to be asked for again.
+  bool Apply(const v1::Delta& delta);
+  void NoteEnforced(const v1::Delta& delta, const std::vector<v1::Ack::Rejected>& rejected)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Send(v1::SyncRequest request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What is known of a container's policy; `until`: when more may be known without a message.
+  std::optional<Enforcement> Known(const std::string& id, const Container& container,
+                                   Clock::time_point* until) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Rejected(const std::string& id, const Container& container, std::string* reason) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteEnd(const grpc::Status& status);
+  // False: stopped.
+  bool Pause(std::chrono::milliseconds duration);
+
+  const Options options_;
+  ProxySupervisor* const supervisor_;
+  PolicyCache* const cache_;
+
+  mutable Mutex mutex_;
+  CondVar changed_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool abandon_waits_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;  // Run has returned.
+  State state_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Container> attached_ ABSL_GUARDED_BY(mutex_);
+  // Detached, to be forgotten, and not told yet.
+  std::set<std::string> to_forget_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::pair<v1::ResourceKind, std::string>, std::string> rejections_
+      ABSL_GUARDED_BY(mutex_);
+
+  // Of the stream that is open.
+  grpc::ClientContext* context_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  bool greeted_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stream_ended_ ABSL_GUARDED_BY(mutex_) = false;
+  std::deque<v1::SyncRequest> outbox_ ABSL_GUARDED_BY(mutex_);
+  // How many answers are still to come for a container id: only the last one counts.
+  std::map<std::string, int> unanswered_ ABSL_GUARDED_BY(mutex_);
+  uint64_t enforced_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  std::thread thread_;  // Last: it uses the rest.
+};
+
+}  // namespace sallyport::agent
+
+#endif  // SALLYPORT_AGENT_SYNC_CLIENT_H_
