@@ -76,7 +76,7 @@ class FailureTest(unittest.TestCase):
     def test_the_proxy_has_no_privileges(self):
         pid = self.world.proxy_pid()
         with open(f"/proc/{pid}/status", encoding="ascii") as file:
-            status = dict(line.strip().split(":\t", 1) for line in file if ":\t" in line)
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
         for capabilities in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             self.assertEqual(int(status[capabilities], 16), 0, capabilities)
         self.assertNotIn("0", status["Uid"].split())

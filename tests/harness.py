@@ -267,7 +267,7 @@ class World:
         self.id = f"sp{os.getpid():x}{os.urandom(2).hex()}"
         self.dir = tempfile.mkdtemp(prefix="sallyport-test-", dir="/run")
         os.chmod(self.dir, 0o755)
-        self.closers.callback(shutil.rmtree, self.dir, True)
+        self.closers.callback(self.remove_files)
         self.names = names or {}
         self.agent_flags = list(agent_flags)
         self.trusted_origin = trusted_origin
@@ -293,6 +293,11 @@ class World:
                 with contextlib.suppress(OSError), open(os.path.join(self.dir, f"{name}.log"), encoding="utf-8") as file:
                     sys.stderr.write(f"--- {name}\n{file.read()}")
         self.closers.close()
+
+    def remove_files(self):
+        # An agent that was killed leaves the memory that it keeps keys in.
+        run("umount", "--lazy", f"{self.dir}/run/containers", check=False)
+        shutil.rmtree(self.dir, ignore_errors=True)
 
     def environment(self):
         environment = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -18,6 +19,7 @@
 #include <iterator>
 #include <thread>
 
+#include "absl/strings/numbers.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/base/unique_fd.h"
@@ -31,6 +33,7 @@ constexpr std::chrono::seconds kStartTime{15};
 constexpr std::chrono::seconds kStopTime{5};
 constexpr std::chrono::milliseconds kPollTime{5};
 constexpr size_t kLogTailBytes = 2000;
+constexpr char kDirectoryPrefix[] = "sallyport-run-";
 
 // Beside this program, in a build tree, or where packages put it.
 absl::StatusOr<std::string> FindProgram(const std::string& name, const std::string& build_folder) {
@@ -44,6 +47,26 @@ absl::StatusOr<std::string> FindProgram(const std::string& name, const std::stri
   }
   return absl::NotFoundError(StrCat("cannot find the program ", name,
                                     "; it belongs beside this one or in /usr/lib/sallyport"));
+}
+
+// The agent mounts memory below its run directory where /run is on a disk; one that was killed
+// leaves the mount.
+void RemoveDirectory(const std::string& directory) {
+  umount2((directory + "/run/containers").c_str(), MNT_DETACH);
+  std::error_code error;
+  std::filesystem::remove_all(directory, error);
+}
+
+// What a `run` that was killed could not clean up.
+void RemoveStaleDirectories() {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/run", error)) {
+    const std::string name = entry.path().filename().string();
+    pid_t owner = 0;
+    if (name.rfind(kDirectoryPrefix, 0) != 0) continue;
+    if (!absl::SimpleAtoi(name.substr(std::strlen(kDirectoryPrefix)), &owner)) continue;
+    if (kill(owner, 0) != 0 && errno == ESRCH) RemoveDirectory(entry.path().string());
+  }
 }
 
 }  // namespace
@@ -63,9 +86,10 @@ absl::StatusOr<std::unique_ptr<LocalServices>> LocalServices::Start(const RunOpt
   ASSIGN_OR_RETURN(const std::string agent, FindProgram("sallyport-agent", "agent"));
   ASSIGN_OR_RETURN(const std::string proxy, FindProgram("sallyport-proxy", "agent/proxy"));
   std::unique_ptr<LocalServices> services(new LocalServices());
-  services->directory_ = StrCat("/run/sallyport-run-", getpid());
+  RemoveStaleDirectories();
+  services->directory_ = StrCat("/run/", kDirectoryPrefix, getpid());
+  RemoveDirectory(services->directory_);
   std::error_code error;
-  std::filesystem::remove_all(services->directory_, error);
   if (!std::filesystem::create_directory(services->directory_, error)) {
     return absl::UnavailableError(
         StrCat("cannot make ", services->directory_, ": ", error.message()));
@@ -104,8 +128,7 @@ LocalServices::~LocalServices() {
       std::this_thread::sleep_for(kPollTime);
     }
   }
-  std::error_code error;
-  std::filesystem::remove_all(directory_, error);
+  RemoveDirectory(directory_);
 }
 
 absl::Status LocalServices::Spawn(const std::string& program,
