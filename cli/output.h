@@ -9,7 +9,6 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-
 #include "proto/sallyport/v1/admin.pb.h"
 
 namespace sallyport::cli {

@@ -3,15 +3,13 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests"))
 import harness
-from harness import World, binary, eventually, read_response
+from harness import Wire, World, binary, read_response
 
 NAMES = {"packages.test": "203.0.113.10", "api.test": "203.0.113.10", "attacker.test": "198.51.100.4"}
 TOKEN = "ghp_demo" + os.urandom(12).hex()
@@ -40,7 +38,7 @@ def timed(function, *arguments):
 class Story:
     def __init__(self, world):
         self.world = world
-        self.control = world.control_plane
+        self.started = int(time.time()) - 60
 
     def sandbox(self, *command):
         """Runs a command by `sallyport run` under the class of the story; its output."""
@@ -82,11 +80,15 @@ class Story:
         # The pattern must not contain the token, or the search would find itself.
         half = len(TOKEN) // 2
         pattern = f"{TOKEN[:half]}[{TOKEN[half]}]{TOKEN[half + 1:]}"
-        search = ("(env; tr '\\0' '\\n' < /proc/self/environ; cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ; "
-                  f"cat /etc/sallyport/certs/*; ls -R /run) 2>/dev/null | grep -c '{pattern}'; "
-                  f"grep -rlF \"$(printf '%s%s' {TOKEN[:half]} {TOKEN[half:]})\" /etc /tmp /root /home /run /var/lib/sallyport* 2>/dev/null | wc -l")
+        seen = ("(env; tr '\\0' '\\n' < /proc/self/environ; cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ; "
+                f"cat /etc/sallyport/certs/*; ls -R /run) 2>/dev/null | grep -c '{pattern}'")
+        # The token was made for this demo: a file that has it is newer.
+        files = ("find /etc /run /tmp /var/tmp /home /root -xdev -maxdepth 4 -type f -size -256k "
+                 f"-newermt @{self.started} -print0 2>/dev/null | "
+                 f"xargs -0r grep -lF \"$(printf '%s%s' {TOKEN[:half]} {TOKEN[half:]})\" 2>/dev/null | wc -l")
+        search = f"{seen}; {files}"
         output, seconds = timed(self.sandbox, "sh", "-c", search)
-        show("searching environment, /proc, /run, /etc, /tmp and the homes in the sandbox for it",
+        show("searching the sandbox for it: environment and /proc, and recent files",
              f"found {output.split()} times", seconds, output.split() == ["0", "0"])
 
     def keep_alive(self):
@@ -139,8 +141,9 @@ class Story:
     def hostile_root(self):
         title("f", "root in the sandbox flushes every rule and tries raw sockets")
         before = self.world.origin_contacts()
-        frames = self.watch_wire()
-        script = ("nft flush ruleset; ip link add d0 type dummy; ip link set d0 up; ip route replace default dev d0; "
+        wire = Wire(self.world)
+        script = ("nft flush ruleset; ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up; "
+                  "ip route flush table local; ip route replace default dev d0; "
                   "curl -s --max-time 1 --resolve packages.test:80:203.0.113.10 http://packages.test/; "
                   "ping -c1 -W1 203.0.113.10 >/dev/null; "
                   "/usr/bin/python3 -c \"import socket as s; r = s.socket(s.AF_INET, s.SOCK_RAW, 255); "
@@ -148,29 +151,10 @@ class Story:
                   "echo done")
         output, seconds = timed(self.sandbox, "sh", "-c", script)
         show("nft flush ruleset; new interface and default route; curl; ping; raw TCP SYN", output.replace("\n", " / "), seconds, output.endswith("done"))
-        left = frames()
+        left = len(wire.frames())
+        wire.close()
         show("packets on the wire behind the agent, and origins contacted", f"{left} and {self.world.origin_contacts() - before}", 0,
              left == 0 and self.world.origin_contacts() == before)
-
-    def watch_wire(self):
-        def open_socket():
-            packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-            packet.bind(("down0", 0))
-            packet.setblocking(False)
-            return packet
-        packet = harness.in_namespace(f"/run/netns/{self.world.internet.name}", open_socket)
-
-        def count():
-            total = 0
-            while True:
-                try:
-                    frame = packet.recv(65536)
-                except BlockingIOError:
-                    packet.close()
-                    return total
-                # ARP and neighbour discovery are the demo's own.
-                total += not (frame[12:14] == b"\x08\x06" or (frame[12:14] == b"\x86\xdd" and frame[20] == 58))
-        return count
 
 
 def main():

@@ -259,6 +259,42 @@ def in_namespace(path, function, *arguments):
             libc.setns(home.fileno(), 0x40000000)
 
 
+def is_link_chatter(frame):
+    """ARP, and the ICMPv6 by which the kernel of the wire's own two ends finds neighbours and joins groups (MLD)."""
+    if frame[12:14] == b"\x08\x06":
+        return True
+    if frame[12:14] != b"\x86\xdd":
+        return False
+    return frame[20] == 58 or (frame[20] == 0 and frame[54] == 58)
+
+
+class Wire:
+    """What passes between the host and the internet from now on."""
+
+    def __init__(self, world):
+        self.packet = in_namespace(f"/run/netns/{world.internet.name}", self.open)
+
+    @staticmethod
+    def open():
+        packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        packet.bind(("down0", 0))
+        packet.setblocking(False)
+        return packet
+
+    def frames(self):
+        frames = []
+        while True:
+            try:
+                frame = self.packet.recv(65536)
+            except BlockingIOError:
+                return frames
+            if not is_link_chatter(frame):
+                frames.append(frame[:64].hex())
+
+    def close(self):
+        self.packet.close()
+
+
 class World:
     def __init__(self, names=None, agent_flags=(), trusted_origin=True):
         if os.geteuid() != 0:

@@ -29,7 +29,8 @@ using Received = absl::StatusOr<v1::HandleResponse>;
 
 constexpr size_t kPiece = 64 * 1024;
 constexpr size_t kLong = 64 * 1024 * 1024;
-// What may be on its way between a writer and a reader who does not read: windows, and the buffers of gRPC.
+// What may be on its way between a writer and a reader who does not read: windows, and the buffers
+// of gRPC.
 constexpr size_t kOnItsWay = 1024 * 1024;
 
 // Closed until opened.
@@ -67,10 +68,10 @@ class LinkSdkTest : public testing::Test {
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<uint16_t>(server_->port()));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ASSERT_EQ(
-        ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
-    link_ = HandlerLink::Start(
-        context_, std::make_unique<TcpStream>(context_, std::move(socket)), server_->address());
+    ASSERT_EQ(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)),
+              0);
+    link_ = HandlerLink::Start(context_, std::make_unique<TcpStream>(context_, std::move(socket)),
+                               server_->address());
   }
 
   std::unique_ptr<HandlerCall> Begin(bool has_body = false, const std::string& handler = "test") {
@@ -116,9 +117,9 @@ TEST_F(LinkSdkTest, Responds) {
 
 TEST_F(LinkSdkTest, FailuresAreInternal) {
   Serve([](const Request&, const Context&) -> SdkAnswer { throw 7; });
-  EXPECT_EQ(
-      Receive(*Begin()).status(),
-      absl::InternalError("the handler ended the call with INTERNAL: the handler threw an exception"));
+  EXPECT_EQ(Receive(*Begin()).status(),
+            absl::InternalError(
+                "the handler ended the call with INTERNAL: the handler threw an exception"));
   EXPECT_EQ(Receive(*Begin(false, "other")).status(),
             absl::InternalError("the handler ended the call with NOT_FOUND: this service has no "
                                 "handler of the name other"));
@@ -176,10 +177,9 @@ TEST_F(LinkSdkTest, ALongRequestBodyWaitsForTheHandler) {
   EXPECT_TRUE(Receive(*call)->has_read_body());
   size_t sent = 0;
   absl::StatusOr<absl::Status> result = absl::UnknownError("still sending");
-  boost::asio::co_spawn(context_, SendBody(call.get(), kLong, &sent),
-                        [&result](std::exception_ptr, absl::Status status) {
-                          result.emplace(std::move(status));
-                        });
+  boost::asio::co_spawn(
+      context_, SendBody(call.get(), kLong, &sent),
+      [&result](std::exception_ptr, absl::Status status) { result.emplace(std::move(status)); });
   Idle();
   EXPECT_LE(sent, read + kOnItsWay);
   gate.Open();
@@ -262,7 +262,8 @@ TEST_F(LinkSdkTest, ALateHandlerIsADeadlineAndSeesTheReset) {
   waiter.join();
 }
 
-// The handler's last word is enough for the caller; the server sees an orderly end a thousand times over.
+// The handler's last word is enough for the caller; the server sees an orderly end a thousand times
+// over.
 TEST_F(LinkSdkTest, OneCallAfterTheOther) {
   Serve([](const Request& request, const Context&) { return SdkForward(request); });
   for (int i = 0; i < 1000; ++i) {
