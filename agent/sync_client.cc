@@ -224,9 +224,9 @@ v1::Hello SyncClient::Greeting() {
   rejections_.clear();
   const auto add = [&](const std::string& id, const std::string& class_name)
                        ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    *hello.add_attached() = AttachedMessage(id, class_name).attached();
-    ++unanswered_[id];
-  };
+                         *hello.add_attached() = AttachedMessage(id, class_name).attached();
+                         ++unanswered_[id];
+                       };
   for (auto& [id, container] : attached_) {
     container.result.reset();
     if (!to_forget_.contains(id)) add(id, container.class_name);

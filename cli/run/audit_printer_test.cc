@@ -43,7 +43,7 @@ INSTANTIATE_TEST_SUITE_P(
         FormatCase{
             "relay",
             R"({"time":"2026-01-02T03:04:05.678Z","decision":"relay","scheme":"tls","host":"d.test","port":443,"durationUs":400})",
-            "relay        tls d.test:443             0 ms"}),
+            "relay        tls d.test:443          0 ms"}),
     [](const auto& info) { return info.param.name; });
 
 TEST(FormatAuditLineTest, WhatIsNoRecordIsLeftAlone) {
