@@ -22,7 +22,8 @@ v1::HandleResponse EndMessage() {
   return message;
 }
 
-// Held back until something follows: head, body and end of a short response leave in one write.
+// Held back until something follows. Not for the first message of a call: gRPC sends its metadata
+// with it, and does not count that as done before it is out.
 grpc::WriteOptions MoreFollows() { return grpc::WriteOptions().set_buffer_hint(); }
 
 // Thrown by user code; its text is not for the other side.
@@ -116,28 +117,23 @@ void Call::Send(Respond respond) {
     MutexLock lock(&mutex_);
     response_ = std::move(respond);
   }
-  StartWrite(&sending_, MoreFollows());
+  StartWrite(&sending_);
 }
 
 // Runs after each write of a response, on gRPC's thread: a slow container holds no thread of the
 // pool.
 void Call::SendNextPiece() {
-  bool last = false;
+  size_t left = 0;
   {
     MutexLock lock(&mutex_);
     const std::string_view rest =
         std::string_view(AnswerWriter::Body(*response_)).substr(body_sent_);
-    if (rest.empty() || !write_ok_) {
-      sending_ = EndMessage();
-      last = true;
-    } else {
-      sending_.set_body(std::string(rest.substr(0, kMaxPieceBytes)));
-      body_sent_ += sending_.body().size();
-    }
+    left = write_ok_ ? rest.size() : 0;
+    sending_.set_body(std::string(rest.substr(0, kMaxPieceBytes)));
+    body_sent_ += sending_.body().size();
   }
-  if (last) return StartWriteAndFinish(&sending_, grpc::WriteOptions(), grpc::Status::OK);
-  // gRPC sends a full buffer whatever the hint.
-  StartWrite(&sending_, MoreFollows());
+  if (left == 0) return FinishWith(EndMessage());
+  StartWrite(&sending_, left > kMaxPieceBytes ? grpc::WriteOptions() : MoreFollows());
 }
 
 void Call::Stream(const Respond& respond) {

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -176,7 +177,7 @@ TEST_F(LinkSdkTest, ALongRequestBodyWaitsForTheHandler) {
   const auto call = Begin(true);
   EXPECT_TRUE(Receive(*call)->has_read_body());
   size_t sent = 0;
-  absl::StatusOr<absl::Status> result = absl::UnknownError("still sending");
+  std::optional<absl::Status> result;
   boost::asio::co_spawn(
       context_, SendBody(call.get(), kLong, &sent),
       [&result](std::exception_ptr, absl::Status status) { result.emplace(std::move(status)); });
@@ -185,6 +186,7 @@ TEST_F(LinkSdkTest, ALongRequestBodyWaitsForTheHandler) {
   gate.Open();
   EXPECT_TRUE(Receive(*call)->has_respond());
   EXPECT_EQ(Receive(*call)->body(), std::to_string(kLong));
+  ASSERT_TRUE(result.has_value());
   EXPECT_TRUE(result->ok()) << *result;
   EXPECT_EQ(sent, kLong);
 }
