@@ -207,6 +207,9 @@ void SyncSession::Seed(const v1::Hello& hello, const State& state) {
 }
 
 void SyncSession::GoOn(std::deque<v1::AttachResult> answers) {
+  for (const v1::AttachResult& answer : answers) {
+    if (answer.error().empty()) owed_ = true;
+  }
   answers_.insert(answers_.end(), std::make_move_iterator(answers.begin()),
                   std::make_move_iterator(answers.end()));
   changed_ = true;
@@ -279,18 +282,19 @@ void SyncSession::SendDelta() {
   v1::SyncResponse response;
   v1::Delta* delta = response.mutable_delta();
   FillDelta(*state, needed, sent_, delta);
-  if (delta->updated().empty() && delta->removed().empty() && !first_) {
+  if (delta->updated().empty() && delta->removed().empty() && !owed_) {
     Report(state->revision);
     return;
   }
 
-  // A part leads nowhere new: whoever waits for a revision waits for the last part.
+  // A part has the revision already: an agent ignores what is older than it has, and how new that
+  // is we are not told. Whoever waits for the revision waits for the ack of the last part.
   const bool trimmed = Trim(delta);
   changed_ = trimmed;
+  owed_ = trimmed;
   delta->set_epoch(state->epoch);
-  delta->set_revision(trimmed ? enforced_ : state->revision);
+  delta->set_revision(state->revision);
   delta->set_reset(std::exchange(reset_, false));
-  first_ = false;
   unacked_ = Unacked{delta->revision(), {}, !trimmed};
   for (const v1::Resource& resource : delta->updated()) {
     sent_[IdOf(resource)] = resource.revision();
@@ -313,7 +317,6 @@ void SyncSession::OnWriteDone(bool) {
 }
 
 void SyncSession::Report(uint64_t revision) {
-  enforced_ = revision;
   control_plane_->waiters->Report(host_, stream_, {revision, rejections_});
 }
 

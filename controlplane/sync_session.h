@@ -100,11 +100,12 @@ class SyncSession final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Sy
   // What holds between the two sides. The host name never changes once it is set.
   std::string host_ ABSL_GUARDED_BY(mutex_);
   uint64_t stream_ ABSL_GUARDED_BY(mutex_) = 0;  // For Waiters; 0 until greeted.
-  uint64_t enforced_ ABSL_GUARDED_BY(mutex_) = 0;
   ResourceRevisions sent_ ABSL_GUARDED_BY(mutex_);
   std::map<ResourceId, std::string> rejections_ ABSL_GUARDED_BY(mutex_);
   std::optional<Unacked> unacked_ ABSL_GUARDED_BY(mutex_);
-  bool first_ ABSL_GUARDED_BY(mutex_) = true;  // No delta was sent yet.
+  // A delta is owed even if it is empty: the first one, and one that leads to the revision of an
+  // AttachResult.
+  bool owed_ ABSL_GUARDED_BY(mutex_) = true;
   bool reset_ ABSL_GUARDED_BY(mutex_) = false;
   bool changed_ ABSL_GUARDED_BY(mutex_) = false;  // The store may differ from `sent_`.
 };

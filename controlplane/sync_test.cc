@@ -122,6 +122,7 @@ TEST_F(SyncTest, OneDeltaAtATimeAndVersionsBetweenAreSkipped) {
 
 TEST_F(SyncTest, DetachedIsRemovedAndKept) {
   FakeAgent agent(server_.channel(), FakeAgent::Hello("host-7", {{"web-1", "web"}}), Acks::kAtOnce);
+  ASSERT_TRUE(agent.NextDelta().has_value());
   Allow("web-1", "a.com");
   agent.Detach("web-1", false);
   EXPECT_TRUE(agent.WaitToHave(ResourceId::Container("web-1"), 0));
@@ -268,7 +269,7 @@ TEST_F(SyncTest, AttachedContainerIsNotDeleted) {
   EXPECT_THAT(status.error_message(), HasSubstr("host-7"));
 }
 
-// More than fits in one message comes in parts; only the last leads to the new revision.
+// More than fits in one message comes in parts.
 TEST_F(SyncTest, LargeStateComesInParts) {
   v1::ContainerClass large;
   for (int i = 0; i < 3; ++i) {
@@ -286,17 +287,29 @@ TEST_F(SyncTest, LargeStateComesInParts) {
   const auto first = agent.NextDelta();
   ASSERT_TRUE(first.has_value());
   EXPECT_TRUE(first->reset());
-  EXPECT_EQ(first->revision(), 0u);
   EXPECT_LT(first->updated_size(), 6);
-  uint64_t revision = 0;
-  while (revision == 0) {
+  const uint64_t agent_revision = first->revision();
+  while (agent.has().size() < 6) {
     const auto next = agent.NextDelta();
     ASSERT_TRUE(next.has_value());
     EXPECT_FALSE(next->reset());
-    revision = next->revision();
+    EXPECT_EQ(next->revision(), agent_revision);
   }
-  EXPECT_EQ(agent.has().size(), 6u);
-  EXPECT_EQ(revision, agent.NextAttachResult()->revision());
+}
+
+// The agent waits for the revision of the AttachResult: a delta has to lead to it.
+TEST_F(SyncTest, AttachmentThatChangesNothingIsFollowedByADelta) {
+  FakeAgent agent(server_.channel(), FakeAgent::Hello("host-7", {{"web-1", "web"}}), Acks::kAtOnce);
+  ASSERT_TRUE(agent.NextDelta().has_value());
+  ASSERT_TRUE(agent.NextAttachResult().has_value());
+  server_.ApplyClass("unrelated");
+  agent.Attach("web-1", "web");
+  const auto result = agent.NextAttachResult();
+  ASSERT_TRUE(result.has_value());
+  const auto delta = agent.NextDelta();
+  ASSERT_TRUE(delta.has_value());
+  EXPECT_EQ(delta->revision(), result->revision());
+  EXPECT_EQ(delta->updated_size(), 0);
 }
 
 TEST_F(SyncTest, StopEndsStreamsSoThatAgentsComeBack) {
