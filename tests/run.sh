@@ -54,6 +54,7 @@ bazel_test() {
 }
 
 step "format" tools/format.sh
+step "dependencies" tools/check_deps.sh
 if $full; then step "clang-tidy" tools/tidy.sh; fi
 for config in "${configs[@]}"; do
   step "tests, $config" bazel_test "$config"

@@ -1,0 +1,24 @@
+#!/bin/bash
+# Checks what visibility cannot: that no program brings together two TLS libraries, and that the
+# proxy, which reads what containers send, carries no gRPC.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+forbid() {
+  local program=$1 library=$2 path
+  path=$(bazel query --keep_going --noshow_progress "somepath($program, $library)" 2> /dev/null) || true
+  if [[ -n $path ]]; then
+    echo "check_deps.sh: $program must not reach $library, and does:" >&2
+    sed 's/^/  /' <<< "$path" >&2
+    status=1
+  fi
+}
+
+status=0
+forbid //agent/proxy:sallyport-proxy //third_party:grpc
+forbid //agent/proxy:sallyport-proxy //third_party:openssl
+for program in //agent:sallyport-agent //controlplane:sallyportd //cli:sallyport; do
+  forbid "$program" @boringssl//:crypto
+done
+((status != 0)) || echo "check_deps.sh: the proxy has no gRPC, and no program two TLS libraries"
+exit $status
