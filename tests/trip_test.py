@@ -139,7 +139,9 @@ class TripTest(unittest.TestCase):
             peak[0] = max(peak[0], resident_kib(self.world.proxy_pid()))
             watch.join(0.05)
         self.assertEqual(self.downloaded, str(size))
-        self.assertLess(peak[0] - before, 32 * 1024, "KiB of growth while 1 GiB passed")
+        # AddressSanitizer keeps what was freed for a while.
+        limit_mib = 512 if os.environ.get("SALLYPORT_SANITIZED") else 32
+        self.assertLess(peak[0] - before, limit_mib * 1024, "KiB of growth while 1 GiB passed")
 
     def curl_digest(self, size):
         result = self.open.run("curl", "--silent", "--noproxy", "*", "--max-time", "300", "--output", "/dev/null",
