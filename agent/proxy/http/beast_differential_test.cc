@@ -113,6 +113,8 @@ bool CompareRequest(const std::string& bytes) {
     rest.remove_prefix(used);
     if (used == 0) break;
   }
+  // Ours does not look into chunk extensions: it drops them.
+  if (error == http::error::bad_chunk_extension) return true;
   EXPECT_TRUE(beast.is_header_done()) << error.message() << "\n" << bytes;
   if (!beast.is_header_done()) return true;
   const auto& request = beast.get();
@@ -124,20 +126,35 @@ bool CompareRequest(const std::string& bytes) {
   } else {
     EXPECT_TRUE(StartsWithIgnoreCase(target, ours->head.absolute_scheme)) << target;
   }
+  const bool chunked = ours->head.framing == BodyFraming::kChunked;
   if (ours->complete) {
-    EXPECT_FALSE(error) << error.message() << "\n" << bytes;
-    EXPECT_TRUE(beast.is_done()) << bytes;
-    EXPECT_EQ(request.body(), ours->body);
-    EXPECT_EQ(beast.keep_alive(), ours->head.keep_alive) << bytes;
+    EXPECT_EQ(request.body(), ours->body) << bytes;
+    // Beast takes trailers for headers, and ours drops those that would matter there.
+    const bool trailer_refused = chunked && error && error != http::error::need_more;
+    EXPECT_TRUE(!error || trailer_refused) << error.message() << "\n" << bytes;
+    EXPECT_TRUE(beast.is_done() || trailer_refused) << bytes;
+    if (!chunked) EXPECT_EQ(beast.keep_alive(), ours->head.keep_alive) << bytes;
   }
-  EXPECT_EQ(beast.chunked(), ours->head.framing == BodyFraming::kChunked);
+  EXPECT_EQ(beast.chunked(), chunked);
   if (ours->head.framing == BodyFraming::kLength) {
     EXPECT_EQ(*beast.content_length(), ours->head.content_length);
   }
-  if (ours->head.framing != BodyFraming::kChunked) {  // Beast puts trailers among the headers.
+  if (!chunked) {
     EXPECT_EQ(Sorted(FieldsOf(request.base())), Sorted(FieldsOf(ours->head.headers))) << bytes;
   }
   return ours->complete;
+}
+
+bool HasLegalConnection(const Headers& headers) {
+  for (const Header& field : headers.fields()) {
+    if (!EqualsIgnoreCase(field.name, "connection")) continue;
+    std::string_view list = field.value;
+    while (!list.empty()) {
+      const std::string_view option = TakeListElement(&list);
+      if (!option.empty() && !IsToken(option)) return false;
+    }
+  }
+  return true;
 }
 
 bool CompareResponse(const std::string& bytes) {
@@ -145,6 +162,7 @@ bool CompareResponse(const std::string& bytes) {
   const auto* ours = std::get_if<ParsedHead<ResponseHead>>(&parsed);
   if (ours == nullptr) return false;
   const std::string line = bytes.substr(0, bytes.find('\r'));
+  if (!HasLegalConnection(ours->head.headers)) return true;  // Ours takes it for "close".
   if (line.size() < sizeof("HTTP/1.1 200 ") - 1)
     return true;  // Beast insists on the space after the status.
 

@@ -77,12 +77,16 @@ void ChunkedDecoder::TakeSize(char c) {
   state_ = c == '\r' ? State::kSizeLf : State::kExtension;
 }
 
-// Extensions are dropped: nobody may rely on them (RFC 9112 section 7.1.1).
+// Extensions are dropped: nobody may rely on them (RFC 9112 section 7.1.1). But a quoted string
+// that is open at the end of the line is where others might go on reading.
 void ChunkedDecoder::TakeExtension(char c) {
   if (c == '\r') {
+    if (quoted_) return Fail("an unfinished string in a chunk extension");
     state_ = State::kSizeLf;
     return;
   }
+  if (c == '"' && !escaped_) quoted_ = !quoted_;
+  escaped_ = quoted_ && c == '\\' && !escaped_;
   if (FieldTextLength({&c, 1}) == 0) return Fail("a control byte in a chunk extension");
   if (extension_bytes_left_ == 0) return Fail("too many bytes of chunk extensions");
   --extension_bytes_left_;

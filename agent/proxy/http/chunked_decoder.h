@@ -36,7 +36,9 @@ class ChunkedDecoder {
 
   State state_ = State::kSize;
   int digits_ = 0;
-  uint64_t left_ = 0;  // Of the current chunk.
+  bool quoted_ = false;   // Within a quoted string of an extension.
+  bool escaped_ = false;  // After a backslash in it.
+  uint64_t left_ = 0;     // Of the current chunk.
   size_t extension_bytes_left_;
   const char* problem_ = "";
 };
