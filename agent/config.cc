@@ -1,16 +1,20 @@
 #include "agent/config.h"
 
+#include <pwd.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <iterator>
+#include <system_error>
 #include <thread>
 
+#include "absl/strings/str_split.h"
+#include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/flags/flags.h"
 #include "common/net/address.h"
@@ -18,93 +22,169 @@
 namespace sallyport::agent {
 namespace {
 
-constexpr int64_t kMaxWorkers = 256;
+constexpr std::string_view kUnixPrefix = "unix:";
+constexpr char kProxyName[] = "sallyport-proxy";
 
-[[noreturn]] void Refuse(const std::string& message) {
-  std::fprintf(stderr, "sallyport-agent: %s; see `sallyport-agent --help`\n", message.c_str());
-  std::exit(2);
+std::string DefaultHostName() {
+  char name[256] = {};
+  gethostname(name, sizeof(name) - 1);
+  return name;
 }
 
-std::string HostName() {
-  char name[HOST_NAME_MAX + 1] = {};
-  return gethostname(name, HOST_NAME_MAX) == 0 ? name : "";
-}
-
-// In a build tree the proxy is a folder below.
-std::string ProxyBinary() {
-  std::error_code error;
-  const std::filesystem::path here =
-      std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  for (const std::filesystem::path& folder :
-       {here, here / "proxy", std::filesystem::path("/usr/lib/sallyport")}) {
-    const std::string path = (folder / "sallyport-proxy").string();
+// Beside this program, in a build tree's folder for it, or where packages put it.
+std::string DefaultProxyBinary() {
+  std::error_code ignored;
+  const auto here = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+  for (const auto& folder : {here, here / "proxy"}) {
+    const std::string path = folder / kProxyName;
     if (access(path.c_str(), X_OK) == 0) return path;
   }
-  return "";
+  return std::string("/usr/lib/sallyport/") + kProxyName;
 }
 
-// The nameservers of resolv.conf(5).
-std::vector<std::string> SystemResolvers() {
-  std::vector<std::string> resolvers;
+std::vector<std::string> DefaultResolvers() {
   std::ifstream file("/etc/resolv.conf");
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    std::string keyword, address;
-    if (words >> keyword >> address && keyword == "nameserver" && IpAddress::Parse(address).ok())
-      resolvers.push_back(address);
+  return ResolversOf(std::string(std::istreambuf_iterator<char>(file), {}));
+}
+
+absl::Status CheckUnixAddress(std::string_view flag, const std::string& address) {
+  if (address.starts_with("unix:/") &&
+      address.size() - kUnixPrefix.size() < sizeof(sockaddr_un::sun_path)) {
+    return absl::OkStatus();
   }
-  return resolvers;
+  return absl::InvalidArgumentError(StrCat(flag, " ", Quote(address),
+                                           ": write unix: and an absolute path of at most ",
+                                           sizeof(sockaddr_un::sun_path) - 1, " bytes"));
+}
+
+// Policy that travels without TLS must not leave the host: who can change it on the way decides
+// what containers may do.
+absl::Status CheckControlPlane(const std::string& address) {
+  if (address.starts_with(kUnixPrefix)) return CheckUnixAddress("--control-plane", address);
+  for (const std::string_view host : {"127.0.0.1:", "[::1]:", "localhost:"}) {
+    if (address.starts_with(host)) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      StrCat("--control-plane ", Quote(address),
+             ": without TLS it must be on this host; write unix:/PATH or 127.0.0.1:PORT"));
+}
+
+absl::Status CheckResolver(const std::string& text) {
+  std::string_view host = text;
+  std::string_view port = "53";
+  if (const size_t close = host.find(']'); host.starts_with('[') && close != host.npos) {
+    if (host.substr(close + 1).starts_with(':')) port = host.substr(close + 2);
+    host = host.substr(1, close - 1);
+  } else if (const size_t colon = host.find(':');
+             colon != host.npos && host.find(':', colon + 1) == host.npos) {
+    port = host.substr(colon + 1);
+    host = host.substr(0, colon);
+  }
+  const bool digits =
+      !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == port.npos;
+  const int number = digits ? std::atoi(std::string(port).c_str()) : 0;
+  if (IpAddress::Parse(host).ok() && number >= 1 && number <= 65535) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      StrCat("--resolver ", Quote(text), ": write ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT"));
 }
 
 }  // namespace
 
-Config Config::ParseOrExit(int argc, char** argv) {
-  Config config;
-  config.host_name = HostName();
-  config.workers = std::clamp<int64_t>(std::thread::hardware_concurrency(), 1, kMaxWorkers);
-  FlagSet flags("sallyport-agent",
-                "The only way out of this host's containers. One a host, as root; it starts and "
-                "watches sallyport-proxy.");
-  flags.set_example(
-      "sallyport-agent --control-plane unix:/run/sallyport/controlplane.sock --resolver "
-      "192.0.2.53");
-  flags.set_version(StrCat("sallyport-agent ", kVersion));
-  flags.String("control-plane", &config.control_plane, "ADDRESS",
-               "Where sallyportd listens: unix:/PATH or HOST:PORT.");
-  flags.String("host-name", &config.host_name, "NAME", "This host's unique name in the fleet.");
-  flags.String("state-dir", &config.state_dir, "DIR", "Where the last-known policy is kept.");
-  flags.String("run-dir", &config.run_dir, "DIR",
-               "Where what must not outlive the machine is kept, in memory.");
-  flags.String("socket", &config.socket, "unix:/PATH",
-               "Where the agent takes calls of this host's superuser.");
-  flags.String(
-      "proxy-binary", &config.proxy_binary, "FILE",
-      "The program sallyport-proxy. Default: beside the agent, else in /usr/lib/sallyport.");
-  flags.String("proxy-user", &config.proxy_user, "NAME", "The user that the proxy runs as.");
-  flags.StringList("resolver", &config.resolvers, "ADDRESS[:PORT]",
-                   "Resolvers to ask. Repeatable. Default: the nameservers of /etc/resolv.conf.");
-  flags.StringList("open-range", &config.open_ranges, "CIDR",
-                   "A private or reserved range that containers may reach. Repeatable.");
-  flags.String("origin-roots", &config.origin_roots, "FILE",
-               "Certificates (PEM) that origins are verified with.");
-  flags.String("audit", &config.audit, "FILE",
-               "Where audit records are appended. Default: audit.jsonl in the state directory.");
-  flags.Int("workers", &config.workers, 1, kMaxWorkers, "N", "Threads of the data plane.");
-  flags.ParseOrExit({argv + 1, argv + argc});
+std::string Config::socket_path() const { return socket.substr(kUnixPrefix.size()); }
 
-  if (config.host_name.empty()) Refuse("this host has no name: give it one with --host-name");
-  if (config.socket.rfind("unix:", 0) != 0)
-    Refuse("--socket must be unix:/PATH: the agent takes calls of its own host only");
-  for (const std::string& range : config.open_ranges) {
-    if (const auto cidr = Cidr::Parse(range); !cidr.ok())
-      Refuse(StrCat("--open-range: ", cidr.status().message()));
-  }
-  if (config.proxy_binary.empty()) config.proxy_binary = ProxyBinary();
-  if (config.proxy_binary.empty())
-    Refuse("cannot find sallyport-proxy: name it with --proxy-binary");
-  if (config.resolvers.empty()) config.resolvers = SystemResolvers();
+Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
+  Config config;
+  config.host_name = DefaultHostName();
+  config.proxy_binary = DefaultProxyBinary();
+  config.resolvers = DefaultResolvers();
+  config.workers = std::max(1U, std::thread::hardware_concurrency());
+
+  FlagSet flags(
+      "sallyport-agent",
+      "The only way out of this host's containers: prepares their networks, keeps the proxy "
+      "running, and has it enforce the control plane's policy. Runs as root.");
+  flags.String("control-plane", &config.control_plane, "ADDRESS",
+               "Where sallyportd listens: unix:/PATH, or HOST:PORT of this host's loopback.");
+  flags.String("host-name", &config.host_name, "NAME", "This host's name in the fleet; unique.");
+  flags.String("state-dir", &config.state_dir, "DIR", "Where the last known policy is kept.");
+  flags.String(
+      "run-dir", &config.run_dir, "DIR",
+      "Where containers' CAs are kept, in memory: if DIR is on a disk, a tmpfs is mounted in it.");
+  flags.String("socket", &config.socket, "ADDRESS",
+               "Where this agent listens for the CLI: unix:/PATH.");
+  flags.String("proxy-binary", &config.proxy_binary, "FILE", "The program sallyport-proxy.");
+  flags.String("proxy-user", &config.proxy_user, "USER", "Whom the proxy runs as.");
+  flags.String(
+      "origin-roots", &config.origin_roots, "FILE",
+      "Root certificates (PEM) by which the proxy verifies origins. Default: the system's.");
+  flags.StringList("resolver", &config.resolvers, "ADDRESS",
+                   "Name server to ask for containers: ADDRESS[:PORT]. Repeatable.");
+  flags.StringList(
+      "open-range", &config.open_ranges, "CIDR",
+      "Network that containers may be allowed to reach although it is private, loopback or "
+      "link-local. Repeatable.");
+  flags.String("audit", &config.audit, "FILE",
+               "Where every decision is recorded, a JSON line each. Default: audit.jsonl in the "
+               "state directory.");
+  flags.Int("workers", &config.workers, 1, 256, "N", "Threads of the proxy.");
+  flags.set_example(
+      "sallyport-agent --control-plane unix:/run/sallyport/controlplane.sock --host-name host-7");
+  flags.set_version(StrCat("sallyport-agent ", kVersion));
+  flags.ParseOrExit(arguments);
+
   if (config.audit.empty()) config.audit = config.state_dir + "/audit.jsonl";
+  if (const absl::Status status = CheckConfig(config); !status.ok()) {
+    std::fprintf(stderr, "sallyport-agent: %s\nTry: sallyport-agent --help\n",
+                 std::string(status.message()).c_str());
+    std::exit(2);
+  }
   return config;
+}
+
+absl::Status CheckConfig(const Config& config) {
+  RETURN_IF_ERROR(CheckControlPlane(config.control_plane));
+  RETURN_IF_ERROR(CheckUnixAddress("--socket", config.socket));
+  if (config.host_name.empty())
+    return absl::InvalidArgumentError("--host-name is empty; write a name");
+  for (const auto& [flag, path] :
+       {std::pair<std::string_view, const std::string&>{"--state-dir", config.state_dir},
+        {"--run-dir", config.run_dir},
+        {"--proxy-binary", config.proxy_binary},
+        {"--audit", config.audit}}) {
+    if (path.empty() || path.front() != '/') {
+      return absl::InvalidArgumentError(StrCat(flag, " ", Quote(path), ": write an absolute path"));
+    }
+  }
+  if (access(config.proxy_binary.c_str(), X_OK) != 0) {
+    return absl::InvalidArgumentError(StrCat("the proxy ", Quote(config.proxy_binary),
+                                             " is not there; name it with --proxy-binary"));
+  }
+  if (getpwnam(config.proxy_user.c_str()) == nullptr) {
+    return absl::InvalidArgumentError(StrCat("there is no user ", Quote(config.proxy_user),
+                                             "; make one (useradd --system --no-create-home ",
+                                             config.proxy_user,
+                                             ") or name another with --proxy-user"));
+  }
+  for (const std::string& resolver : config.resolvers) RETURN_IF_ERROR(CheckResolver(resolver));
+  for (const std::string& range : config.open_ranges) {
+    if (const absl::Status status = Cidr::Parse(range).status(); !status.ok()) {
+      return absl::InvalidArgumentError(
+          StrCat("--open-range ", Quote(range), ": ", status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> ResolversOf(std::string_view resolv_conf) {
+  std::vector<std::string> resolvers;
+  for (const absl::string_view line : absl::StrSplit(ToAbsl(resolv_conf), '\n')) {
+    const std::vector<absl::string_view> words =
+        absl::StrSplit(line, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
+    if (words.size() < 2 || words[0] != "nameserver") continue;
+    // Addresses with a zone are not for the proxy.
+    if (IpAddress::Parse(ToStd(words[1])).ok()) resolvers.emplace_back(words[1]);
+  }
+  return resolvers;
 }
 
 }  // namespace sallyport::agent

@@ -1,11 +1,14 @@
-// What the agent was told on its command line.
+// What sallyport-agent is told on its command line. There is no other configuration.
 
 #ifndef SALLYPORT_AGENT_CONFIG_H_
 #define SALLYPORT_AGENT_CONFIG_H_
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "absl/status/statusor.h"
 
 namespace sallyport::agent {
 
@@ -13,22 +16,31 @@ inline constexpr char kVersion[] = "0.1.0";
 
 struct Config {
   std::string control_plane = "unix:/run/sallyport/controlplane.sock";
-  std::string host_name;  // Default: this host's.
+  std::string host_name;
   std::string state_dir = "/var/lib/sallyport-agent";
   std::string run_dir = "/run/sallyport";
   std::string socket = "unix:/run/sallyport/agent.sock";
-  std::string proxy_binary;  // Default: beside the agent, else in /usr/lib/sallyport.
+  std::string proxy_binary;
   std::string proxy_user = "sallyport-proxy";
-  std::vector<std::string> resolvers;  // Default: the nameservers of /etc/resolv.conf.
+  std::string origin_roots;  // Empty: the proxy's default.
+  std::vector<std::string> resolvers;
   std::vector<std::string> open_ranges;
-  std::string origin_roots = "/etc/ssl/certs/ca-certificates.crt";
-  std::string audit;  // Default: audit.jsonl in the state directory.
-  int64_t workers;    // Default: one a core.
+  std::string audit;
+  int64_t workers = 1;
 
-  // Fills in the defaults. Prints help or an error and exits, if so asked or if the flags are
-  // wrong.
-  static Config ParseOrExit(int argc, char** argv);
+  // Of the socket's file.
+  std::string socket_path() const;
 };
+
+// Of the arguments after the program's name. --help, --version and errors end the program (0, 0,
+// 2).
+Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments);
+
+// INVALID_ARGUMENT with a sentence that names the flag.
+absl::Status CheckConfig(const Config& config);
+
+// The name servers of a resolv.conf that the proxy can ask, in order.
+std::vector<std::string> ResolversOf(std::string_view resolv_conf);
 
 }  // namespace sallyport::agent
 

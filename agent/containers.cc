@@ -1,199 +1,208 @@
 #include "agent/containers.h"
 
-#include <fcntl.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <chrono>
-#include <cstring>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "agent/attach/ca.h"
 #include "agent/attach/redirect.h"
+#include "agent/audit_file.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
-#include "common/base/strings.h"
 #include "common/policy/effective_policy.h"
 
 namespace sallyport::agent {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+// For the proxy to take a container; it may have to be started first.
+constexpr std::chrono::seconds kServeDeadline{10};
+// Of any serial.
+constexpr uint64_t kAnySerial = 0;
 
-constexpr std::chrono::seconds kProxyTime{10};
-constexpr std::chrono::milliseconds kDefaultWait{5'000};
-constexpr std::chrono::milliseconds kLongestWait{60'000};
-
-std::chrono::milliseconds WaitOf(const v1::AttachRequest& request) {
-  if (!request.has_wait()) return kDefaultWait;
-  const std::chrono::milliseconds wait(request.wait().seconds() * 1000 +
-                                       request.wait().nanos() / 1'000'000);
-  return std::clamp(wait, std::chrono::milliseconds(0), kLongestWait);
-}
-
-// Never waits for a reader: what a FIFO does not take is lost, and counted by the proxy.
-absl::StatusOr<UniqueFd> OpenAuditStream(const std::string& path) {
-  if (path.empty()) return UniqueFd();
-  UniqueFd file(
-      open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600));
-  if (!file.valid()) {
-    return absl::InvalidArgumentError(
-        ToAbsl(StrCat("audit_path: cannot open ", path, ": ", strerror(errno))));
-  }
-  return file;
+absl::Status NotAttached(const std::string& container_id) {
+  return absl::NotFoundError(absl::StrCat("container ", container_id, " is not attached"));
 }
 
 }  // namespace
 
-Containers::Containers(NetworkNamespace own, RunDirectory* run_directory,
-                       ProxySupervisor* supervisor, SyncClient* sync)
-    : own_(std::move(own)), run_directory_(run_directory), supervisor_(supervisor), sync_(sync) {}
+Containers::Containers(RunDirectory* run_directory, ProxySupervisor* supervisor, SyncClient* sync)
+    : run_directory_(run_directory),
+      supervisor_(supervisor),
+      sync_(sync),
+      watcher_(std::in_place, [this](uint64_t serial) { OnProcessEnd(serial); }) {}
 
-Containers::~Containers() { DetachAll(); }
+Containers::~Containers() { Close(); }
 
-absl::StatusOr<v1::AttachResponse> Containers::Attach(const v1::AttachRequest& request) {
-  const std::string& id = request.container_id();
-  RETURN_IF_ERROR(ValidateContainerId(id));
-  RETURN_IF_ERROR(ValidateName("class_name", request.class_name()));
-  UniqueFd process;
-  absl::StatusOr<NetworkNamespace> network = absl::InvalidArgumentError(
-      "give the namespace: pid, a process in it, or netns_path, its path");
-  if (request.has_pid()) {
-    ASSIGN_OR_RETURN(process, OpenProcess(request.pid()));
-    network = NetworkNamespace::OfProcess(request.pid(), process);
-  } else if (request.has_netns_path()) {
-    network = NetworkNamespace::OfPath(request.netns_path());
+absl::StatusOr<AttachOutcome> Containers::Attach(const AttachOrder& order) {
+  RETURN_IF_ERROR(Check(order));
+  ASSIGN_OR_RETURN(Target target, Find(order));
+  ASSIGN_OR_RETURN(const uint64_t serial, Reserve(order, target));
+  absl::StatusOr<std::string> ca = Serve(order, target);
+  if (!ca.ok()) {
+    Release(order.container_id);
+    return ca.status();
   }
-  if (!network.ok()) return network.status();
-  RETURN_IF_ERROR(Reserve(request, *network));
-  absl::StatusOr<std::string> certificate = Set(request, *network);
-  if (!certificate.ok()) {
-    Release(id);
-    return certificate.status();
-  }
-  sync_->Attached(id, request.class_name());
-  {
-    MutexLock lock(&mutex_);
-    Attached& attached = attached_[id];
-    attached.ready = true;
-    if (process.valid()) {
-      attached.watch =
-          std::make_unique<ProcessWatch>(std::move(process), [this, id] { (void)Detach(id); });
-    }
-  }
-
-  const Enforcement enforcement = sync_->WaitEnforced(id, Clock::now() + WaitOf(request));
-  if (enforcement.kind == Enforcement::Kind::kRefused) {
-    (void)Detach(id);
-    return absl::NotFoundError(ToAbsl(enforcement.reason));
-  }
-  v1::AttachResponse response;
-  response.set_ca_certificate_pem(*certificate);
-  response.set_policy_enforced(enforcement.kind == Enforcement::Kind::kEnforced);
-  response.set_pending(enforcement.reason);
-  response.set_revision(enforcement.revision);
-  LogInfo("container ", id, " of class ", request.class_name(), " is attached");
-  return response;
+  RETURN_IF_ERROR(Settle(order, std::move(target), serial));
+  ASSIGN_OR_RETURN(Enforcement enforcement, AwaitPolicy(order, serial));
+  return AttachOutcome{*std::move(ca), std::move(enforcement)};
 }
 
-absl::Status Containers::Reserve(const v1::AttachRequest& request,
-                                 const NetworkNamespace& network) {
-  if (network.id() == own_.id()) {
-    return absl::FailedPreconditionError(
-        "that is the host's own network namespace; the container needs one of its own");
-  }
-  MutexLock lock(&mutex_);
-  if (closed_) return absl::UnavailableError("the agent is stopping");
-  for (const auto& [id, attached] : attached_) {
-    if (id == request.container_id())
-      return absl::AlreadyExistsError(ToAbsl(StrCat("the container ", id, " is attached already")));
-    if (attached.network == network.id()) {
-      return absl::AlreadyExistsError(
-          ToAbsl(StrCat("that namespace is attached already, as ", id)));
-    }
-  }
-  Attached& attached = attached_[request.container_id()];
-  attached.class_name = request.class_name();
-  attached.pid = request.pid();
-  attached.network = network.id();
-  attached.ephemeral = request.ephemeral();
+absl::Status Containers::Check(const AttachOrder& order) {
+  RETURN_IF_ERROR(ValidateContainerId(order.container_id));
+  RETURN_IF_ERROR(ValidateName("class_name", order.class_name));
+  if (order.wait.count() < 0) return absl::InvalidArgumentError("wait: must not be negative");
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Containers::Set(const v1::AttachRequest& request,
-                                            const NetworkNamespace& network) {
+absl::StatusOr<Containers::Target> Containers::Find(const AttachOrder& order) {
+  ASSIGN_OR_RETURN(const NetworkNamespace own, NetworkNamespace::Own());
+  pid_t pid = 0;
+  UniqueFd process;
+  if (std::holds_alternative<pid_t>(order.where)) {
+    pid = std::get<pid_t>(order.where);
+    ASSIGN_OR_RETURN(process, OpenProcess(pid));
+  }
+  ASSIGN_OR_RETURN(NetworkNamespace network,
+                   process.valid() ? NetworkNamespace::OfProcess(pid, process)
+                                   : NetworkNamespace::OfPath(std::get<std::string>(order.where)));
+  if (network.id() == own.id()) {
+    return absl::FailedPreconditionError(
+        "that is the host's own network namespace; a container needs one of its own");
+  }
+  return Target{pid, std::move(process), std::move(network)};
+}
+
+absl::StatusOr<uint64_t> Containers::Reserve(const AttachOrder& order, const Target& target) {
+  MutexLock lock(&mutex_);
+  for (const auto& [id, attachment] : attachments_) {
+    if (id == order.container_id) {
+      return absl::AlreadyExistsError(absl::StrCat("container ", id, " is attached already"));
+    }
+    if (attachment.network == target.network.id()) {
+      return absl::AlreadyExistsError(
+          absl::StrCat("the network namespace is attached already, as container ", id));
+    }
+  }
+  Attachment& attachment = attachments_[order.container_id];
+  attachment.serial = ++last_serial_;
+  attachment.network = target.network.id();
+  attachment.class_name = order.class_name;
+  attachment.pid = target.pid;
+  attachment.ephemeral = order.ephemeral;
+  return attachment.serial;
+}
+
+void Containers::Release(const std::string& container_id) {
+  run_directory_->Destroy(container_id);
+  MutexLock lock(&mutex_);
+  attachments_.erase(container_id);
+}
+
+absl::StatusOr<std::string> Containers::Serve(const AttachOrder& order, const Target& target) {
   auto container = std::make_shared<ProxyContainer>();
-  container->id = request.container_id();
-  ASSIGN_OR_RETURN(container->audit_stream, OpenAuditStream(request.audit_path()));
-  ASSIGN_OR_RETURN(container->sockets, RedirectNamespace(network));
+  container->id = order.container_id;
+  if (!order.audit_path.empty()) {
+    ASSIGN_OR_RETURN(container->audit_stream, OpenAuditFile("audit_path", order.audit_path));
+  }
+  ASSIGN_OR_RETURN(container->sockets, RedirectNamespace(target.network));
   ASSIGN_OR_RETURN(container->ca,
-                   MakeCertificateAuthority(container->id, std::chrono::system_clock::now()));
+                   MakeCertificateAuthority(order.container_id, std::chrono::system_clock::now()));
+  RETURN_IF_ERROR(run_directory_->Store(order.container_id, container->ca));
   std::string certificate = container->ca.certificate_pem;
-  RETURN_IF_ERROR(run_directory_->Store(container->id, container->ca));
-  RETURN_IF_ERROR(supervisor_->AddContainer(std::move(container), Clock::now() + kProxyTime));
+  RETURN_IF_ERROR(supervisor_->AddContainer(std::move(container), Clock::now() + kServeDeadline));
   return certificate;
 }
 
-void Containers::Release(const std::string& id) {
-  supervisor_->RemoveContainer(id);
-  run_directory_->Destroy(id);
-  // Ended outside the lock: a watch that fires meanwhile wants it.
-  std::unique_ptr<ProcessWatch> watch;
-  MutexLock lock(&mutex_);
-  const auto found = attached_.find(id);
-  if (found == attached_.end()) return;
-  watch = std::move(found->second.watch);
-  attached_.erase(found);
-  gone_.SignalAll();
-}
-
-absl::Status Containers::Detach(const std::string& id) {
-  bool ephemeral = false;
-  std::unique_ptr<ProcessWatch> watch;
+absl::Status Containers::Settle(const AttachOrder& order, Target target, uint64_t serial) {
+  LogInfo("container ", order.container_id, " of class ", order.class_name, " is attached");
+  sync_->Attached(order.container_id, order.class_name);
+  absl::Status watched;
   {
     MutexLock lock(&mutex_);
-    const auto found = attached_.find(id);
-    if (found == attached_.end() || !found->second.ready) {
-      return absl::NotFoundError(ToAbsl(StrCat("no container ", id, " is attached here")));
-    }
-    // Nobody else detaches it, and its id stays taken until everything of it is gone.
-    found->second.ready = false;
-    ephemeral = found->second.ephemeral;
-    watch = std::move(found->second.watch);
+    Attachment& attachment = attachments_[order.container_id];
+    attachment.stage = Stage::kHere;
+    attachment.process = std::move(target.process);
+    if (attachment.process.valid()) watched = watcher_->Watch(attachment.process, serial);
   }
-  sync_->Detached(id, ephemeral);
-  Release(id);
-  LogInfo("container ", id, " is detached");
+  if (!watched.ok()) DetachSerial(order.container_id, serial).IgnoreError();
+  return watched;
+}
+
+absl::StatusOr<Enforcement> Containers::AwaitPolicy(const AttachOrder& order, uint64_t serial) {
+  Enforcement enforcement = sync_->WaitEnforced(order.container_id, Clock::now() + order.wait);
+  switch (enforcement.kind) {
+    case Enforcement::Kind::kEnforced:
+    case Enforcement::Kind::kPending:
+      break;
+    case Enforcement::Kind::kRefused:
+      DetachSerial(order.container_id, serial).IgnoreError();
+      return absl::NotFoundError(enforcement.reason);
+    case Enforcement::Kind::kGone:
+      return absl::AbortedError(absl::StrCat("container ", order.container_id,
+                                             " was detached, or its process ended, meanwhile"));
+  }
+  return enforcement;
+}
+
+absl::Status Containers::Detach(const std::string& container_id) {
+  return DetachSerial(container_id, kAnySerial);
+}
+
+absl::Status Containers::DetachSerial(const std::string& container_id, uint64_t serial) {
+  bool ephemeral = false;
+  {
+    MutexLock lock(&mutex_);
+    const auto found = attachments_.find(container_id);
+    if (found == attachments_.end() || found->second.stage == Stage::kGoing ||
+        (serial != kAnySerial && found->second.serial != serial)) {
+      return NotAttached(container_id);
+    }
+    if (found->second.stage == Stage::kComing) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("container ", container_id, " is just being attached; try again"));
+    }
+    found->second.stage = Stage::kGoing;
+    found->second.process.Reset();
+    ephemeral = found->second.ephemeral;
+  }
+  // The id is free again when nothing of the container is left.
+  supervisor_->RemoveContainer(container_id);
+  if (ephemeral) supervisor_->ForgetPolicy(container_id);
+  sync_->Detached(container_id, ephemeral);
+  Release(container_id);
+  LogInfo("container ", container_id, " is detached");
   return absl::OkStatus();
 }
 
-std::vector<v1::ListAttachedResponse::Container> Containers::List() const {
-  std::vector<v1::ListAttachedResponse::Container> list;
-  MutexLock lock(&mutex_);
-  for (const auto& [id, attached] : attached_) {
-    if (!attached.ready) continue;
-    v1::ListAttachedResponse::Container& container = list.emplace_back();
-    container.set_container_id(id);
-    container.set_class_name(attached.class_name);
-    container.set_pid(attached.pid);
-    container.set_enforced_revision(sync_->WaitEnforced(id, Clock::now()).revision);
+void Containers::Close() {
+  // Waits for what it may be detaching.
+  watcher_.reset();
+  for (const Listed& one : List()) Detach(one.container_id).IgnoreError();
+}
+
+std::vector<Containers::Listed> Containers::List() const {
+  std::vector<Listed> list;
+  {
+    MutexLock lock(&mutex_);
+    for (const auto& [id, attachment] : attachments_) {
+      if (attachment.stage == Stage::kHere)
+        list.push_back({id, attachment.class_name, attachment.pid});
+    }
+  }
+  for (Listed& one : list) {
+    one.enforced_revision = sync_->WaitEnforced(one.container_id, Clock::now()).revision;
   }
   return list;
 }
 
-void Containers::DetachAll() {
-  std::vector<std::string> ids;
+void Containers::OnProcessEnd(uint64_t serial) {
+  std::string container_id;
   {
     MutexLock lock(&mutex_);
-    closed_ = true;
-    for (const auto& [id, attached] : attached_) ids.push_back(id);
+    for (const auto& [id, attachment] : attachments_) {
+      if (attachment.serial == serial) container_id = id;
+    }
   }
-  for (const std::string& id : ids) (void)Detach(id);
-  // What others are detaching, or attaching, right now.
-  const Clock::time_point deadline = Clock::now() + kProxyTime;
-  MutexLock lock(&mutex_);
-  while (!attached_.empty() && gone_.WaitUntil(&mutex_, deadline)) {
-  }
+  if (!container_id.empty()) DetachSerial(container_id, serial).IgnoreError();
 }
 
 }  // namespace sallyport::agent

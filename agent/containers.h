@@ -1,70 +1,110 @@
-// The containers that this agent is the way out of.
+// The containers that are attached on this host, and how they come and go.
 
 #ifndef SALLYPORT_AGENT_CONTAINERS_H_
 #define SALLYPORT_AGENT_CONTAINERS_H_
 
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/attach/netns.h"
 #include "agent/attach/run_directory.h"
-#include "agent/process_watch.h"
+#include "agent/process_watcher.h"
 #include "agent/proxy_supervisor.h"
 #include "agent/sync_client.h"
 #include "common/base/mutex.h"
-#include "proto/sallyport/v1/agent.pb.h"
 
 namespace sallyport::agent {
 
-// Attaches and detaches. Thread-safe; calls for different containers go on side by side.
+struct AttachOrder {
+  std::string container_id;
+  std::string class_name;
+  // A process in the namespace, or the namespace's path.
+  std::variant<pid_t, std::string> where;
+  std::string audit_path;  // Empty: none.
+  std::chrono::milliseconds wait{5'000};
+  bool ephemeral = false;
+};
+
+struct AttachOutcome {
+  std::string ca_certificate_pem;
+  Enforcement enforcement;
+};
+
+// Thread-safe.
 class Containers {
  public:
-  // What is given outlives this. `own`: the agent's own namespace, which is never attached.
-  Containers(NetworkNamespace own, RunDirectory* run_directory, ProxySupervisor* supervisor,
-             SyncClient* sync);
-  // Detaches all.
-  ~Containers();
-
-  // As AgentControl.Attach says; after an error nothing of it stays but the namespace's rules,
-  // which let nothing out.
-  absl::StatusOr<v1::AttachResponse> Attach(const v1::AttachRequest& request);
-  // NOT_FOUND if it is not attached.
-  absl::Status Detach(const std::string& id);
-  std::vector<v1::ListAttachedResponse::Container> List() const;
-  // From here on nothing is attached, and everything is detached.
-  void DetachAll();
-
- private:
-  struct Attached {
+  struct Listed {
+    std::string container_id;
     std::string class_name;
-    pid_t pid = 0;
-    std::optional<NamespaceId> network;
-    bool ephemeral = false;
-    bool ready = false;                   // Attach has done its part, so that Detach may undo it.
-    std::unique_ptr<ProcessWatch> watch;  // Null: attached by path.
+    pid_t pid = 0;                   // 0: attached by path.
+    uint64_t enforced_revision = 0;  // 0: no policy yet.
   };
 
-  // Takes the id and the namespace, so that no second Attach gets either.
-  absl::Status Reserve(const v1::AttachRequest& request, const NetworkNamespace& network);
-  // The redirect, the CA, and the proxy: in this order, so that nothing is let out before it is
-  // decided on.
-  absl::StatusOr<std::string> Set(const v1::AttachRequest& request,
-                                  const NetworkNamespace& network);
-  void Release(const std::string& id);
+  // All outlive this.
+  Containers(RunDirectory* run_directory, ProxySupervisor* supervisor, SyncClient* sync);
+  ~Containers();
 
-  const NetworkNamespace own_;
+  // Errors: those of AgentControl.Attach. After an error nothing is attached.
+  absl::StatusOr<AttachOutcome> Attach(const AttachOrder& order);
+  // NOT_FOUND if it is not attached.
+  absl::Status Detach(const std::string& container_id);
+  // REQUIRES: no other call is under way, nor follows but List.
+  void Close();
+  std::vector<Listed> List() const;  // By id.
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  enum class Stage { kComing, kHere, kGoing };
+  struct Attachment {
+    Stage stage = Stage::kComing;
+    uint64_t serial = 0;
+    NamespaceId network;
+    std::string class_name;
+    pid_t pid = 0;
+    UniqueFd process;  // Invalid: attached by path.
+    bool ephemeral = false;
+  };
+  // What an order's namespace was found to be.
+  struct Target {
+    pid_t pid = 0;
+    UniqueFd process;
+    NetworkNamespace network;
+  };
+
+  static absl::Status Check(const AttachOrder& order);
+  static absl::StatusOr<Target> Find(const AttachOrder& order);
+  // Holds id and namespace for one attachment; returns its serial.
+  absl::StatusOr<uint64_t> Reserve(const AttachOrder& order, const Target& target);
+  void Release(const std::string& container_id);
+  // Redirect, listeners, CA, proxy: from here on the proxy serves it, by the policy that it has.
+  absl::StatusOr<std::string> Serve(const AttachOrder& order, const Target& target);
+  // The attachment is complete; it ends with its process.
+  absl::Status Settle(const AttachOrder& order, Target target, uint64_t serial);
+  absl::StatusOr<Enforcement> AwaitPolicy(const AttachOrder& order, uint64_t serial);
+  // Detaches it if it is still the one of that serial.
+  absl::Status DetachSerial(const std::string& container_id, uint64_t serial);
+  void OnProcessEnd(uint64_t serial);
+
   RunDirectory* const run_directory_;
   ProxySupervisor* const supervisor_;
   SyncClient* const sync_;
 
   mutable Mutex mutex_;
-  CondVar gone_;  // One less is attached.
-  std::map<std::string, Attached> attached_ ABSL_GUARDED_BY(mutex_);
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t last_serial_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, Attachment> attachments_ ABSL_GUARDED_BY(mutex_);
+
+  std::optional<ProcessWatcher> watcher_;  // Last: it calls the rest.
 };
 
 }  // namespace sallyport::agent

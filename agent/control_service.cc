@@ -1,47 +1,95 @@
 #include "agent/control_service.h"
 
+#include <chrono>
+#include <utility>
+
+#include "common/base/status.h"
+
 namespace sallyport::agent {
 namespace {
 
-// Both have the same codes.
+constexpr std::chrono::milliseconds kDefaultWait{5'000};
+constexpr int64_t kLongestWaitSeconds = 600;
+
+// gRPC's codes are Abseil's.
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+}
+
+absl::StatusOr<std::chrono::milliseconds> WaitOf(const v1::AttachRequest& request) {
+  if (!request.has_wait()) return kDefaultWait;
+  const auto& wait = request.wait();
+  if (wait.seconds() < 0 || wait.nanos() < 0 || wait.seconds() > kLongestWaitSeconds) {
+    return absl::InvalidArgumentError("wait: must be between 0 and 10 minutes");
+  }
+  return std::chrono::milliseconds(wait.seconds() * 1000 + wait.nanos() / 1'000'000);
+}
+
+absl::StatusOr<AttachOrder> OrderOf(const v1::AttachRequest& request) {
+  AttachOrder order;
+  order.container_id = request.container_id();
+  order.class_name = request.class_name();
+  order.audit_path = request.audit_path();
+  order.ephemeral = request.ephemeral();
+  ASSIGN_OR_RETURN(order.wait, WaitOf(request));
+  switch (request.namespace_case()) {
+    case v1::AttachRequest::kPid:
+      order.where = pid_t{request.pid()};
+      return order;
+    case v1::AttachRequest::kNetnsPath:
+      order.where = request.netns_path();
+      return order;
+    case v1::AttachRequest::NAMESPACE_NOT_SET:
+      break;
+  }
+  return absl::InvalidArgumentError("namespace: name a process (pid) or a path (netns_path)");
 }
 
 }  // namespace
 
 grpc::Status ControlService::Attach(grpc::ServerContext*, const v1::AttachRequest* request,
                                     v1::AttachResponse* response) {
-  absl::StatusOr<v1::AttachResponse> attached = containers_->Attach(*request);
-  if (attached.ok()) *response = *std::move(attached);
-  return ToGrpc(attached.status());
+  const absl::StatusOr<AttachOrder> order = OrderOf(*request);
+  if (!order.ok()) return ToGrpc(order.status());
+  absl::StatusOr<AttachOutcome> outcome = parts_.containers->Attach(*order);
+  if (!outcome.ok()) return ToGrpc(outcome.status());
+  const Enforcement& enforcement = outcome->enforcement;
+  response->set_ca_certificate_pem(outcome->ca_certificate_pem);
+  response->set_policy_enforced(enforcement.kind == Enforcement::Kind::kEnforced);
+  response->set_pending(enforcement.reason);
+  response->set_revision(enforcement.revision);
+  return grpc::Status::OK;
 }
 
 grpc::Status ControlService::Detach(grpc::ServerContext*, const v1::DetachRequest* request,
                                     v1::DetachResponse*) {
-  return ToGrpc(containers_->Detach(request->container_id()));
+  return ToGrpc(parts_.containers->Detach(request->container_id()));
 }
 
 grpc::Status ControlService::ListAttached(grpc::ServerContext*, const v1::ListAttachedRequest*,
                                           v1::ListAttachedResponse* response) {
-  for (v1::ListAttachedResponse::Container& container : containers_->List()) {
-    *response->add_containers() = std::move(container);
+  for (const Containers::Listed& one : parts_.containers->List()) {
+    v1::ListAttachedResponse::Container* const container = response->add_containers();
+    container->set_container_id(one.container_id);
+    container->set_class_name(one.class_name);
+    container->set_pid(one.pid);
+    container->set_enforced_revision(one.enforced_revision);
   }
   return grpc::Status::OK;
 }
 
 grpc::Status ControlService::Status(grpc::ServerContext*, const v1::StatusRequest*,
                                     v1::StatusResponse* response) {
-  const SyncClient::State sync = sync_->state();
-  const ProxySupervisor::State proxy = supervisor_->state();
-  response->set_host_name(names_.host);
-  response->set_control_plane(names_.control_plane);
+  const SyncClient::State sync = parts_.sync->state();
+  const ProxySupervisor::State proxy = parts_.supervisor->state();
+  response->set_host_name(parts_.host_name);
   response->set_control_plane_connected(sync.connected);
+  response->set_control_plane(parts_.control_plane);
   response->set_control_plane_error(sync.error);
   response->set_proxy_pid(proxy.pid);
   response->set_proxy_restarts(proxy.restarts);
-  response->set_enforced_revision(cache_->revision());
+  response->set_enforced_revision(parts_.cache->revision());
   return grpc::Status::OK;
 }
 

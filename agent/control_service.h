@@ -1,32 +1,31 @@
-// AgentControl: the agent's own calls, on its local socket.
+// AgentControl: the agent's calls on its local socket.
 
 #ifndef SALLYPORT_AGENT_CONTROL_SERVICE_H_
 #define SALLYPORT_AGENT_CONTROL_SERVICE_H_
 
 #include <string>
-#include <utility>
 
 #include "agent/containers.h"
+#include "agent/policy_cache.h"
 #include "agent/proxy_supervisor.h"
 #include "agent/sync_client.h"
 #include "proto/sallyport/v1/agent.grpc.pb.h"
 
 namespace sallyport::agent {
 
-// Thin: each call is handed to what does it. Thread-safe.
+// Thread-safe. Each method checks its request, hands it on and translates the answer.
 class ControlService final : public v1::AgentControl::Service {
  public:
-  struct Names {
-    std::string host;
+  struct Parts {
+    std::string host_name;
     std::string control_plane;
+    Containers* containers;
+    const ProxySupervisor* supervisor;
+    const SyncClient* sync;
+    const PolicyCache* cache;
   };
-  ControlService(Names names, Containers* containers, ProxySupervisor* supervisor, SyncClient* sync,
-                 PolicyCache* cache)
-      : names_(std::move(names)),
-        containers_(containers),
-        supervisor_(supervisor),
-        sync_(sync),
-        cache_(cache) {}
+  // The parts outlive this.
+  explicit ControlService(Parts parts) : parts_(std::move(parts)) {}
 
   grpc::Status Attach(grpc::ServerContext* context, const v1::AttachRequest* request,
                       v1::AttachResponse* response) override;
@@ -38,11 +37,7 @@ class ControlService final : public v1::AgentControl::Service {
                       v1::StatusResponse* response) override;
 
  private:
-  const Names names_;
-  Containers* const containers_;
-  ProxySupervisor* const supervisor_;
-  SyncClient* const sync_;
-  PolicyCache* const cache_;
+  const Parts parts_;
 };
 
 }  // namespace sallyport::agent

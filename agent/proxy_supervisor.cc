@@ -269,9 +269,9 @@ absl::StatusOr<internal::Done> ProxySupervisor::CallThis(const internal::Command
                                                          const std::vector<int>& fds) {
   absl::StatusOr<internal::Done> done = link_->Call(command, fds);
   if (done.ok()) return done;
-  LogError("the proxy failed: ", done.status().message());
   link_.reset();
   MutexLock lock(&state_mutex_);
+  if (!stopping_) LogError("the proxy failed: ", done.status().message());
   if (process_ != nullptr) process_->Kill();
   return done;
 }

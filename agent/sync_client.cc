@@ -222,18 +222,13 @@ v1::Hello SyncClient::Greeting() {
   unanswered_.clear();
   enforced_ = 0;
   rejections_.clear();
-  const auto add = [&](const std::string& id, const std::string& class_name)
-                       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-                         *hello.add_attached() = AttachedMessage(id, class_name).attached();
-                         ++unanswered_[id];
-                       };
   for (auto& [id, container] : attached_) {
     container.result.reset();
-    if (!to_forget_.contains(id)) add(id, container.class_name);
+    if (!to_forget_.contains(id)) Greet(id, container.class_name, &hello);
   }
   // A record is deleted by detaching what is attached. The class is the record's, whatever it is.
   for (const std::string& id : to_forget_) {
-    add(id, "");
+    Greet(id, "", &hello);
     outbox_.push_back(DetachedMessage(id, /*forget=*/true));
     const auto again = attached_.find(id);
     if (again == attached_.end()) continue;
@@ -242,6 +237,11 @@ v1::Hello SyncClient::Greeting() {
   }
   greeted_ = true;
   return hello;
+}
+
+void SyncClient::Greet(const std::string& id, const std::string& class_name, v1::Hello* hello) {
+  *hello->add_attached() = AttachedMessage(id, class_name).attached();
+  ++unanswered_[id];
 }
 
 void SyncClient::Send(v1::SyncRequest request) {

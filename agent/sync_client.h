@@ -85,6 +85,8 @@ class SyncClient {
   grpc::Status RunStream();
   // The first message, and what must follow it. From here on changes go to the outbox.
   v1::Hello Greeting() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Greet(const std::string& id, const std::string& class_name, v1::Hello* hello)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteOutbox(Stream* stream);
   void Receive(const v1::SyncResponse& response);
   // False: the delta could not be enforced, and is to be asked for again.

@@ -1,7 +1,8 @@
 // A proxy in name only: speaks agent/proxy/control.proto, writes down what it is told, and fails
 // where it is asked to.
 //
-//   --log=FILE              one line a command: "COMMAND DETAILS fds=N"; "start" when it starts
+//   --log=FILE              if given: one line a command: "COMMAND DETAILS fds=N"; "start" when it
+//   starts
 //   --refuse=ID             AddContainer of ID is answered with an error
 //   --reject=NAME           resources of that name are rejected
 //   --die-once-on=COMMAND   exits instead of answering, the first time: while there is no file
@@ -144,6 +145,7 @@ class FakeProxy {
   }
 
   void Log(const std::string& line) {
+    if (!flags_.contains("log")) return;
     const int file = open(flags_["log"].c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
     const std::string text = line + "\n";
     if (write(file, text.data(), text.size()) < 0) _exit(1);

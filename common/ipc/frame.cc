@@ -132,7 +132,7 @@ absl::StatusOr<Frame> ReceiveFrame(int socket) {
                      ReadSome(socket, reinterpret_cast<char*>(header) + have, kHeaderBytes - have,
                               have == 0 ? &frame.fds : nullptr));
     if (count == 0) {
-      if (have == 0) return absl::UnavailableError("receiving a frame: the peer closed the socket");
+      if (have == 0) return absl::OutOfRangeError("receiving a frame: the peer closed the socket");
       return absl::DataLossError("receiving a frame: the peer closed the socket inside its header");
     }
     have += count;

@@ -28,7 +28,8 @@ struct Frame {
 
 // Both block, or wait as long as the socket's SO_SNDTIMEO / SO_RCVTIMEO allows. One thread at a
 // time may send on a socket, and one receive. After any error the stream is out of step: close it.
-//   UNAVAILABLE          the peer closed the socket (receiving: between two frames)
+//   OUT_OF_RANGE         receiving: the peer closed the socket, between two frames
+//   UNAVAILABLE          the peer closed the socket without having read what was sent
 //   DEADLINE_EXCEEDED    the socket's timeout passed
 //   DATA_LOSS            the peer closed inside a frame
 //   INVALID_ARGUMENT     too long, or too many descriptors

@@ -94,10 +94,10 @@ TEST(FrameTest, ReadsOneByteAtATime) {
   EXPECT_EQ(frame->payload, "slowly");
 }
 
-TEST(FrameTest, EndBetweenFramesIsUnavailable) {
+TEST(FrameTest, EndBetweenFramesIsOutOfRange) {
   Pair pair = MakePair();
   pair.left.Reset();
-  EXPECT_EQ(ReceiveFrame(pair.right.get()).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ReceiveFrame(pair.right.get()).status().code(), absl::StatusCode::kOutOfRange);
   EXPECT_EQ(SendFrame(pair.right.get(), "x", {}).code(), absl::StatusCode::kUnavailable);
 }
 

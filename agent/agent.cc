@@ -1,0 +1,74 @@
+#include "agent/agent.h"
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "agent/audit_file.h"
+#include "agent/control_socket.h"
+#include "common/base/status.h"
+
+namespace sallyport::agent {
+namespace {
+
+// For calls that are being answered when the agent stops.
+constexpr std::chrono::milliseconds kCallsDeadline{200};
+
+ProxySupervisor::Options ProxyOptions(const Config& config, UniqueFd audit_file) {
+  ProxySupervisor::Options options;
+  options.binary = config.proxy_binary;
+  options.arguments = {"--control-fd=" + std::to_string(kProxyControlFd),
+                       "--user=" + config.proxy_user};
+  if (!config.origin_roots.empty())
+    options.arguments.push_back("--origin-roots=" + config.origin_roots);
+  options.configure.set_workers(static_cast<uint32_t>(config.workers));
+  options.configure.mutable_resolvers()->Add(config.resolvers.begin(), config.resolvers.end());
+  options.configure.mutable_open_ranges()->Add(config.open_ranges.begin(),
+                                               config.open_ranges.end());
+  options.audit_file = std::move(audit_file);
+  return options;
+}
+
+SyncClient::Options SyncOptions(const Config& config) {
+  return {.target = config.control_plane, .host_name = config.host_name, .version = kVersion};
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
+  ASSIGN_OR_RETURN(std::unique_ptr<RunDirectory> run_directory, RunDirectory::Open(config.run_dir));
+  ASSIGN_OR_RETURN(std::unique_ptr<PolicyCache> cache, PolicyCache::Open(config.state_dir));
+  ASSIGN_OR_RETURN(UniqueFd audit_file, OpenAuditFile("--audit", config.audit));
+  std::unique_ptr<Agent> agent(
+      new Agent(config, std::move(run_directory), std::move(cache), std::move(audit_file)));
+  ASSIGN_OR_RETURN(agent->server_, ServeOnSocket(config.socket_path(), &agent->control_service_));
+  return agent;
+}
+
+Agent::Agent(const Config& config, std::unique_ptr<RunDirectory> run_directory,
+             std::unique_ptr<PolicyCache> cache, UniqueFd audit_file)
+    : run_directory_(std::move(run_directory)),
+      cache_(std::move(cache)),
+      supervisor_(ProxyOptions(config, std::move(audit_file)), cache_.get()),
+      sync_(SyncOptions(config), &supervisor_, cache_.get()),
+      containers_(run_directory_.get(), &supervisor_, &sync_),
+      control_service_({.host_name = config.host_name,
+                        .control_plane = config.control_plane,
+                        .containers = &containers_,
+                        .supervisor = &supervisor_,
+                        .sync = &sync_,
+                        .cache = cache_.get()}) {}
+
+// Nothing is served any more before anything is taken down.
+Agent::~Agent() {
+  supervisor_.Stop();
+  sync_.AbandonWaits();
+  if (server_ != nullptr) {
+    server_->Shutdown(std::chrono::system_clock::now() + kCallsDeadline);
+    server_.reset();
+  }
+  containers_.Close();
+  sync_.Stop();
+}
+
+}  // namespace sallyport::agent

@@ -1,0 +1,44 @@
+// The agent as a whole.
+
+#ifndef SALLYPORT_AGENT_AGENT_H_
+#define SALLYPORT_AGENT_AGENT_H_
+
+#include <grpcpp/server.h>
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "agent/attach/run_directory.h"
+#include "agent/config.h"
+#include "agent/containers.h"
+#include "agent/control_service.h"
+#include "agent/policy_cache.h"
+#include "agent/proxy_supervisor.h"
+#include "agent/sync_client.h"
+
+namespace sallyport::agent {
+
+// Made in order of dependency: disk, proxy, control plane, containers, calls. When it is destroyed
+// no process, file in memory, mount or socket is left behind; within two seconds. Namespaces that
+// were attached keep their rules, which lead nowhere.
+class Agent {
+ public:
+  static absl::StatusOr<std::unique_ptr<Agent>> Start(const Config& config);
+  ~Agent();
+
+ private:
+  Agent(const Config& config, std::unique_ptr<RunDirectory> run_directory,
+        std::unique_ptr<PolicyCache> cache, UniqueFd audit_file);
+
+  const std::unique_ptr<RunDirectory> run_directory_;
+  const std::unique_ptr<PolicyCache> cache_;
+  ProxySupervisor supervisor_;
+  SyncClient sync_;
+  Containers containers_;
+  ControlService control_service_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace sallyport::agent
+
+#endif  // SALLYPORT_AGENT_AGENT_H_
