@@ -6,10 +6,14 @@ cd "$(dirname "$0")/.."
 
 forbid() {
   local program=$1 library=$2 path
-  path=$(bazel query --keep_going --noshow_progress "somepath($program, $library)" 2> /dev/null) || true
-  if [[ -n $path ]]; then
+  # A query that fails would look like one that finds nothing.
+  if ! path=$(bazel query --noshow_progress "somepath($program, $library)" 2>&1); then
+    echo "check_deps.sh: what $program reaches is not known:" >&2
+    echo "$path" >&2
+    status=1
+  elif grep -q '^[/@]' <<< "$path"; then
     echo "check_deps.sh: $program must not reach $library, and does:" >&2
-    sed 's/^/  /' <<< "$path" >&2
+    echo "$path" >&2
     status=1
   fi
 }
