@@ -1,10 +1,14 @@
 // sallyportd: the control plane.
 
+#include <grpc/grpc.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "common/base/log.h"
@@ -27,6 +31,16 @@ sigset_t BlockStopSignals() {
   return stop;
 }
 
+// gRPC takes up to 20 s to let go of a client that does not read. Whatever was answered is durable,
+// so there is nothing to lose by not waiting for that.
+void ExitWithin(std::chrono::milliseconds limit) {
+  std::thread([limit] {
+    std::this_thread::sleep_for(limit);
+    LogWarning("a client does not let go of its connection; leaving it");
+    _exit(EXIT_SUCCESS);
+  }).detach();
+}
+
 absl::Status Serve(const Config& config, const sigset_t& stop) {
   ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenSqliteStore(config.state_dir));
   ASSIGN_OR_RETURN(const std::unique_ptr<Server> server,
@@ -39,13 +53,18 @@ absl::Status Serve(const Config& config, const sigset_t& stop) {
   int signal = 0;
   sigwait(&stop, &signal);
   LogInfo("stopping on signal ", signal);
+  ExitWithin(std::chrono::milliseconds(1500));
   return absl::OkStatus();
 }
 
 int Main(const std::vector<std::string>& arguments) {
   SetLogProgram("sallyportd");
   const Config config = ConfigFromFlagsOrExit(arguments);
-  const absl::Status status = Serve(config, BlockStopSignals());
+  const sigset_t stop = BlockStopSignals();  // gRPC starts threads.
+  // Never given back: the last user's grpc_shutdown joins threads that may sleep on a blocked write
+  // for ten seconds and more. By then everything that is ours is closed.
+  grpc_init();
+  const absl::Status status = Serve(config, stop);
   if (status.ok()) return EXIT_SUCCESS;
   LogError(status.message());
   return EXIT_FAILURE;

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "common/base/unique_fd.h"
+#include "controlplane/testing/fake_agent.h"
 #include "controlplane/testing/test_server.h"
 
 namespace sallyport {
@@ -125,6 +126,64 @@ TEST_F(ProgramTest, ServesOnPrivateSocketAndStopsOnSignal) {
     EXPECT_EQ(program.Wait(), 0);
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
   }
+}
+
+// gRPC's own clean-up joins a thread that helps blocked writes along for ten seconds.
+TEST_F(ProgramTest, StopsInTimeAfterLargeAnswers) {
+  Program program(Flags(Socket()));
+  program.ReadTo("\n");
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  const auto stub = v1::OutboundPolicy::NewStub(
+      grpc::CreateCustomChannel(Socket(), grpc::InsecureChannelCredentials(), arguments));
+  v1::ApplyClassRequest request;
+  request.mutable_class_()->set_name("large");
+  for (int host = 0; host < 60'000; ++host) {
+    request.mutable_class_()->mutable_allowed_hosts()->add_hosts(
+        "a-rather-long-name-of-a-host-" + std::to_string(host) + ".example.com");
+  }
+  v1::ApplyClassResponse applied;
+  ASSERT_TRUE(Call(*stub, &Policy::ApplyClass, request, &applied).ok());
+  v1::ListClassesResponse classes;
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(Call(*stub, &Policy::ListClasses, {}, &classes).ok());
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), 0);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+}
+
+// An agent that does not read what it is sent holds nothing up.
+TEST_F(ProgramTest, StopsInTimeWithADeafAgent) {
+  Program program(Flags(Socket()));
+  program.ReadTo("\n");
+  const auto channel = grpc::CreateChannel(Socket(), grpc::InsecureChannelCredentials());
+  const auto policy = v1::OutboundPolicy::NewStub(channel);
+  v1::ApplyClassRequest request;
+  request.mutable_class_()->set_name("large");
+  for (int host = 0; host < 20'000; ++host) {
+    request.mutable_class_()->mutable_allowed_hosts()->add_hosts(
+        "a-rather-long-name-of-a-host-" + std::to_string(host) + ".example.com");
+  }
+  v1::ApplyClassResponse applied;
+  ASSERT_TRUE(Call(*policy, &Policy::ApplyClass, request, &applied).ok());
+
+  const auto stub = v1::PolicySync::NewStub(channel);
+  grpc::ClientContext context;
+  const auto stream = stub->Sync(&context);
+  v1::SyncRequest hello;
+  *hello.mutable_hello() = FakeAgent::Hello("host-7", {{"web-1", "large"}});
+  ASSERT_TRUE(stream->Write(hello));
+  v1::SyncResponse result;
+  ASSERT_TRUE(stream->Read(&result));  // The AttachResult: a large delta follows, and nobody reads.
+
+  const auto begin = std::chrono::steady_clock::now();
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), 0);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+  context.TryCancel();
+  stream->Finish();
 }
 
 TEST_F(ProgramTest, PicksAPortAndListensTwice) {
