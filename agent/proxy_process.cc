@@ -99,7 +99,7 @@ std::string ProxyProcess::Wait() {
   } while (result != 0 && errno == EINTR);
   handle_.Reset();
   if (result != 0) return "it is gone";
-  if (info.si_code != CLD_EXITED) return absl::StrCat("killed by ", sigdescr_np(info.si_status));
+  if (info.si_code != CLD_EXITED) return absl::StrCat("it was ended by signal ", info.si_status);
   if (info.si_status == kCannotExecute) return "its program cannot be executed";
   return absl::StrCat("it exited with status ", info.si_status);
 }

@@ -137,7 +137,7 @@ TEST_F(ProxySupervisorTest, ANewProxyHasEverythingOfTheOldPolicyFirst) {
   const auto killed = std::chrono::steady_clock::now();
   // Made while there is no proxy, or after: nobody is refused.
   const int after = one.Ask();
-  EXPECT_LT(std::chrono::steady_clock::now() - killed, std::chrono::seconds(1));
+  EXPECT_LT(std::chrono::steady_clock::now() - killed, std::chrono::seconds(5));
   EXPECT_GT(after, 0);
   EXPECT_NE(after, before);
   ASSERT_TRUE(fixture_.WaitForLine("add two fds=4", 2));
@@ -153,7 +153,7 @@ TEST_F(ProxySupervisorTest, CallsOutliveTheProxyThatTheyWereMadeTo) {
     for (const std::string how : {"--die-once-on=", "--hang-once-on="}) {
       ProxyFixture fixture;
       ProxySupervisor::Options options = fixture.Options({how + command});
-      if (how.starts_with("--hang")) options.answer_timeout = std::chrono::milliseconds(200);
+      if (how.starts_with("--hang")) options.answer_timeout = std::chrono::seconds(2);
       ProxySupervisor supervisor(std::move(options), fixture.cache());
       TestContainer web("web-1");
       EXPECT_TRUE(supervisor.UpdatePolicy(TestDelta(5, {"web-1"}), TestDeadline()).ok())
@@ -174,15 +174,20 @@ TEST_F(ProxySupervisorTest, AProxyThatDiesOfARemovalDoesNotGetTheContainerBack) 
   EXPECT_EQ(fixture_.Log().back(), "policy 0 reset");
 }
 
+// What a call says while there is no proxy, once one has failed to start.
+std::string SaidWithoutProxy(ProxySupervisor* supervisor) {
+  absl::Status status;
+  do {
+    const auto soon = std::chrono::steady_clock::now() + std::chrono::milliseconds(10);
+    status = supervisor->UpdatePolicy(TestDelta(1, {}), soon).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  } while (supervisor->state().restarts < 2);
+  return std::string(status.message());
+}
+
 TEST_F(ProxySupervisorTest, AProxyThatCannotStartIsSaidAndTriedAgain) {
   auto supervisor = fixture_.Supervisor({"--exit=3"});
-  const absl::Status status =
-      supervisor
-          ->UpdatePolicy(TestDelta(1, {}),
-                         std::chrono::steady_clock::now() + std::chrono::milliseconds(50))
-          .status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("exited with status 3"));
+  EXPECT_THAT(SaidWithoutProxy(supervisor.get()), testing::HasSubstr("exited with status 3"));
   EXPECT_EQ(supervisor->state().pid, 0);
 }
 
@@ -190,11 +195,7 @@ TEST_F(ProxySupervisorTest, AMissingProgramIsSaid) {
   ProxySupervisor::Options options = fixture_.Options();
   options.binary = "/nonexistent/sallyport-proxy";
   ProxySupervisor supervisor(std::move(options), fixture_.cache());
-  const absl::Status status = supervisor
-                                  .UpdatePolicy(TestDelta(1, {}), std::chrono::steady_clock::now() +
-                                                                      std::chrono::milliseconds(50))
-                                  .status();
-  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("cannot be executed"));
+  EXPECT_THAT(SaidWithoutProxy(&supervisor), testing::HasSubstr("cannot be executed"));
 }
 
 TEST_F(ProxySupervisorTest, StopEndsTheProxyAndEveryWait) {
