@@ -28,8 +28,11 @@ class H1BodyReader final : public BodyReader {
   bool ReadyNow() override;
   const Headers& trailers() const override { return trailers_; }
 
-  // The end has been reached, or it needs no reading.
-  bool complete() const { return state_ == State::kComplete; }
+  // Everything has been read by the caller, or there is nothing to read.
+  bool complete() const {
+    const bool piece_waits = ready_.has_value() && ready_->ok() && !(*ready_)->empty();
+    return state_ == State::kComplete && !piece_waits;
+  }
   bool failed() const { return state_ == State::kFailed; }
   uint64_t bytes() const { return bytes_; }
   // Reads fail at `deadline` even if the sender makes progress.

@@ -159,6 +159,17 @@ TEST(H1BodyTest, KnowsWhatIsReadyWithoutDisturbingThePieceBefore) {
   EXPECT_TRUE(body.ReadyNow());
 }
 
+TEST(H1BodyTest, APieceThatIsReadyIsNotReadYet) {
+  Served served;
+  served.stream->Receive("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+  ASSERT_TRUE(
+      std::holds_alternative<RequestHead>(RunTask(served.context, served.server->ReadHead())));
+  EXPECT_TRUE(served.server->body().ReadyNow());
+  EXPECT_FALSE(served.server->body_complete());
+  EXPECT_EQ(RunTask(served.context, served.server->body().Read()).value(), "abc");
+  EXPECT_TRUE(served.server->body_complete());
+}
+
 TEST(H1BodyTest, ErrorsStay) {
   Served served;
   served.stream->Receive(Chunked("zz\r\n"));
