@@ -31,9 +31,16 @@ absl::Status Threw() { return absl::InternalError("the handler threw an exceptio
 
 }  // namespace
 
-Call::Call(const CallSettings* settings) : settings_(*settings) { StartRead(&received_); }
+Call* Call::Start(const CallSettings* settings) {
+  const std::shared_ptr<Call> call(new Call(settings));
+  MutexLock lock(&call->mutex_);
+  call->self_ = call;
+  call->StartRead(&call->received_);
+  return call.get();
+}
 
 void Call::OnReadDone(bool ok) {
+  const std::shared_ptr<Call> self = shared_from_this();
   {
     MutexLock lock(&mutex_);
     reading_ = false;
@@ -47,6 +54,7 @@ void Call::OnReadDone(bool ok) {
 }
 
 void Call::OnWriteDone(bool ok) {
+  const std::shared_ptr<Call> self = shared_from_this();
   {
     MutexLock lock(&mutex_);
     writing_ = false;
@@ -60,10 +68,9 @@ void Call::OnWriteDone(bool ok) {
 }
 
 void Call::OnDone() {
-  {
-    MutexLock lock(&mutex_);
-  }  // Whoever held it has let go.
-  delete this;
+  std::shared_ptr<Call> self;
+  MutexLock lock(&mutex_);
+  self = std::move(self_);
 }
 
 void Call::Begin(bool ok) {
@@ -77,7 +84,7 @@ void Call::Begin(bool ok) {
   }
   const HandlerPtr handler = &found->second;
   if (settings_.pool == nullptr) return Run(handler);
-  settings_.pool->Add([this, handler] { Run(handler); });
+  settings_.pool->Add([self = shared_from_this(), handler] { self->Run(handler); });
 }
 
 void Call::Run(HandlerPtr handler) {
@@ -85,7 +92,6 @@ void Call::Run(HandlerPtr handler) {
   const Context context = RequestBuilder::BuildContext(std::move(*start.mutable_context()));
   const Request request = RequestBuilder::BuildRequest(std::move(start), this);
   Act(Ask(*handler, request, context));
-  // The call may be gone.
 }
 
 void Call::Act(Answer answer) {
@@ -112,28 +118,27 @@ Answer Call::Ask(const HandlerFunction& handler, const Request& request, const C
 }
 
 void Call::Send(Respond respond) {
+  MutexLock lock(&mutex_);
   sending_ = AnswerWriter::Head(respond);
-  {
-    MutexLock lock(&mutex_);
-    response_ = std::move(respond);
-  }
+  response_ = std::move(respond);
   StartWrite(&sending_);
 }
 
 // Runs after each write of a response, on gRPC's thread: a slow container holds no thread of the
 // pool.
 void Call::SendNextPiece() {
-  size_t left = 0;
   {
     MutexLock lock(&mutex_);
     const std::string_view rest =
         std::string_view(AnswerWriter::Body(*response_)).substr(body_sent_);
-    left = write_ok_ ? rest.size() : 0;
-    sending_.set_body(std::string(rest.substr(0, kMaxPieceBytes)));
-    body_sent_ += sending_.body().size();
+    if (write_ok_ && !rest.empty()) {
+      sending_.set_body(std::string(rest.substr(0, kMaxPieceBytes)));
+      body_sent_ += sending_.body().size();
+      return StartWrite(&sending_,
+                        rest.size() > kMaxPieceBytes ? grpc::WriteOptions() : MoreFollows());
+    }
   }
-  if (left == 0) return FinishWith(EndMessage());
-  StartWrite(&sending_, left > kMaxPieceBytes ? grpc::WriteOptions() : MoreFollows());
+  FinishWith(EndMessage());
 }
 
 void Call::Stream(const Respond& respond) {
@@ -181,35 +186,33 @@ absl::StatusOr<std::optional<std::string>> Call::NextPiece() {
 }
 
 bool Call::ReadMessage() {
-  {
-    MutexLock lock(&mutex_);
-    reading_ = true;
-  }
-  StartRead(&received_);
   MutexLock lock(&mutex_);
+  reading_ = true;
+  StartRead(&received_);
   while (reading_) changed_.Wait(&mutex_);
   return read_ok_;
 }
 
 bool Call::WriteMessage(v1::HandleResponse message) {
-  {
-    MutexLock lock(&mutex_);
-    if (!write_ok_) return false;
-    writing_ = true;
-  }
+  MutexLock lock(&mutex_);
+  if (!write_ok_) return false;
+  writing_ = true;
   sending_ = std::move(message);
   StartWrite(&sending_);
-  MutexLock lock(&mutex_);
   while (writing_) changed_.Wait(&mutex_);
   return write_ok_;
 }
 
 void Call::FinishWith(v1::HandleResponse last) {
+  MutexLock lock(&mutex_);
   sending_ = std::move(last);
   StartWriteAndFinish(&sending_, grpc::WriteOptions(), grpc::Status::OK);
 }
 
-void Call::Fail(const absl::Status& status) { Finish(ToGrpc(status)); }
+void Call::Fail(const absl::Status& status) {
+  MutexLock lock(&mutex_);
+  Finish(ToGrpc(status));
+}
 
 }  // namespace handler_sdk
 }  // namespace sallyport

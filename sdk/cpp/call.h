@@ -6,6 +6,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -25,18 +26,22 @@ struct CallSettings {
   std::function<void(const std::string& handler, const std::string& what)> on_exception;
 };
 
-// Deletes itself when gRPC is done with it. gRPC calls the reactions on its own threads; everything
-// else runs on the one thread that runs the handler, which waits for the reactions. At most one
-// read and one write are under way. The mutex is never held while gRPC is called.
-class Call final : public grpc::ServerBidiReactor<v1::HandleRequest, v1::HandleResponse>,
+// Lives until gRPC and the handler's thread are both done with it. gRPC calls the reactions on its
+// own threads; everything else runs on the one thread that runs the handler, which waits for the
+// reactions. At most one read and one write are under way. gRPC is called with the mutex held,
+// which orders the last call before OnDone; it never calls a reaction from within.
+class Call final : public std::enable_shared_from_this<Call>,
+                   public grpc::ServerBidiReactor<v1::HandleRequest, v1::HandleResponse>,
                    private BodySource,
                    private BodyWriter {
  public:
-  // `settings` outlives the call.
-  explicit Call(const CallSettings* settings);
+  // For gRPC. `settings` outlives the call.
+  static Call* Start(const CallSettings* settings);
 
  private:
   using HandlerPtr = const HandlerFunction*;
+
+  explicit Call(const CallSettings* settings) : settings_(*settings) {}
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -69,6 +74,7 @@ class Call final : public grpc::ServerBidiReactor<v1::HandleRequest, v1::HandleR
 
   Mutex mutex_;
   CondVar changed_;
+  std::shared_ptr<Call> self_ ABSL_GUARDED_BY(mutex_);  // Until OnDone.
   bool begun_ ABSL_GUARDED_BY(mutex_) = false;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

@@ -26,7 +26,7 @@ class HandlerService final : public v1::OutboundHandler::CallbackService {
 
   grpc::ServerBidiReactor<v1::HandleRequest, v1::HandleResponse>* Handle(
       grpc::CallbackServerContext*) override {
-    return new Call(settings_);
+    return Call::Start(settings_);
   }
 
  private:
