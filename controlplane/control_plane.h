@@ -6,7 +6,7 @@
 #include "controlplane/store/store.h"
 #include "controlplane/sync_hub.h"
 #include "controlplane/waiters.h"
-#include "controlplane/work_queue.h"
+#include "controlplane/write_queue.h"
 
 namespace sallyport {
 
@@ -15,8 +15,7 @@ struct ControlPlane {
   Store* store;
   Waiters* waiters;
   SyncHub* hub;
-  // Where the store is written.
-  WorkQueue* writer;
+  WriteQueue* writer;
 };
 
 }  // namespace sallyport

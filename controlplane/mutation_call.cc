@@ -87,8 +87,11 @@ class MutationCall final : public grpc::ServerUnaryReactor,
     }
     const absl::StatusOr<nanoseconds> wait = RequestedWait(mutation_.options);
     if (!wait.ok()) return Finish(ToGrpc(wait.status()));
-    const auto write = [self = shared_from_this(), wait = *wait] { self->WriteThenWait(wait); };
-    if (!control_plane_->writer->Run(write)) {
+    const auto self = shared_from_this();
+    const bool accepted = control_plane_->writer->Write(
+        [self](Transaction& transaction) { return self->Edit(transaction); },
+        [self, wait = *wait](const Store::Written& written) { self->WaitAfter(written, wait); });
+    if (!accepted) {
       Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE,
                           "the store is behind; nothing was changed; try again"));
     }
@@ -112,11 +115,13 @@ class MutationCall final : public grpc::ServerUnaryReactor,
   }
 
  private:
-  void WriteThenWait(nanoseconds wait) {
+  absl::Status Edit(Transaction& transaction) {
     // Whoever gave up while the call stood in line does not want the change any more.
-    if (Cancelled()) return Finish(grpc::Status::CANCELLED);
-    const absl::StatusOr<std::shared_ptr<const State>> state =
-        control_plane_->store->Write(mutation_.edit);
+    if (Cancelled()) return absl::CancelledError();
+    return mutation_.edit(transaction);
+  }
+
+  void WaitAfter(const Store::Written& state, nanoseconds wait) {
     if (!state.ok()) return Finish(ToGrpc(state.status()));
 
     const ResourceId& subject = mutation_.subject;

@@ -24,7 +24,7 @@ struct Mutation {
   ResourceId subject;
   v1::MutationOptions options;
   // Makes the change. Runs on the writer's thread; may use the request until `answer` has run.
-  std::function<absl::Status(Transaction&)> edit;
+  Store::Edit edit;
   // Fills in the response. `state` is as the mutation left it.
   std::function<void(const State& state, const v1::MutationResult& result)> answer;
 };

@@ -44,7 +44,7 @@ class PrivateUmask {
 Server::Server(std::unique_ptr<Store> store)
     : store_(std::move(store)),
       waiters_(store_.get()),
-      writer_(kMaxQueuedWrites),
+      writer_(store_.get(), kMaxQueuedWrites),
       control_plane_{store_.get(), &waiters_, &hub_, &writer_},
       policy_service_(&control_plane_),
       registry_service_(&control_plane_),

@@ -18,7 +18,7 @@
 #include "controlplane/sync_hub.h"
 #include "controlplane/sync_service.h"
 #include "controlplane/waiters.h"
-#include "controlplane/work_queue.h"
+#include "controlplane/write_queue.h"
 
 namespace sallyport {
 
@@ -41,7 +41,7 @@ class Server {
   const std::unique_ptr<Store> store_;
   SyncHub hub_;
   Waiters waiters_;
-  WorkQueue writer_;
+  WriteQueue writer_;
   const ControlPlane control_plane_;
   PolicyService policy_service_;
   RegistryService registry_service_;

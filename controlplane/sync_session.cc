@@ -101,98 +101,116 @@ void SyncSession::OnReadDone(bool ok) {
   }
   if (request.message_case() == v1::SyncRequest::MESSAGE_NOT_SET)
     return ReadNext();  // A newer agent's.
-  const auto work = [self = shared_from_this(), request = std::move(request)] {
-    request.has_hello() ? self->Greet(request.hello()) : self->Change(request);
+  struct Work {
+    v1::SyncRequest request;
+    Effect effect;
   };
-  if (!control_plane_->writer->Run(work)) {
+  const auto work = std::make_shared<Work>(Work{std::move(request), {}});
+  const auto self = shared_from_this();
+  const bool accepted = control_plane_->writer->Write(
+      [self, work](Transaction& transaction) {
+        return work->request.has_hello()
+                   ? self->Greet(work->request.hello(), &work->effect, &transaction)
+                   : self->Change(work->request, &work->effect, &transaction);
+      },
+      [self, work](const Store::Written& written) {
+        work->request.has_hello()
+            ? self->Greeted(work->request.hello(), std::move(work->effect), written)
+            : self->Changed(std::move(work->effect), written);
+      });
+  if (!accepted) {
     EndLocked(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the store is behind; connect again"));
   }
 }
 
-void SyncSession::Greet(const v1::Hello& hello) {
-  const std::string& host = hello.host_name();
-  if (const absl::Status valid = ValidateHostName(host); !valid.ok()) return End(ToGrpc(valid));
+absl::Status SyncSession::Greet(const v1::Hello& hello, Effect* effect, Transaction* transaction) {
+  RETURN_IF_ERROR(ValidateHostName(hello.host_name()));
   {
     MutexLock lock(&mutex_);
-    if (ended_) return;
-    host_ = host;
+    if (ended_) return absl::CancelledError();
+    host_ = hello.host_name();
   }
-  control_plane_->hub->Claim(host, shared_from_this());
+  effect->host = hello.host_name();
+  control_plane_->hub->Claim(effect->host, shared_from_this());
 
   std::set<std::string> ids;
   for (const v1::Attached& attached : hello.attached()) ids.insert(attached.container_id());
-  absl::StatusOr<Written> written =
-      WriteStore(host, hello.attached(),
-                 [&](Transaction* transaction) { DetachOthers(host, ids, transaction); });
+  DetachOthers(effect->host, ids, transaction);
+  effect->left.insert(effect->host);
+  for (const v1::Attached& attached : hello.attached()) {
+    AttachTo(effect->host, attached, effect, transaction);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SyncSession::Change(const v1::SyncRequest& request, Effect* effect,
+                                 Transaction* transaction) {
+  {
+    MutexLock lock(&mutex_);
+    if (ended_) return absl::CancelledError();  // A newer stream may speak for the host.
+    effect->host = host_;
+  }
+  effect->left.insert(effect->host);
+  if (request.has_detached()) Detach(effect->host, request.detached(), transaction);
+  if (request.has_attached()) AttachTo(effect->host, request.attached(), effect, transaction);
+  return absl::OkStatus();
+}
+
+void SyncSession::AttachTo(const std::string& host, const v1::Attached& attached, Effect* effect,
+                           Transaction* transaction) {
+  const IsLive is_live = [this](const std::string& other) {
+    return control_plane_->hub->IsLive(other);
+  };
+  const auto placed = transaction->state().placements.Find(attached.container_id());
+  if (placed != nullptr) effect->left.insert(*placed);
+  const absl::Status status = Attach(host, attached, is_live, transaction);
+  v1::AttachResult& answer = effect->answers.emplace_back();
+  answer.set_container_id(attached.container_id());
+  answer.set_error(std::string(status.message()));
+}
+
+void SyncSession::Greeted(const v1::Hello& hello, Effect effect, const Store::Written& written) {
+  if (written.ok()) Announce(**written, &effect);
   bool gone = false;
   {
     MutexLock lock(&mutex_);
     if (written.ok()) {
-      stream_ = control_plane_->waiters->Connected(host);
-      Seed(hello, *written->state);
-      GoOn(std::move(written->answers));
+      stream_ = control_plane_->waiters->Connected(effect.host);
+      Seed(hello, **written);
+      GoOn(std::move(effect.answers));
     } else {
       EndLocked(ToGrpc(written.status()));
     }
     gone = done_;
   }
   // OnDone may have come before the claim.
-  if (gone) {
-    control_plane_->hub->Release(host, this);
+  if (gone && !effect.host.empty()) {
+    control_plane_->hub->Release(effect.host, this);
     MutexLock lock(&mutex_);
-    control_plane_->waiters->Disconnected(host, stream_);
+    control_plane_->waiters->Disconnected(effect.host, stream_);
   }
-  LogInfo("host ", host, " connected, agent ", Quote(hello.agent_version()), ", ",
+  if (!written.ok()) return;
+  LogInfo("host ", effect.host, " connected, agent ", Quote(hello.agent_version()), ", ",
           hello.attached_size(), " containers, ", hello.known_size(), " resources known");
 }
 
-void SyncSession::Change(const v1::SyncRequest& request) {
-  std::string host;
-  {
-    MutexLock lock(&mutex_);
-    if (ended_) return;  // A newer stream may speak for the host.
-    host = host_;
-  }
-  google::protobuf::RepeatedPtrField<v1::Attached> attached;
-  if (request.has_attached()) *attached.Add() = request.attached();
-  absl::StatusOr<Written> written = WriteStore(host, attached, [&](Transaction* transaction) {
-    if (request.has_detached()) Detach(host, request.detached(), transaction);
-  });
+void SyncSession::Changed(Effect effect, const Store::Written& written) {
+  if (written.ok()) Announce(**written, &effect);
   MutexLock lock(&mutex_);
   if (!written.ok()) return EndLocked(ToGrpc(written.status()));
-  GoOn(std::move(written->answers));
+  GoOn(std::move(effect.answers));
 }
 
-absl::StatusOr<SyncSession::Written> SyncSession::WriteStore(
-    const std::string& host, const google::protobuf::RepeatedPtrField<v1::Attached>& attached,
-    const std::function<void(Transaction*)>& also) {
-  Written written;
-  std::set<std::string> left = {host};  // Hosts that containers may have left.
-  const IsLive is_live = [this](const std::string& other) {
-    return control_plane_->hub->IsLive(other);
-  };
-  ASSIGN_OR_RETURN(written.state, control_plane_->store->Write([&](Transaction& transaction) {
-    also(&transaction);
-    for (const v1::Attached& container : attached) {
-      const auto placed = transaction.state().placements.Find(container.container_id());
-      if (placed != nullptr) left.insert(*placed);
-      const absl::Status status = Attach(host, container, is_live, &transaction);
-      v1::AttachResult& answer = written.answers.emplace_back();
-      answer.set_container_id(container.container_id());
-      answer.set_error(std::string(status.message()));
-    }
-    return absl::OkStatus();
-  }));
-  for (v1::AttachResult& answer : written.answers) {
+void SyncSession::Announce(const State& state, Effect* effect) {
+  for (v1::AttachResult& answer : effect->answers) {
     if (answer.error().empty()) {
-      answer.set_revision(written.state->revision);
+      answer.set_revision(state.revision);
     } else {
-      LogWarning("host ", host, ": container ", Quote(answer.container_id()),
+      LogWarning("host ", effect->host, ": container ", Quote(answer.container_id()),
                  " is not attached: ", answer.error());
     }
   }
-  for (const std::string& other : left) control_plane_->waiters->Recheck(other);
-  return written;
+  for (const std::string& host : effect->left) control_plane_->waiters->Recheck(host);
 }
 
 void SyncSession::Seed(const v1::Hello& hello, const State& state) {

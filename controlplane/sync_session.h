@@ -51,18 +51,22 @@ class SyncSession final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Sy
     bool complete = true;  // False: a part of what differs; the rest follows.
   };
 
-  // What one message of the agent did to the store. An answer for each container that came.
-  struct Written {
-    std::shared_ptr<const State> state;
-    std::deque<v1::AttachResult> answers;
+  // What one message of the agent does to the store.
+  struct Effect {
+    std::string host;
+    std::deque<v1::AttachResult> answers;  // One for each container that came.
+    std::set<std::string> left;            // Hosts that containers may have left.
   };
 
-  // These three run on the writer's thread.
-  void Greet(const v1::Hello& hello);
-  void Change(const v1::SyncRequest& request);
-  absl::StatusOr<Written> WriteStore(
-      const std::string& host, const google::protobuf::RepeatedPtrField<v1::Attached>& attached,
-      const std::function<void(Transaction*)>& also);
+  // These run on the writer's thread: into the store, and after the commit.
+  absl::Status Greet(const v1::Hello& hello, Effect* effect, Transaction* transaction);
+  absl::Status Change(const v1::SyncRequest& request, Effect* effect, Transaction* transaction);
+  void AttachTo(const std::string& host, const v1::Attached& attached, Effect* effect,
+                Transaction* transaction);
+  void Greeted(const v1::Hello& hello, Effect effect, const Store::Written& written);
+  void Changed(Effect effect, const Store::Written& written);
+  // Completes the answers, and tells those who wait for hosts that containers have left.
+  void Announce(const State& state, Effect* effect);
 
   void Accept(const v1::Ack& ack) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetRejectionsOf(const std::set<ResourceId>& resources)

@@ -23,16 +23,28 @@ class StorageFaults {
     MutexLock lock(&mutex_);
     return status_;
   }
+  void CountCommit() {
+    MutexLock lock(&mutex_);
+    ++commits_;
+  }
+  int commits() const {
+    MutexLock lock(&mutex_);
+    return commits_;
+  }
 
  private:
   mutable Mutex mutex_;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
+  int commits_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 class MemoryStorage final : public Storage {
  public:
   explicit MemoryStorage(std::shared_ptr<StorageFaults> faults) : faults_(std::move(faults)) {}
-  absl::Status Commit(uint64_t, const std::vector<Change>&) override { return faults_->Next(); }
+  absl::Status Commit(const State&, const std::vector<Change>&) override {
+    faults_->CountCommit();
+    return faults_->Next();
+  }
 
  private:
   const std::shared_ptr<StorageFaults> faults_;

@@ -25,9 +25,6 @@ namespace {
 constexpr int kApplicationId = 0x534c5950;
 constexpr int kSchemaVersion = 1;
 
-constexpr Change::Table kTables[] = {Change::Table::kClasses, Change::Table::kContainers,
-                                     Change::Table::kHandlers, Change::Table::kPlacements};
-
 uint64_t RandomEpoch() {
   uint64_t epoch = 0;
   while (epoch == 0) {

@@ -24,6 +24,8 @@ absl::StatusOr<SqliteDatabase> OpenDatabase(const std::string& path);
 // Reads everything. DATA_LOSS if a row is not what was written.
 absl::StatusOr<State> LoadState(const SqliteDatabase& database);
 
+inline constexpr Change::Table kTables[] = {Change::Table::kClasses, Change::Table::kContainers,
+                                            Change::Table::kHandlers, Change::Table::kPlacements};
 const char* TableName(Change::Table table);
 // Of one row.
 int64_t RowChecksum(Change::Table table, std::string_view key, uint64_t revision,

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "common/base/status.h"
-
 namespace sallyport {
 
 Store::Store(std::unique_ptr<Storage> storage, State loaded)
@@ -14,19 +12,42 @@ std::shared_ptr<const State> Store::Read() const {
   return state_;
 }
 
-absl::StatusOr<std::shared_ptr<const State>> Store::Write(
-    const std::function<absl::Status(Transaction&)>& edit) {
+std::vector<Store::Written> Store::WriteAll(const std::vector<Edit>& edits) {
   MutexLock writing(&write_mutex_);
-  const std::shared_ptr<const State> before = Read();
-  Transaction transaction(*before);
-  RETURN_IF_ERROR(edit(transaction));
-  if (transaction.changes().empty()) return before;
+  std::shared_ptr<const State> newest = Read();
+  std::vector<Written> written;
+  std::vector<Change> changes;
+  for (const Edit& edit : edits) {
+    Transaction transaction(*newest);
+    const absl::Status status = edit(transaction);
+    if (!status.ok()) {
+      written.emplace_back(status);
+      continue;
+    }
+    if (!transaction.changes().empty()) {
+      newest = std::make_shared<State>(transaction.Result());
+      changes.insert(changes.end(), transaction.changes().begin(), transaction.changes().end());
+    }
+    written.emplace_back(newest);
+  }
+  if (changes.empty()) return written;
 
-  std::shared_ptr<const State> after = std::make_shared<State>(transaction.Result());
-  RETURN_IF_ERROR(storage_->Commit(after->revision, transaction.changes()));
+  const absl::Status committed = storage_->Commit(*newest, changes);
+  if (!committed.ok()) return std::vector<Written>(edits.size(), committed);
   MutexLock lock(&read_mutex_);
-  state_ = after;
-  return after;
+  state_ = newest;
+  return written;
+}
+
+Store::Written Store::Write(const Edit& edit) {
+  Written written = std::move(WriteAll({edit}).front());
+  Tidy();
+  return written;
+}
+
+void Store::Tidy() {
+  MutexLock writing(&write_mutex_);
+  storage_->Tidy();
 }
 
 }  // namespace sallyport

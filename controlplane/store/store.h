@@ -20,28 +20,38 @@ namespace sallyport {
 class Storage {
  public:
   virtual ~Storage() = default;
-  // Returns when all changes are durable, or an error and none of them is: UNAVAILABLE with a
-  // sentence for the operator.
-  virtual absl::Status Commit(uint64_t revision, const std::vector<Change>& changes) = 0;
+  // Makes the changes durable, in their order, that lead to `after`. Returns when all of them are,
+  // or an error and none of them is: UNAVAILABLE with a sentence for the operator.
+  virtual absl::Status Commit(const State& after, const std::vector<Change>& changes) = 0;
+  // Housekeeping that may take as long as a few commits: for a moment when nobody waits.
+  virtual void Tidy() {}
 };
 
 // Thread-safe.
 class Store {
  public:
+  using Edit = std::function<absl::Status(Transaction&)>;
+  // The state as an edit left it, or why it changed nothing.
+  using Written = absl::StatusOr<std::shared_ptr<const State>>;
+
   // `loaded` is what `storage` holds.
   Store(std::unique_ptr<Storage> storage, State loaded);
 
   // The state after the last transaction that committed. Never null, never blocks on storage.
   std::shared_ptr<const State> Read() const;
 
-  // Runs `edit` on the newest state, makes its changes durable, then shows them to readers. Writers
-  // take turns. An error, of `edit` or of the storage, changes nothing. Returns the state after it.
-  // Blocks for the time of an fsync: not for threads that serve others.
-  absl::StatusOr<std::shared_ptr<const State>> Write(
-      const std::function<absl::Status(Transaction&)>& edit);
+  // Runs each edit on the state after the one before, makes all changes durable by one commit, then
+  // shows them to readers. An edit that fails changes nothing and touches no other. If the commit
+  // fails, none has changed anything, and each has that error: what it saw of the others never came
+  // to be. Writers take turns. Blocks for the time of an fsync: not for threads that serve others.
+  std::vector<Written> WriteAll(const std::vector<Edit>& edits);
+  // One edit, and what there is to tidy.
+  Written Write(const Edit& edit);
+  // For after a WriteAll, when everyone has their answer. Blocks.
+  void Tidy();
 
  private:
-  Mutex write_mutex_;  // Held for a whole Write; taken before read_mutex_.
+  Mutex write_mutex_;  // Held for a whole WriteAll; taken before read_mutex_.
   const std::unique_ptr<Storage> storage_;
 
   mutable Mutex read_mutex_;

@@ -18,53 +18,58 @@ bool Same(const std::shared_ptr<const Record>& record, const Message& value) {
 
 }  // namespace
 
+void Transaction::Add(Change::Table table, const std::string& key,
+                      std::optional<std::string> value) {
+  changes_.push_back({table, key, revision_, std::move(value)});
+}
+
 void Transaction::PutClass(const v1::ContainerClass& value) {
   if (Same(state_.classes.Find(value.name()), value)) return;
-  changes_.push_back({Change::Table::kClasses, value.name(), value.SerializeAsString()});
+  Add(Change::Table::kClasses, value.name(), value.SerializeAsString());
   state_.SetClass(value, revision_);
 }
 
 void Transaction::PutContainer(const v1::ContainerPolicy& value) {
   if (Same(state_.containers.Find(value.container_id()), value)) return;
-  changes_.push_back({Change::Table::kContainers, value.container_id(), value.SerializeAsString()});
+  Add(Change::Table::kContainers, value.container_id(), value.SerializeAsString());
   state_.SetContainer(value, revision_);
 }
 
 void Transaction::PutHandler(const v1::Handler& value) {
   if (Same(state_.handlers.Find(value.name()), value)) return;
-  changes_.push_back({Change::Table::kHandlers, value.name(), value.SerializeAsString()});
+  Add(Change::Table::kHandlers, value.name(), value.SerializeAsString());
   state_.SetHandler(value, revision_);
 }
 
 void Transaction::DeleteClass(const std::string& name) {
   if (state_.classes.Find(name) == nullptr) return;
-  changes_.push_back({Change::Table::kClasses, name, std::nullopt});
+  Add(Change::Table::kClasses, name, std::nullopt);
   state_.classes.Erase(name);
 }
 
 void Transaction::DeleteContainer(const std::string& container_id) {
   Unplace(container_id);
   if (state_.containers.Find(container_id) == nullptr) return;
-  changes_.push_back({Change::Table::kContainers, container_id, std::nullopt});
+  Add(Change::Table::kContainers, container_id, std::nullopt);
   state_.containers.Erase(container_id);
 }
 
 void Transaction::DeleteHandler(const std::string& name) {
   if (state_.handlers.Find(name) == nullptr) return;
-  changes_.push_back({Change::Table::kHandlers, name, std::nullopt});
+  Add(Change::Table::kHandlers, name, std::nullopt);
   state_.handlers.Erase(name);
 }
 
 void Transaction::Place(const std::string& container_id, const std::string& host) {
   const auto before = state_.placements.Find(container_id);
   if (before != nullptr && *before == host) return;
-  changes_.push_back({Change::Table::kPlacements, container_id, host});
+  Add(Change::Table::kPlacements, container_id, host);
   state_.Place(container_id, host);
 }
 
 void Transaction::Unplace(const std::string& container_id) {
   if (state_.placements.Find(container_id) == nullptr) return;
-  changes_.push_back({Change::Table::kPlacements, container_id, std::nullopt});
+  Add(Change::Table::kPlacements, container_id, std::nullopt);
   state_.Unplace(container_id);
 }
 

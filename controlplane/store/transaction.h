@@ -20,6 +20,8 @@ struct Change {
   enum class Table { kClasses, kContainers, kHandlers, kPlacements };
   Table table;
   std::string key;
+  // Of the transaction that made it.
+  uint64_t revision = 0;
   // Serialized message, or a host's name for kPlacements. nullopt: the row is deleted.
   std::optional<std::string> value;
 };
@@ -54,6 +56,8 @@ class Transaction {
   State Result() const;
 
  private:
+  void Add(Change::Table table, const std::string& key, std::optional<std::string> value);
+
   const uint64_t base_revision_;
   State state_;
   const uint64_t revision_;

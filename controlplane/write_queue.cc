@@ -1,0 +1,64 @@
+#include "controlplane/write_queue.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace sallyport {
+namespace {
+
+// Bounds how long the first of a batch waits for the edits of the others, and what a commit that
+// fails takes along.
+constexpr size_t kMaxBatch = 256;
+
+}  // namespace
+
+WriteQueue::WriteQueue(Store* store, size_t capacity)
+    : store_(store), capacity_(capacity), thread_([this] { Loop(); }) {}
+
+WriteQueue::~WriteQueue() {
+  {
+    MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  wake_.Signal();
+  thread_.join();
+}
+
+bool WriteQueue::Write(Store::Edit edit, Done done) {
+  {
+    MutexLock lock(&mutex_);
+    if (queue_.size() >= capacity_) return false;
+    queue_.push_back({std::move(edit), std::move(done)});
+  }
+  wake_.Signal();
+  return true;
+}
+
+void WriteQueue::Loop() {
+  while (true) {
+    std::deque<Waiting> batch = NextBatch();
+    if (batch.empty()) return;
+    WriteBatch(std::move(batch));
+    store_->Tidy();
+  }
+}
+
+std::deque<WriteQueue::Waiting> WriteQueue::NextBatch() {
+  MutexLock lock(&mutex_);
+  while (queue_.empty() && !stopping_) wake_.Wait(&mutex_);
+  const auto end = queue_.begin() + static_cast<ptrdiff_t>(std::min(queue_.size(), kMaxBatch));
+  std::deque<Waiting> batch(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+  queue_.erase(queue_.begin(), end);
+  return batch;
+}
+
+void WriteQueue::WriteBatch(std::deque<Waiting> batch) {
+  std::vector<Store::Edit> edits;
+  edits.reserve(batch.size());
+  for (Waiting& waiting : batch) edits.push_back(std::move(waiting.edit));
+  const std::vector<Store::Written> written = store_->WriteAll(edits);
+  for (size_t i = 0; i < batch.size(); ++i) batch[i].done(written[i]);
+}
+
+}  // namespace sallyport
