@@ -10,17 +10,20 @@ Everything that a World starts ends with it. It needs root; without it, it fails
 """
 
 import contextlib
+import ipaddress
 import json
 import os
 import re
-import select
 import shutil
-import signal
-import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
+
+from api import Api
+from netns import Namespace, Wire, in_namespace, run
+from sockets import connect_socket, read_all, read_response
 
 BINARIES = {
     "sallyport": "cli/sallyport",
@@ -29,13 +32,15 @@ BINARIES = {
     "sallyport-proxy": "agent/proxy/sallyport-proxy",
     "dns_server": "tests/fakes/dns_server",
     "recording_handler": "tests/fakes/recording_handler",
+    "api": "proto/sallyport/v1/descriptors.binpb",
 }
+# The host's, and that of the operator's resolver, unless the origins have them.
 HOST_ADDRESS = "192.0.2.65"
+HOST_ADDRESS_V6 = "2001:db8:ffff::1"
 RESOLVER = "203.0.113.53"
-ORIGINS_V4 = ["203.0.113.1", "203.0.113.10", "198.51.100.4", "198.51.100.65"]
-ORIGINS_V6 = ["2001:db8::1", "2001:db8:1::1"]
-# One private address: reachable by the host, so that only policy keeps a container from it.
-PRIVATE_ORIGIN = "10.1.2.3"
+# The private address is reachable by the host, so that only policy keeps a container from it.
+ADDRESSES = ["203.0.113.1", "203.0.113.10", "198.51.100.4", "198.51.100.65", "10.1.2.3", "2001:db8::1", "2001:db8:1::1"]
+PORTS = [22, 80, 443, 5432, 8080, 8443]
 START_SECONDS = 20
 
 
@@ -52,16 +57,17 @@ def source(path):
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), path)
 
 
-def run(*command, check=True, **options):
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
-    if check and result.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}: exit {result.returncode}\n{result.stdout}{result.stderr}")
-    return result
-
-
 def read_text(path):
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read()
+
+
+def spare(address, used):
+    """The address, or the next one that is not in use."""
+    candidate = ipaddress.ip_address(address)
+    while str(candidate) in used:
+        candidate += 1
+    return str(candidate)
 
 
 def eventually(condition, seconds=10, what="condition"):
@@ -77,15 +83,21 @@ def eventually(condition, seconds=10, what="condition"):
 
 
 class Lines:
-    """A growing file of JSON lines."""
+    """A growing file of JSON lines. Other lines are passed over."""
 
     def __init__(self, path):
         self.path = path
+        self.read_bytes = 0
+        self.lines = []
 
     def all(self):
-        with contextlib.suppress(FileNotFoundError), open(self.path, encoding="utf-8") as file:
-            return [json.loads(line) for line in file if line.endswith("\n") and line.startswith("{")]
-        return []
+        with contextlib.suppress(FileNotFoundError), open(self.path, "rb") as file:
+            file.seek(self.read_bytes)
+            new = file.read()
+            new = new[:new.rfind(b"\n") + 1]
+            self.read_bytes += len(new)
+            self.lines += [json.loads(line) for line in new.splitlines() if line.startswith(b"{")]
+        return self.lines
 
     def count(self):
         return len(self.all())
@@ -95,23 +107,6 @@ class Lines:
 
     def last(self):
         return self.all()[-1]
-
-
-class Namespace:
-    """A named network namespace."""
-
-    def __init__(self, name):
-        self.name = name
-        run("ip", "netns", "add", name)
-
-    def ip(self, *arguments):
-        run("ip", "-n", self.name, *arguments)
-
-    def command(self, *command):
-        return ["nsenter", f"--net=/run/netns/{self.name}", "--", *command]
-
-    def close(self):
-        run("ip", "netns", "del", self.name, check=False)
 
 
 class Program:
@@ -188,6 +183,12 @@ class Container:
         """A TCP socket inside the container."""
         return in_namespace(f"/proc/{self.holder.pid}/ns/net", connect_socket, address, port, timeout)
 
+    def tls(self, connection, name):
+        """A TLS client on a socket; who signed the other's certificate does not matter here."""
+        context = ssl.create_default_context(cafile=self.bundle)
+        context.check_hostname = False
+        return context.wrap_socket(connection, server_hostname=name)
+
     def raw(self, address, port, payload, timeout=10):
         """Sends bytes, and returns what comes back until the peer closes; None after a reset."""
         with self.connect(address, port, timeout) as connection:
@@ -220,83 +221,15 @@ class Response:
         return f"Response(exit={self.exit}, status={self.status}, reason={self.reason!r}, body={self.body[:80]!r}, {self.error[-300:]!r})"
 
 
-def connect_socket(address, port, timeout):
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    connection = socket.socket(family, socket.SOCK_STREAM)
-    connection.settimeout(timeout)
-    connection.connect((address, port))
-    return connection
-
-
-def read_all(connection):
-    received = b""
-    while piece := connection.recv(65536):
-        received += piece
-    return received
-
-
-def read_response(connection):
-    """One HTTP/1.1 response with a content-length, from a kept connection: status, headers, body."""
-    file = connection.makefile("rb")
-    status = int(file.readline().split()[1])
-    headers = {}
-    while line := file.readline().strip():
-        name, value = line.decode("latin-1").split(":", 1)
-        headers[name.lower()] = value.strip()
-    return status, headers, file.read(int(headers.get("content-length", 0))).decode()
-
-
-def in_namespace(path, function, *arguments):
-    """Calls a function with this thread inside another network namespace, and comes back."""
-    import ctypes
-    libc = ctypes.CDLL(None, use_errno=True)
-    with open("/proc/thread-self/ns/net", "rb") as home, open(path, "rb") as away:
-        if libc.setns(away.fileno(), 0x40000000) != 0:
-            raise OSError(ctypes.get_errno(), f"setns {path}")
-        try:
-            return function(*arguments)
-        finally:
-            libc.setns(home.fileno(), 0x40000000)
-
-
-def is_link_chatter(frame):
-    """ARP, and the ICMPv6 by which the kernel of the wire's own two ends finds neighbours and joins groups (MLD)."""
-    if frame[12:14] == b"\x08\x06":
-        return True
-    if frame[12:14] != b"\x86\xdd":
-        return False
-    return frame[20] == 58 or (frame[20] == 0 and frame[54] == 58)
-
-
-class Wire:
-    """What passes between the host and the internet from now on."""
-
-    def __init__(self, world):
-        self.packet = in_namespace(f"/run/netns/{world.internet.name}", self.open)
-
-    @staticmethod
-    def open():
-        packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        packet.bind(("down0", 0))
-        packet.setblocking(False)
-        return packet
-
-    def frames(self):
-        frames = []
-        while True:
-            try:
-                frame = self.packet.recv(65536)
-            except BlockingIOError:
-                return frames
-            if not is_link_chatter(frame):
-                frames.append(frame[:64].hex())
-
-    def close(self):
-        self.packet.close()
-
-
 class World:
-    def __init__(self, names=None, agent_flags=(), trusted_origin=True):
+    """Names resolve to what `names` says: an address, or a list of them.
+
+    `addresses` and `ports` are those of the origins. `sync_address` is where the agent looks for the control plane, if not
+    where it is.
+    """
+
+    def __init__(self, names=None, agent_flags=(), trusted_origin=True, addresses=None, ports=None, workers=2,
+                 sync_address=None):
         if os.geteuid() != 0:
             raise PermissionError("these tests make network namespaces: run them as root")
         self.closers = contextlib.ExitStack()
@@ -305,8 +238,17 @@ class World:
         os.chmod(self.dir, 0o755)
         self.closers.callback(self.remove_files)
         self.names = names or {}
-        self.agent_flags = list(agent_flags)
+        self.agent_flags = ["--workers", str(workers), *agent_flags]
         self.trusted_origin = trusted_origin
+        self.addresses = addresses or ADDRESSES
+        self.host_address, self.host_address_v6, self.resolver = (
+            spare(address, self.addresses) for address in (HOST_ADDRESS, HOST_ADDRESS_V6, RESOLVER))
+        self.ports = ports or PORTS
+        self.sync_address = sync_address
+        self.api = Api(f"unix:{self.dir}/controlplane.sock", binary("api"))
+        self.agent_api = Api(f"unix:{self.dir}/agent.sock", binary("api"))
+        self.closers.callback(self.api.close)
+        self.closers.callback(self.agent_api.close)
         try:
             self.make_network()
             self.make_certificates()
@@ -349,19 +291,19 @@ class World:
         for namespace in (self.host, self.internet):
             namespace.ip("link", "set", "lo", "up")
         self.host.ip("link", "add", "up0", "type", "veth", "peer", "name", "down0", "netns", self.internet.name)
-        self.host.ip("address", "add", f"{HOST_ADDRESS}/32", "dev", "up0")
-        self.host.ip("-6", "address", "add", "2001:db8:ffff::1/128", "dev", "up0", "nodad")
+        self.host.ip("address", "add", f"{self.host_address}/32", "dev", "up0")
+        self.host.ip("-6", "address", "add", f"{self.host_address_v6}/128", "dev", "up0", "nodad")
         self.host.ip("link", "set", "up0", "up")
         self.internet.ip("link", "set", "down0", "up")
-        for address in [RESOLVER, PRIVATE_ORIGIN, *ORIGINS_V4]:
-            self.internet.ip("address", "add", f"{address}/32", "dev", "down0")
-        for address in ORIGINS_V6:
-            self.internet.ip("-6", "address", "add", f"{address}/128", "dev", "down0", "nodad")
-        self.internet.ip("route", "add", f"{HOST_ADDRESS}/32", "dev", "down0")
-        self.internet.ip("-6", "route", "add", "2001:db8:ffff::1/128", "dev", "down0")
-        for route in ("203.0.113.0/24", "198.51.100.0/24", "10.0.0.0/8"):
-            self.host.ip("route", "add", route, "dev", "up0", "src", HOST_ADDRESS)
-        self.host.ip("-6", "route", "add", "2001:db8::/32", "dev", "up0", "src", "2001:db8:ffff::1")
+        for address in [self.resolver, *self.addresses]:
+            if ":" in address:
+                self.internet.ip("-6", "address", "add", f"{address}/128", "dev", "down0", "nodad")
+                self.host.ip("-6", "route", "add", f"{address}/128", "dev", "up0", "src", self.host_address_v6)
+            else:
+                self.internet.ip("address", "add", f"{address}/32", "dev", "down0")
+                self.host.ip("route", "add", f"{address}/32", "dev", "up0", "src", self.host_address)
+        self.internet.ip("route", "add", f"{self.host_address}/32", "dev", "down0")
+        self.internet.ip("-6", "route", "add", f"{self.host_address_v6}/128", "dev", "down0")
 
     def make_certificates(self):
         """A root that the agent trusts for origins, and one origin certificate for every name of this world."""
@@ -370,7 +312,7 @@ class World:
         run("openssl", "req", "-x509", *key, "-keyout", f"{self.dir}/root.key", "-out", self.root_certificate,
             "-subj", "/CN=Test origins' root", "-days", "2", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         hosts = [f"DNS:{name}" for name in self.names if "*" not in name]
-        hosts += [f"IP:{address}" for address in ORIGINS_V4 + ORIGINS_V6]
+        hosts += [f"IP:{address}" for address in self.addresses]
         with open(f"{self.dir}/origin.ext", "w", encoding="ascii") as file:
             file.write(f"subjectAltName={','.join(hosts)}\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n")
         run("openssl", "req", *key, "-keyout", f"{self.dir}/origin.key", "-out", f"{self.dir}/origin.csr",
@@ -381,6 +323,11 @@ class World:
         with open(f"{self.dir}/origin.pem", "w", encoding="ascii") as file:
             for part in ("origin.crt", "origin.key"):
                 file.write(read_text(f"{self.dir}/{part}"))
+
+    @staticmethod
+    def limit_buffers(enter):
+        """Of TCP sockets made from here on in the namespace that the command `enter` goes into."""
+        run(*enter, "sysctl", "-qw", "net.ipv4.tcp_wmem=4096 16384 65536", "net.ipv4.tcp_rmem=4096 16384 65536")
 
     def start(self, name, command, namespace=None, **options):
         program = Program(self, name, namespace.command(*command) if namespace else command, **options)
@@ -393,15 +340,9 @@ class World:
             for name, addresses in self.names.items():
                 for address in addresses if isinstance(addresses, list) else [addresses]:
                     file.write(f"{name} {'AAAA' if ':' in address else 'A'} {address}\n")
-        self.dns = self.start("dns", [binary("dns_server"), "--listen", f"{RESOLVER}:53", "--zone", zone], self.internet)
-        everywhere = [*ORIGINS_V4, *ORIGINS_V6, PRIVATE_ORIGIN]
+        self.dns = self.start("dns", [binary("dns_server"), "--listen", f"{self.resolver}:53", "--zone", zone], self.internet)
         command = [sys.executable, source("fakes/origin.py"), "--certificate", f"{self.dir}/origin.pem"]
-        for address in everywhere:
-            command += ["--http", f"{address}@80", "--https", f"{address}@443"]
-        for address in ORIGINS_V4:
-            for port in (22, 5432):
-                command += ["--echo", f"{address}@{port}"]
-        command += ["--http", "203.0.113.10@8080", "--https", "203.0.113.10@8443"]
+        command += [f"--port={port}" for port in self.ports]
         self.origin = self.start("origin", command, self.internet, stdin=subprocess.PIPE)
         self.origin.await_text('"ready"')
 
@@ -416,9 +357,9 @@ class World:
         self.audit = Lines(f"{self.dir}/audit.jsonl")
         self.agent = self.start("agent", [
             binary("sallyport-agent"), "--host-name", "test-host", "--control-plane",
-            f"unix:{self.dir}/controlplane.sock", "--state-dir", f"{self.dir}/agent", "--run-dir", f"{self.dir}/run",
+            self.sync_address or f"unix:{self.dir}/controlplane.sock", "--state-dir", f"{self.dir}/agent", "--run-dir", f"{self.dir}/run",
             "--socket", f"unix:{self.dir}/agent.sock", "--proxy-binary", binary("sallyport-proxy"), "--resolver",
-            RESOLVER, "--audit", self.audit.path, "--origin-roots", roots, "--workers", "2", *self.agent_flags], self.host)
+            self.resolver, "--audit", self.audit.path, "--origin-roots", roots, *self.agent_flags], self.host)
         eventually(lambda: self.status().get("controlPlaneConnected") and self.status().get("proxyPid"), START_SECONDS,
                    f"the agent is up, see {self.agent.log_path}")
 
@@ -431,7 +372,8 @@ class World:
 
     def start_handler(self, *names, name="handler", flags=()):
         """Registers handlers that record each call; see fakes/recording_handler.cc."""
-        program = self.start(name, [binary("recording_handler"), "--listen", "127.0.0.1:0", *flags], self.host)
+        program = self.start(name, [binary("recording_handler"), "--listen", "127.0.0.1:0",
+                                    *(f"--handler={handler}" for handler in names), *flags], self.host)
         address = program.await_text(r"listening on (\S+)").group(1)
         for handler in names:
             self.cli("handler", "register", handler, f"grpc://{address}")

@@ -1,10 +1,8 @@
 """A policy's way: from a call of the control plane's API to the next request of a container."""
 
 import json
-import threading
 import unittest
 
-import harness
 from harness import World, read_response
 
 NAMES = {"a.test": "203.0.113.10", "b.test": "203.0.113.10", "c.test": "203.0.113.10"}
@@ -47,37 +45,6 @@ class PolicyTripTest(unittest.TestCase):
             connection.sendall(request)
             self.assertEqual(read_response(connection)[2], "origin a.test /")
 
-    def test_every_request_after_the_answer_obeys_under_load(self):
-        self.set("allow-host", "a.test")
-        self.set("allow-host", "b.test")
-        denied = threading.Event()
-        stop = threading.Event()
-        wrong = []
-
-        def hammer():
-            with self.container.connect("203.0.113.10", 80) as connection:
-                while not stop.is_set():
-                    # Read before the request goes out: whatever is sent after the answer must be refused.
-                    must_be_denied = denied.is_set()
-                    connection.sendall(b"GET / HTTP/1.1\r\nHost: b.test\r\n\r\n")
-                    status = read_response(connection)[0]
-                    if must_be_denied and status != 520:
-                        wrong.append(status)
-
-        threads = [threading.Thread(target=hammer) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for _ in range(10):
-            self.set("deny-host", "b.test")
-            denied.set()
-            harness.eventually(lambda: self.world.audit.last()["decision"] == "deny")
-            denied.clear()
-            self.set("remove-denied-host", "b.test")
-        stop.set()
-        for thread in threads:
-            thread.join()
-        self.assertEqual(wrong, [])
-
     def test_lists(self):
         self.set("set-allowed-hosts", "a.test")
         self.assertEqual(self.get("b.test").reason, "not_allowed")
@@ -108,19 +75,10 @@ class PolicyTripTest(unittest.TestCase):
         self.assertEqual(answer["result"]["enforcement"], "ENFORCED")
         self.assertEqual(container.curl("http://a.test/", address="203.0.113.10").reason, "denied_host")
 
-    def test_relay_is_closed_when_policy_turns_against_it(self):
-        with self.container.connect("203.0.113.10", 5432) as relay:
-            relay.sendall(b"x")
-            self.assertEqual(relay.recv(1), b"x")
-            self.set("deny-host", "203.0.113.0/24")
-            relay.settimeout(0.1)
-            with self.assertRaises(ConnectionResetError):
-                relay.recv(1)
-
     def test_handler_registered_again_elsewhere_takes_over(self):
         self.set("set-outbound-by-host", "a.test", "respond")
         self.assertEqual(self.get("a.test").status, 200)
-        other = self.world.start_handler(name="second")
+        other = self.world.start_handler(name="second", flags=["--handler=respond"])
         self.world.cli("handler", "register", "respond", f"grpc://{other.address}")
         self.assertEqual(self.get("a.test").status, 200)
         self.assertEqual(other.lines.last()["handler"], "respond")

@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
 # Runs one of the Python system tests; the programs under test are in the runfiles.
 set -euo pipefail
-exec python3 "$@"
+exec /usr/bin/python3 "$@"

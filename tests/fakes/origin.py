@@ -1,12 +1,14 @@
-"""An origin: answers HTTP on any number of addresses, logs what it sees, and echoes raw bytes on other ports.
+"""An origin: on each port, whatever the address, speaks what its client speaks.
 
-Each request and each connection is a JSON line on stdout, so that a test can say what left and what did not.
+  TLS        a handshake first; then, inside, as below
+  HTTP/1.1   GET /anything   "origin HOST /anything"
+             GET /bytes/N    N bytes
+             GET /headers    the request's headers as JSON
+             POST /digest    the body's length and SHA-256
+  anything   echoes the bytes
+             else
 
-  GET /anything        "origin HOST /anything"
-  GET /bytes/N         N bytes
-  POST /echo           the body as it came
-  GET /headers         the request's headers as JSON
-  GET /slow/N          a chunk each second, N times
+Each connection and each request is a JSON line on stdout, so that a test can say what left and what did not.
 """
 
 import argparse
@@ -35,7 +37,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def setup(self):
         super().setup()
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        log(event="connection", local=self.local(), tls=self.server.tls)
+        self.tls = isinstance(self.connection, ssl.SSLSocket)
+
+    def handle(self):
+        # Methods are upper case; what a test echoes does not begin so.
+        if self.rfile.peek(1)[:1].isupper():
+            return super().handle()
+        count = 0
+        while data := self.rfile.read1(65536):
+            if not count:
+                log(event="raw", local=self.local(), port=self.connection.getsockname()[1], tls=self.tls)
+            count += len(data)
+            self.wfile.write(data)
 
     def local(self):
         return self.connection.getsockname()[0]
@@ -70,7 +83,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         # As received: the base class makes one slash of several.
         self.path = self.requestline.split()[1]
         length, digest = self.read_body()
-        log(event="request", local=self.local(), tls=self.server.tls, method=self.command, path=self.path,
+        log(event="request", local=self.local(), tls=self.tls, method=self.command, path=self.path,
             host=self.headers.get("host"), headers=[[k, v] for k, v in self.headers.items()],
             body_length=length, body_sha256=digest)
         if self.path.startswith("/bytes/"):
@@ -106,14 +119,15 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, address, context):
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    def __init__(self, family, port, context):
+        self.address_family = family
         self.context = context
-        self.tls = context is not None
-        super().__init__(address, Handler)
+        super().__init__(("::" if family == socket.AF_INET6 else "0.0.0.0", port), Handler)
 
     def finish_request(self, request, client_address):
-        if self.context is not None:
+        local = request.getsockname()
+        log(event="connection", local=local[0], port=local[1])
+        if request.recv(1, socket.MSG_PEEK) == b"\x16":
             request = self.context.wrap_socket(request, server_side=True)
         super().finish_request(request, client_address)
 
@@ -127,40 +141,17 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         log(event="error", error=repr(sys.exc_info()[1]))
 
 
-class EchoHandler(socketserver.BaseRequestHandler):
-    def handle(self):
-        local = self.request.getsockname()
-        log(event="connection", local=local[0], port=local[1], raw=True)
-        while data := self.request.recv(65536):
-            log(event="raw", local=local[0], port=local[1], bytes=len(data))
-            self.request.sendall(data)
-
-
-class EchoServer(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--http", action="append", default=[], metavar="ADDRESS@PORT")
-    parser.add_argument("--https", action="append", default=[], metavar="ADDRESS@PORT")
-    parser.add_argument("--echo", action="append", default=[], metavar="ADDRESS@PORT")
-    parser.add_argument("--certificate", metavar="PEM", help="chain and key, for --https")
+    parser.add_argument("--port", action="append", default=[], type=int)
+    parser.add_argument("--certificate", required=True, metavar="PEM", help="chain and key, for TLS")
     options = parser.parse_args()
-    context = None
-    if options.certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(options.certificate)
-    servers = []
-    for text in options.http + options.https + options.echo:
-        host, port = text.split("@")
-        if text in options.echo:
-            servers.append(EchoServer((host, int(port)), EchoHandler))
-        else:
-            servers.append(Server((host, int(port)), context if text in options.https else None))
-    for server in servers:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(options.certificate)
+    for port in options.port:
+        for family in (socket.AF_INET, socket.AF_INET6):
+            server = Server(family, port, context)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
     log(event="ready")
     sys.stdin.read()  # Until the test ends.
 

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/flags/flags.h"
 #include "sallyport/handler.h"
@@ -76,14 +77,15 @@ Answer Handle(const Request& request, const Context& context) {
 
 int main(int argc, char** argv) {
   std::string listen = "127.0.0.1:0";
+  std::vector<std::string> others;
   sallyport::FlagSet flags("recording_handler", "A handler service for tests.");
   flags.String("listen", &listen, "ADDRESS", "Where to listen.");
+  flags.StringList("handler", &others, "NAME",
+                   "A handler that responds. May be given more than once.");
   flags.ParseOrExit({argv + 1, argv + argc});
   sallyport::Handlers handlers;
-  for (const char* name : {"inject", "reroute", "fail", "stall", "respond", "by-host-1",
-                           "by-host-2", "catch-all", "h", "h1", "h2"}) {
-    handlers[name] = Handle;
-  }
+  for (const char* name : {"inject", "reroute", "fail", "stall"}) handlers[name] = Handle;
+  for (const std::string& name : others) handlers[name] = Handle;
   const auto announce = [](const std::string& address) {
     std::printf("listening on %s\n", address.c_str());
     std::fflush(stdout);
