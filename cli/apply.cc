@@ -1,7 +1,11 @@
 #include "cli/apply.h"
 
+#include <chrono>
 #include <memory>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "common/base/strings.h"
 #include "proto/sallyport/v1/admin.grpc.pb.h"
 #include "proto/sallyport/v1/registry.grpc.pb.h"
@@ -9,6 +13,7 @@
 namespace sallyport::cli {
 namespace {
 
+// The longest wait for enforcement there is, and some time to store.
 constexpr std::chrono::seconds kCallTime{70};
 
 using Policy = v1::OutboundPolicy::Stub;
@@ -61,41 +66,94 @@ grpc::Status ApplyContainer(Policy* stub, const v1::ContainerPolicy& container,
   return status;
 }
 
-}  // namespace
-
-int ApplyPolicyFile(
-    const Connection& connection, const PolicyFile& file, const v1::MutationOptions& options,
-    const std::function<void(const std::string& what, const v1::MutationResult& result)>& done) {
+// A call for each part, until the control plane takes them all in one.
+int ApplyOneByOne(const Connection& connection, const PolicyFile& file,
+                  const v1::MutationOptions& options, v1::ApplyPolicyResponse* response) {
+  const auto changed = [&](v1::ResourceKind kind, const std::string& name) {
+    v1::PolicyChange* change = response->add_changes();
+    change->mutable_key()->set_kind(kind);
+    change->mutable_key()->set_name(name);
+    change->set_kind(v1::PolicyChange::UPDATED);
+  };
   const auto registry = v1::HandlerRegistry::NewStub(connection.channel());
-  for (const v1::Handler& handler : file.handlers) {
+  for (const auto& [handler, path, marks] : file.handlers) {
     v1::RegisterHandlerRequest request;
     *request.mutable_handler() = handler;
     *request.mutable_options() = options;
-    v1::RegisterHandlerResponse response;
+    v1::RegisterHandlerResponse registered;
     const grpc::Status status =
-        registry->RegisterHandler(ContextFor(kCallTime).get(), request, &response);
+        registry->RegisterHandler(ContextFor(kCallTime).get(), request, &registered);
     if (!status.ok()) return connection.Report(status);
-    done(StrCat("handler ", handler.name()), response.result());
+    changed(v1::RESOURCE_KIND_HANDLER, handler.name());
+    *response->mutable_result() = registered.result();
   }
   const auto policy = v1::OutboundPolicy::NewStub(connection.channel());
-  for (const v1::ContainerClass& value : file.classes) {
+  for (const auto& [value, path, marks] : file.classes) {
     v1::ApplyClassRequest request;
     *request.mutable_class_() = value;
     *request.mutable_options() = options;
-    v1::ApplyClassResponse response;
-    const grpc::Status status = policy->ApplyClass(ContextFor(kCallTime).get(), request, &response);
+    v1::ApplyClassResponse applied;
+    const grpc::Status status = policy->ApplyClass(ContextFor(kCallTime).get(), request, &applied);
     if (!status.ok()) return connection.Report(status);
-    for (const std::string& warning : response.warnings())
-      std::fprintf(stderr, "warning: %s\n", warning.c_str());
-    done(StrCat("class ", value.name()), response.result());
+    response->mutable_warnings()->MergeFrom(applied.warnings());
+    changed(v1::RESOURCE_KIND_CLASS, value.name());
+    *response->mutable_result() = applied.result();
   }
-  for (const v1::ContainerPolicy& container : file.containers) {
-    v1::MutationResult result;
-    const grpc::Status status = ApplyContainer(policy.get(), container, options, &result);
+  for (const auto& [container, path, marks] : file.containers) {
+    const grpc::Status status =
+        ApplyContainer(policy.get(), container, options, response->mutable_result());
     if (!status.ok()) return connection.Report(status);
-    done(StrCat("container ", container.container_id()), result);
+    changed(v1::RESOURCE_KIND_CONTAINER, container.container_id());
   }
   return kDone;
+}
+
+v1::ApplyPolicyRequest ToRequest(const PolicyFile& file) {
+  v1::ApplyPolicyRequest request;
+  for (const auto& handler : file.handlers) *request.add_handlers() = handler.value;
+  for (const auto& value : file.classes) *request.add_classes() = value.value;
+  for (const auto& container : file.containers) *request.add_containers() = container.value;
+  return request;
+}
+
+// "FILE:LINE:COLUMN: " of "classes[0].outbound", if `kind` is "classes" and there is one.
+template <typename T>
+std::string Place(std::string_view path, std::string_view kind,
+                  const std::vector<Written<T>>& parts) {
+  const size_t close = path.find(']');
+  if (!path.starts_with(StrCat(kind, "[")) || close == std::string_view::npos) return "";
+  size_t index = 0;
+  const std::string_view digits = path.substr(kind.size() + 1, close - kind.size() - 1);
+  if (!absl::SimpleAtoi(ToAbsl(digits), &index) || index >= parts.size()) return "";
+  const std::string_view rest = path.substr(close + 1);
+  const yaml::Mark mark = parts[index].marks.Find(rest.starts_with('.') ? rest.substr(1) : rest);
+  return StrCat(parts[index].file, ":", mark.line, ":", mark.column, ": ");
+}
+
+}  // namespace
+
+std::string WithPlaces(const PolicyFile& file, std::string_view message) {
+  std::vector<std::string> lines;
+  for (const absl::string_view line : absl::StrSplit(ToAbsl(message), '\n')) {
+    const std::string_view path = ToStd(line.substr(0, line.find(": ")));
+    lines.push_back(StrCat(Place(path, "handlers", file.handlers),
+                           Place(path, "classes", file.classes),
+                           Place(path, "containers", file.containers), ToStd(line)));
+  }
+  return absl::StrJoin(lines, "\n");
+}
+
+int ApplyPolicyFile(const Connection& connection, const PolicyFile& file, ApplyMode mode,
+                    const v1::MutationOptions& options, v1::ApplyPolicyResponse* response) {
+  if (mode == ApplyMode::kApply) return ApplyOneByOne(connection, file, options, response);
+  v1::ApplyPolicyRequest request = ToRequest(file);
+  request.set_dry_run(mode == ApplyMode::kDryRun);
+  *request.mutable_options() = options;
+  const auto stub = v1::OutboundPolicy::NewStub(connection.channel());
+  const grpc::Status status = stub->ApplyPolicy(ContextFor(kCallTime).get(), request, response);
+  if (status.ok()) return kDone;
+  return connection.Report(
+      grpc::Status(status.error_code(), WithPlaces(file, status.error_message())));
 }
 
 }  // namespace sallyport::cli

@@ -4,7 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "cli/command.h"
-#include "cli/policy_file.h"
+#include "cli/policy/policy_file.h"
 #include "common/base/strings.h"
 #include "proto/sallyport/v1/admin.grpc.pb.h"
 
@@ -82,9 +82,9 @@ struct ClassFlags {
 };
 
 absl::StatusOr<v1::ContainerClass> ClassFromFile(const std::string& path, const std::string& name) {
-  absl::StatusOr<PolicyFile> file = ReadPolicyFile(path);
+  absl::StatusOr<PolicyFile> file = ReadPolicyFiles({path});
   if (!file.ok()) return file.status();
-  for (const v1::ContainerClass& found : file->classes) {
+  for (const auto& [found, file_name, marks] : file->classes) {
     if (name.empty() ? file->classes.size() == 1 : found.name() == name) return found;
   }
   return absl::InvalidArgumentError(

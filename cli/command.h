@@ -26,7 +26,13 @@ void AddClassCommands(std::vector<Command>* commands);
 void AddHandlerCommands(std::vector<Command>* commands);
 void AddContainerCommands(std::vector<Command>* commands);
 void AddMutationCommands(std::vector<Command>* commands);
-void AddFileCommands(std::vector<Command>* commands);
+void AddApplyCommand(std::vector<Command>* commands);
+void AddDiffCommand(std::vector<Command>* commands);
+void AddExportCommand(std::vector<Command>* commands);
+void AddExplainCommand(std::vector<Command>* commands);
+void AddWatchCommands(std::vector<Command>* commands);
+void AddSuggestCommand(std::vector<Command>* commands);
+void AddAuditCommands(std::vector<Command>* commands);
 void AddStatusCommand(std::vector<Command>* commands);
 void AddRunCommand(std::vector<Command>* commands);
 

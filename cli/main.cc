@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/nearest.h"
 #include "common/base/log.h"
 
 namespace sallyport::cli {
@@ -16,7 +18,13 @@ constexpr char kVersion[] = "sallyport 0.1.0";
 std::vector<Command> AllCommands() {
   std::vector<Command> commands;
   AddRunCommand(&commands);
-  AddFileCommands(&commands);
+  AddApplyCommand(&commands);
+  AddDiffCommand(&commands);
+  AddExportCommand(&commands);
+  AddExplainCommand(&commands);
+  AddWatchCommands(&commands);
+  AddSuggestCommand(&commands);
+  AddAuditCommands(&commands);
   AddClassCommands(&commands);
   AddHandlerCommands(&commands);
   AddContainerCommands(&commands);
@@ -38,30 +46,13 @@ void PrintHelp(const std::vector<Command>& commands) {
       "execute, 127 not found.\n");
 }
 
-size_t EditDistance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
-    }
-  }
-  return row[b.size()];
-}
-
 int Unknown(const std::vector<Command>& commands, const std::string& typed) {
-  const Command& nearest =
-      *std::min_element(commands.begin(), commands.end(), [&](const Command& a, const Command& b) {
-        return EditDistance(a.name, typed) < EditDistance(b.name, typed);
-      });
+  std::vector<std::string_view> names;
+  for (const Command& command : commands) names.push_back(command.name);
   std::fprintf(
       stderr,
       "sallyport: there is no command `%s`; did you mean `%s`? `sallyport --help` lists all.\n",
-      typed.c_str(), nearest.name.c_str());
+      typed.c_str(), std::string(Nearest(typed, names)).c_str());
   return kUsage;
 }
 

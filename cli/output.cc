@@ -53,6 +53,26 @@ std::string Describe(const v1::HostList* list) {
   return list->hosts().empty() ? "nothing" : absl::StrJoin(list->hosts(), ", ");
 }
 
+std::string Describe(const v1::ResourceKey& key) {
+  switch (key.kind()) {
+    case v1::RESOURCE_KIND_CLASS:
+      return StrCat("class ", key.name());
+    case v1::RESOURCE_KIND_CONTAINER:
+      return StrCat("container ", key.name());
+    case v1::RESOURCE_KIND_HANDLER:
+      return StrCat("handler ", key.name());
+    default:
+      return key.name();
+  }
+}
+
+std::string Describe(const v1::HandlerReference& reference) {
+  if (reference.params().fields().empty()) return reference.handler();
+  std::string json;
+  (void)google::protobuf::util::MessageToJsonString(reference.params(), &json);
+  return StrCat(reference.handler(), " ", json);
+}
+
 absl::StatusOr<google::protobuf::Struct> ParseParams(const std::string& json) {
   google::protobuf::Struct params;
   if (json.empty()) return params;

@@ -23,6 +23,12 @@ std::string Describe(const v1::MutationResult& result);
 // "github.com, *.example.com", "nothing", or "-" for no list.
 std::string Describe(const v1::HostList* list);
 
+// "class untrusted-agent".
+std::string Describe(const v1::ResourceKey& key);
+
+// `handler {"scope":"repo:read"}`, without the params if there are none.
+std::string Describe(const v1::HandlerReference& reference);
+
 // Reads a JSON object, as for --params. INVALID_ARGUMENT says what is wrong with it.
 absl::StatusOr<google::protobuf::Struct> ParseParams(const std::string& json);
 

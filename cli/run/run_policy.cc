@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "cli/apply.h"
-#include "cli/policy_file.h"
+#include "cli/policy/policy_file.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
@@ -26,18 +26,18 @@ CommonFlags At(const std::string& control_plane) {
 }
 
 absl::StatusOr<std::string> ApplyFile(const RunOptions& options, const std::string& control_plane) {
-  ASSIGN_OR_RETURN(const PolicyFile file, ReadPolicyFile(options.policy_file));
+  ASSIGN_OR_RETURN(const PolicyFile file, ReadPolicyFiles({options.policy_file}));
   std::string name = options.class_name;
   if (name.empty()) {
     if (file.classes.size() != 1) {
       return absl::InvalidArgumentError(StrCat(options.policy_file, " has ", file.classes.size(),
                                                " classes: choose one with --class"));
     }
-    name = file.classes[0].name();
+    name = file.classes[0].value.name();
   }
   const Connection connection(Connection::Server::kControlPlane, At(control_plane));
-  const int exit = ApplyPolicyFile(connection, file, Stored(),
-                                   [](const std::string&, const v1::MutationResult&) {});
+  v1::ApplyPolicyResponse response;
+  const int exit = ApplyPolicyFile(connection, file, ApplyMode::kApply, Stored(), &response);
   if (exit != kDone)
     return absl::FailedPreconditionError(StrCat(options.policy_file, " could not be applied"));
   return name;

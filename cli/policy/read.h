@@ -1,0 +1,25 @@
+// Parts of a policy file to protobuf. Whether the values are legal is not looked at.
+
+#ifndef SALLYPORT_CLI_POLICY_READ_H_
+#define SALLYPORT_CLI_POLICY_READ_H_
+
+#include "cli/policy/field_reader.h"
+#include "cli/yaml/node.h"
+#include "proto/sallyport/v1/policy.pb.h"
+
+namespace sallyport::cli {
+
+void Read(const yaml::Node& node, FieldReader* reader, v1::Handler* handler);
+void Read(const yaml::Node& node, FieldReader* reader, v1::ContainerClass* value);
+void Read(const yaml::Node& node, FieldReader* reader, v1::ContainerPolicy* value);
+
+// `NAME`, or `{ handler: NAME, params: {…} }`.
+void ReadReference(const yaml::Node& node, const std::string& path, FieldReader* reader,
+                   v1::HandlerReference* reference);
+// `{ host: PATTERN, handler: NAME, params: {…} }`, each.
+void ReadRules(const yaml::Node& node, const std::string& path, FieldReader* reader,
+               google::protobuf::RepeatedPtrField<v1::HostRule>* rules);
+
+}  // namespace sallyport::cli
+
+#endif  // SALLYPORT_CLI_POLICY_READ_H_

@@ -1,0 +1,58 @@
+#include "absl/strings/numbers.h"
+#include "cli/policy/read.h"
+
+namespace sallyport::cli {
+namespace {
+
+using yaml::Node;
+
+// "5s", "250ms", "2m".
+void ReadDuration(const Node& node, FieldReader* reader, google::protobuf::Duration* duration) {
+  const std::string text = reader->Text(node);
+  const size_t digits = text.find_first_not_of("0123456789");
+  int64_t count = 0;
+  const std::string unit = digits == std::string::npos ? "" : text.substr(digits);
+  const int64_t milliseconds = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : 0;
+  if (milliseconds == 0 || !absl::SimpleAtoi(text.substr(0, digits), &count) || count > 1'000'000) {
+    reader->Fail(node, "expected a duration such as 5s, 250ms or 2m");
+    return;
+  }
+  duration->set_seconds(count * milliseconds / 1000);
+  duration->set_nanos(static_cast<int32_t>(count * milliseconds % 1000) * 1'000'000);
+}
+
+void ReadOnFailure(const Node& node, FieldReader* reader, v1::Handler* handler) {
+  const std::string text = reader->Text(node);
+  if (text == "deny") {
+    handler->set_on_failure(v1::Handler::ON_FAILURE_DENY);
+  } else if (text == "egress") {
+    handler->set_on_failure(v1::Handler::ON_FAILURE_EGRESS);
+  } else {
+    reader->Fail(node, "on_failure is deny or egress");
+  }
+}
+
+}  // namespace
+
+void Read(const Node& node, FieldReader* reader, v1::Handler* handler) {
+  reader->Mapping(
+      node, "a handler", "",
+      {{"endpoint",
+        [&](const Node& value) {
+          reader->marks().Set("endpoints[0]", value.mark);
+          handler->add_endpoints(reader->Text(value));
+        }},
+       {"endpoints",
+        [&](const Node& value) {
+          if (!handler->endpoints().empty())
+            return reader->Fail(value, "write `endpoint` or `endpoints`, not both");
+          reader->Texts(value, "endpoints", handler->mutable_endpoints());
+        }},
+       {"timeout",
+        [&](const Node& value) { ReadDuration(value, reader, handler->mutable_timeout()); }},
+       {"on_failure", [&](const Node& value) { ReadOnFailure(value, reader, handler); }},
+       {"holds_secrets",
+        [&](const Node& value) { handler->set_holds_secrets(reader->Boolean(value)); }}});
+}
+
+}  // namespace sallyport::cli
