@@ -19,15 +19,6 @@ namespace sallyport::agent {
 namespace {
 
 constexpr std::string_view kMagic = "sallyport-policy-1\n";
-constexpr size_t kChecksumBytes = 32;
-
-std::string Checksum(std::string_view content) {
-  std::array<unsigned char, kChecksumBytes> digest;
-  unsigned length = 0;
-  SALLYPORT_CHECK(EVP_Digest(content.data(), content.size(), digest.data(), &length, EVP_sha256(),
-                             nullptr) == 1);
-  return {digest.begin(), digest.end()};
-}
 
 absl::Status FileError(std::string_view doing, const std::string& path) {
   return absl::ErrnoToStatus(errno, StrCat("cannot ", doing, " ", Quote(path)));
@@ -47,13 +38,24 @@ absl::Status WriteDurably(const std::string& path, std::string_view content) {
   UniqueFd file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file.valid()) return FileError("open", path);
   RETURN_IF_ERROR(WriteAll(file, kMagic, path));
-  RETURN_IF_ERROR(WriteAll(file, Checksum(content), path));
+  RETURN_IF_ERROR(WriteAll(file, Checksum("", content), path));
   RETURN_IF_ERROR(WriteAll(file, content, path));
   if (fsync(file.get()) != 0) return FileError("write", path);
   return absl::OkStatus();
 }
 
 }  // namespace
+
+std::string Checksum(std::string_view before, std::string_view content) {
+  std::array<unsigned char, kChecksumBytes> digest;
+  EVP_MD_CTX* const context = EVP_MD_CTX_new();
+  SALLYPORT_CHECK(context != nullptr && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1 &&
+                  EVP_DigestUpdate(context, before.data(), before.size()) == 1 &&
+                  EVP_DigestUpdate(context, content.data(), content.size()) == 1 &&
+                  EVP_DigestFinal_ex(context, digest.data(), nullptr) == 1);
+  EVP_MD_CTX_free(context);
+  return {digest.begin(), digest.end()};
+}
 
 absl::Status WriteCheckedFile(const std::string& path, std::string_view content) {
   const std::string beside = path + ".new";
@@ -87,7 +89,7 @@ absl::StatusOr<std::string> ReadCheckedFile(const std::string& path) {
   const std::string_view view = whole;
   if (!view.starts_with(kMagic) || view.size() < kMagic.size() + kChecksumBytes ||
       view.substr(kMagic.size(), kChecksumBytes) !=
-          Checksum(view.substr(kMagic.size() + kChecksumBytes))) {
+          Checksum("", view.substr(kMagic.size() + kChecksumBytes))) {
     return absl::DataLossError(StrCat(Quote(path), " is damaged"));
   }
   return whole.substr(kMagic.size() + kChecksumBytes);

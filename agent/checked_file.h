@@ -3,12 +3,18 @@
 #ifndef SALLYPORT_AGENT_CHECKED_FILE_H_
 #define SALLYPORT_AGENT_CHECKED_FILE_H_
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 
 namespace sallyport::agent {
+
+constexpr size_t kChecksumBytes = 32;
+
+// SHA-256 of `before` and `content`, one after the other.
+std::string Checksum(std::string_view before, std::string_view content);
 
 // Durable when this returns OK. After an error the file is as it was.
 absl::Status WriteCheckedFile(const std::string& path, std::string_view content);

@@ -14,6 +14,13 @@
 #include "common/base/strings.h"
 
 namespace sallyport::agent {
+namespace {
+
+std::string LogPath(const std::string& path) {
+  return std::filesystem::path(path).replace_extension(".log");
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<PolicyCache>> PolicyCache::Open(const std::string& state_dir) {
   std::error_code error;
@@ -25,19 +32,37 @@ absl::StatusOr<std::unique_ptr<PolicyCache>> PolicyCache::Open(const std::string
   // Policies name hosts and carry handlers' parameters.
   chmod(state_dir.c_str(), 0700);
   std::unique_ptr<PolicyCache> cache(new PolicyCache(state_dir + "/policy.cache"));
-  absl::StatusOr<std::string> content = ReadCheckedFile(cache->path_);
-  if (absl::IsNotFound(content.status())) return cache;
+  MutexLock lock(&cache->mutex_);
+  cache->Load();
+  return cache;
+}
+
+void PolicyCache::Load() {
+  const absl::StatusOr<std::string> content = ReadCheckedFile(path_);
+  if (absl::IsNotFound(content.status())) return;
   v1::Delta delta;
   if (!content.ok() || !delta.ParseFromString(*content)) {
     LogWarning(
         "the cached policy is ignored, and containers reach nothing until the control plane "
         "answers: ",
         content.ok() ? "it is not a policy" : content.status().message());
-    return cache;
+    return;
   }
-  MutexLock lock(&cache->mutex_);
-  cache->state_ = FromDelta(delta);
-  return cache;
+  absl::StatusOr<PolicyLog> log = PolicyLog::Open(LogPath(path_));
+  const absl::StatusOr<std::vector<std::string>> payloads =
+      log.ok() ? log->Replay(Checksum("", *content)) : log.status();
+  if (!payloads.ok()) {
+    LogWarning(
+        "the cached policy is ignored, because its last changes are not known, and containers "
+        "reach nothing until the control plane answers: ",
+        payloads.status().message());
+    return;
+  }
+  ApplyTo(delta, &state_);
+  for (const std::string& payload : *payloads) {
+    if (delta.ParseFromString(payload)) ApplyTo(delta, &state_);
+  }
+  log_ = *std::move(log);
 }
 
 absl::Status PolicyCache::CheckLeadsOn(const v1::Delta& delta) const {
@@ -66,32 +91,51 @@ absl::Status PolicyCache::Commit(const v1::Delta& delta,
 
   MutexLock lock(&mutex_);
   RETURN_IF_ERROR(CheckLeadsOnLocked(delta));
-  State next{delta.epoch(), delta.revision(), {}};
-  if (!delta.reset()) {
-    next.revision = std::max(next.revision, state_.revision);
-    next.resources = state_.resources;
-  }
-  for (const v1::ResourceKey& key : delta.removed())
-    next.resources.erase(Key(key.kind(), key.name()));
+  v1::Delta kept = delta;
+  kept.clear_updated();
   for (const v1::Resource& resource : delta.updated()) {
-    Key key = KeyOf(resource);
+    const Key key = KeyOf(resource);
     if (key.first == v1::RESOURCE_KIND_UNSPECIFIED || refused.contains(key)) continue;
-    next.resources[std::move(key)] = resource;
+    *kept.add_updated() = resource;
   }
-  return Replace(std::move(next));
+  return Take(kept);
 }
 
 absl::Status PolicyCache::Forget(const std::string& container_id) {
   MutexLock lock(&mutex_);
-  State next = state_;
-  if (next.resources.erase(Key(v1::RESOURCE_KIND_CONTAINER, container_id)) == 0)
+  if (!state_.resources.contains(Key(v1::RESOURCE_KIND_CONTAINER, container_id))) {
     return absl::OkStatus();
-  return Replace(std::move(next));
+  }
+  v1::Delta delta;
+  delta.set_epoch(state_.epoch);
+  delta.set_revision(state_.revision);
+  delta.add_removed()->set_kind(v1::RESOURCE_KIND_CONTAINER);
+  delta.mutable_removed(0)->set_name(container_id);
+  return Take(delta);
 }
 
-absl::Status PolicyCache::Replace(State next) {
-  RETURN_IF_ERROR(WriteCheckedFile(path_, ToDelta(next).SerializeAsString()));
+absl::Status PolicyCache::Take(const v1::Delta& delta) {
+  const std::string payload = delta.SerializeAsString();
+  const bool logged = !delta.reset() && log_.has_value() && log_->Fits(payload.size()) &&
+                      log_->Append(payload).ok();
+  if (!logged) return TakeWhole(delta);
+  ApplyTo(delta, &state_);
+  return absl::OkStatus();
+}
+
+absl::Status PolicyCache::TakeWhole(const v1::Delta& delta) {
+  State next = state_;
+  ApplyTo(delta, &next);
+  const std::string content = ToDelta(next).SerializeAsString();
+  RETURN_IF_ERROR(WriteCheckedFile(path_, content));
   state_ = std::move(next);
+  if (!log_.has_value()) {
+    absl::StatusOr<PolicyLog> log = PolicyLog::Open(LogPath(path_));
+    // Without a log each change writes a whole file.
+    if (!log.ok()) return absl::OkStatus();
+    log_ = *std::move(log);
+  }
+  log_->Restart(Checksum("", content));
   return absl::OkStatus();
 }
 
@@ -146,12 +190,16 @@ v1::Delta PolicyCache::ToDelta(const State& state) {
   return delta;
 }
 
-PolicyCache::State PolicyCache::FromDelta(const v1::Delta& delta) {
-  State state{delta.epoch(), delta.revision(), {}};
-  for (const v1::Resource& resource : delta.updated()) {
-    state.resources[KeyOf(resource)] = resource;
+void PolicyCache::ApplyTo(const v1::Delta& delta, State* state) {
+  if (delta.reset()) *state = State();
+  state->epoch = delta.epoch();
+  state->revision = std::max(state->revision, delta.revision());
+  for (const v1::ResourceKey& key : delta.removed()) {
+    state->resources.erase(Key(key.kind(), key.name()));
   }
-  return state;
+  for (const v1::Resource& resource : delta.updated()) {
+    state->resources[KeyOf(resource)] = resource;
+  }
 }
 
 }  // namespace sallyport::agent

@@ -9,6 +9,9 @@
 //
 // It is written beside and renamed, so that there is always one whole file. A file that does not
 // check out is ignored: its containers reach nothing until the control plane has been asked.
+//
+// File STATE_DIR/policy.log: the deltas since, see policy_log.h. What was acknowledged is on disk
+// first: after a power cut, with the control plane away, no older policy than that comes back.
 
 #ifndef SALLYPORT_AGENT_POLICY_CACHE_H_
 #define SALLYPORT_AGENT_POLICY_CACHE_H_
@@ -22,6 +25,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/policy_log.h"
 #include "common/base/mutex.h"
 #include "proto/sallyport/v1/sync.pb.h"
 
@@ -63,13 +67,18 @@ class PolicyCache {
   explicit PolicyCache(std::string path) : path_(std::move(path)) {}
   absl::Status CheckLeadsOnLocked(const v1::Delta& delta) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Replace(State next) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Onto the disk, then into the state.
+  absl::Status Take(const v1::Delta& delta) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status TakeWhole(const v1::Delta& delta) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Load() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void ApplyTo(const v1::Delta& delta, State* state);
   static Key KeyOf(const v1::Resource& resource);
   static v1::Delta ToDelta(const State& state);
-  static State FromDelta(const v1::Delta& delta);
 
   const std::string path_;
   mutable Mutex mutex_;
+  // Follows a whole file that is there; else nullopt, and the next change writes one.
+  std::optional<PolicyLog> log_ ABSL_GUARDED_BY(mutex_);
   State state_ ABSL_GUARDED_BY(mutex_);
 };
 

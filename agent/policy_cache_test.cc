@@ -47,8 +47,10 @@ class PolicyCacheTest : public testing::Test {
     return *std::move(cache);
   }
   std::string file() const { return directory_ + "/policy.cache"; }
-  std::string Bytes() const {
-    std::ifstream in(file(), std::ios::binary);
+  std::string log() const { return directory_ + "/policy.log"; }
+  std::string Bytes() const { return Bytes(file()); }
+  static std::string Bytes(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
   }
 
@@ -198,9 +200,89 @@ TEST_F(PolicyCacheTest, WhatCannotBeWrittenIsNotHeld) {
   ASSERT_TRUE(cache->Commit(Delta(1), {}).ok());
   // Stands where the new file would be written, for root too.
   fs::create_directories(file() + ".new/x");
-  EXPECT_FALSE(cache->Commit(Delta(2), {}).ok());
+  v1::Delta reset = Delta(2);
+  reset.set_reset(true);
+  EXPECT_FALSE(cache->Commit(reset, {}).ok());
   EXPECT_EQ(cache->revision(), 1u);
   EXPECT_EQ(Open()->revision(), 1u);
+}
+
+// Containers r1, r2, …, each by a delta of that revision.
+void CommitContainers(PolicyCache* cache, int count) {
+  for (int i = 1; i <= count; ++i) {
+    v1::Delta delta = Delta(i);
+    AddContainer(&delta, "r" + std::to_string(i));
+    ASSERT_TRUE(cache->Commit(delta, {}).ok());
+  }
+}
+
+TEST_F(PolicyCacheTest, ChangesGoToTheLogAndAreReplayed) {
+  auto cache = Open();
+  CommitContainers(cache.get(), 1);
+  const std::string whole = Bytes();
+  for (int i = 2; i <= 4; ++i) {
+    v1::Delta delta = Delta(i);
+    AddContainer(&delta, "r" + std::to_string(i));
+    ASSERT_TRUE(cache->Commit(delta, {}).ok());
+  }
+  ASSERT_TRUE(cache->Forget("r2").ok());
+  EXPECT_EQ(Bytes(), whole);
+
+  cache = Open();
+  EXPECT_EQ(cache->revision(), 4u);
+  EXPECT_EQ(cache->ClassOf("r1"), "c");
+  EXPECT_EQ(cache->ClassOf("r2"), std::nullopt);
+  EXPECT_EQ(cache->ClassOf("r4"), "c");
+  ASSERT_TRUE(cache->Commit(Delta(5), {}).ok());
+  EXPECT_EQ(Open()->revision(), 5u);
+}
+
+TEST_F(PolicyCacheTest, ATornRecordEndsTheLog) {
+  CommitContainers(Open().get(), 4);
+  const std::string good = Bytes(log());
+  const size_t end = good.find_last_not_of('\0') + 1;
+  // Of the last record, whose payload holds the name.
+  for (size_t i = good.rfind("r4"); i < end; ++i) {
+    std::string torn = good;
+    torn[i] = static_cast<char>(torn[i] ^ 1);
+    std::ofstream(log(), std::ios::binary | std::ios::trunc) << torn;
+    EXPECT_EQ(Open()->revision(), 3u) << "byte " << i;
+  }
+}
+
+TEST_F(PolicyCacheTest, AFullLogBecomesAWholeFile) {
+  auto cache = Open();
+  CommitContainers(cache.get(), 1);
+  const std::string whole = Bytes();
+  for (int i = 2; i < 30; ++i) {
+    v1::Delta delta = Delta(i);
+    AddContainer(&delta, "large", std::string(100'000, 'x') + std::to_string(i));
+    ASSERT_TRUE(cache->Commit(delta, {}).ok());
+  }
+  EXPECT_NE(Bytes(), whole);
+  EXPECT_EQ(Open()->revision(), 29u);
+  EXPECT_EQ(Open()->ClassOf("large"), cache->ClassOf("large"));
+  EXPECT_EQ(fs::file_size(log()), PolicyLog::kBytes);
+}
+
+TEST_F(PolicyCacheTest, RecordsBeforeAWholeFileDoNotCount) {
+  auto cache = Open();
+  CommitContainers(cache.get(), 4);
+  const std::string old = Bytes(log());
+  v1::Delta reset = Delta(2);
+  reset.set_reset(true);
+  ASSERT_TRUE(cache->Commit(reset, {}).ok());
+  EXPECT_EQ(Bytes(log()), old);
+  EXPECT_EQ(Open()->revision(), 2u);
+  EXPECT_EQ(Open()->Full().updated_size(), 0);
+}
+
+// Else an older policy than the one that was acknowledged would come back.
+TEST_F(PolicyCacheTest, WithoutItsLogTheCacheIsEmpty) {
+  CommitContainers(Open().get(), 4);
+  fs::remove(log());
+  fs::create_directory(log());
+  EXPECT_EQ(Open()->revision(), 0u);
 }
 
 }  // namespace

@@ -7,9 +7,9 @@
 
 #include <algorithm>
 #include <memory>
-#include <random>
 
 #include "absl/strings/str_cat.h"
+#include "agent/back_off.h"
 #include "common/base/log.h"
 
 namespace sallyport::agent {
@@ -153,26 +153,18 @@ void SyncClient::Stop() {
 }
 
 void SyncClient::Run() {
-  std::minstd_rand random{std::random_device{}()};
-  milliseconds pause = options_.first_pause;
+  BackOff back_off(options_.first_pause, options_.longest_pause);
   do {
     const grpc::Status status = RunStream();
-    // Another agent of this name took over; not to fight with it for the name.
-    if (status.error_code() == grpc::StatusCode::ABORTED) pause = options_.longest_pause;
-    bool lived;
-    {
-      MutexLock lock(&mutex_);
-      lived = state_.connected;
-    }
+    const bool lived = state().connected;
     NoteEnd(status);
-    if (lived && status.error_code() != grpc::StatusCode::ABORTED) pause = options_.first_pause;
-    // Half of it is left to chance, so that the agents of a fleet do not come all at once.
-    if (!Pause(milliseconds(
-            std::uniform_int_distribution<int64_t>(pause.count() / 2, pause.count())(random)))) {
-      break;
+    if (status.error_code() == grpc::StatusCode::ABORTED) {
+      // Another agent of this name took over; not to fight with it for the name.
+      back_off.Lengthen();
+    } else if (lived) {
+      back_off.Reset();
     }
-    pause = std::min(pause * 2, options_.longest_pause);
-  } while (true);
+  } while (Pause(back_off.Next()));
   MutexLock lock(&mutex_);
   stopped_ = true;
   changed_.SignalAll();
