@@ -102,26 +102,31 @@ uint64_t RevisionOf(const State& state, const ResourceId& resource) {
   }
 }
 
+void FillResource(const State& state, const ResourceId& id, v1::Resource* resource) {
+  const auto fill = [&](const auto& map, auto mutable_value) {
+    const auto record = map.Find(id.name);
+    SALLYPORT_CHECK(record != nullptr);
+    resource->set_revision(record->revision);
+    *(resource->*mutable_value)() = record->value;
+  };
+  switch (id.kind) {
+    case v1::RESOURCE_KIND_CLASS:
+      return fill(state.classes, &v1::Resource::mutable_class_);
+    case v1::RESOURCE_KIND_CONTAINER:
+      return fill(state.containers, &v1::Resource::mutable_container);
+    case v1::RESOURCE_KIND_HANDLER:
+      return fill(state.handlers, &v1::Resource::mutable_handler);
+    default:
+      SALLYPORT_CHECK(false);
+  }
+}
+
 void FillDelta(const State& state, const ResourceRevisions& needed, const ResourceRevisions& has,
                v1::Delta* delta) {
   for (const auto& [id, revision] : needed) {
     const auto it = has.find(id);
     if (it != has.end() && it->second == revision) continue;
-    v1::Resource* resource = delta->add_updated();
-    resource->set_revision(revision);
-    switch (id.kind) {
-      case v1::RESOURCE_KIND_CLASS:
-        *resource->mutable_class_() = state.classes.Find(id.name)->value;
-        break;
-      case v1::RESOURCE_KIND_CONTAINER:
-        *resource->mutable_container() = state.containers.Find(id.name)->value;
-        break;
-      case v1::RESOURCE_KIND_HANDLER:
-        *resource->mutable_handler() = state.handlers.Find(id.name)->value;
-        break;
-      default:
-        SALLYPORT_CHECK(false);
-    }
+    FillResource(state, id, delta->add_updated());
   }
   for (const auto& [id, revision] : has) {
     if (!needed.contains(id)) *delta->add_removed() = id.ToProto();

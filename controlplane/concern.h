@@ -53,6 +53,9 @@ std::set<std::string> ConcernedHosts(const State& state, const ResourceId& resou
 // The revision of the resource; 0: there is none.
 uint64_t RevisionOf(const State& state, const ResourceId& resource);
 
+// REQUIRES: the resource is in `state`.
+void FillResource(const State& state, const ResourceId& id, v1::Resource* resource);
+
 // The change from what an agent has to what it needs. REQUIRES: every resource of `needed` is in
 // `state`. `epoch`, `revision` and `reset` are the caller's.
 void FillDelta(const State& state, const ResourceRevisions& needed, const ResourceRevisions& has,

@@ -6,6 +6,7 @@
 #include "controlplane/store/store.h"
 #include "controlplane/sync_hub.h"
 #include "controlplane/waiters.h"
+#include "controlplane/watch_hub.h"
 #include "controlplane/write_queue.h"
 
 namespace sallyport {
@@ -16,6 +17,7 @@ struct ControlPlane {
   Waiters* waiters;
   SyncHub* hub;
   WriteQueue* writer;
+  WatchHub* watchers;
 };
 
 }  // namespace sallyport

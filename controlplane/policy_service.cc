@@ -8,6 +8,7 @@
 #include "controlplane/container_status.h"
 #include "controlplane/mutation_call.h"
 #include "controlplane/unary.h"
+#include "controlplane/watch_session.h"
 
 namespace sallyport {
 namespace {
@@ -190,6 +191,11 @@ PolicyService::Reactor* PolicyService::DeleteContainer(Context* context,
                         [response](const State&, const v1::MutationResult& result) {
                           response->set_revision(result.revision());
                         }});
+}
+
+grpc::ServerWriteReactor<v1::WatchResponse>* PolicyService::Watch(Context*,
+                                                                  const v1::WatchRequest* request) {
+  return WatchSession::Start(control_plane_, request->container_id());
 }
 
 }  // namespace sallyport

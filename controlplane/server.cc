@@ -43,12 +43,14 @@ class PrivateUmask {
 
 Server::Server(std::unique_ptr<Store> store)
     : store_(std::move(store)),
-      waiters_(store_.get()),
+      waiters_(store_.get(), [this] { watchers_.Notify(); }),
       writer_(store_.get(), kMaxQueuedWrites),
-      control_plane_{store_.get(), &waiters_, &hub_, &writer_},
+      control_plane_{store_.get(), &waiters_, &hub_, &writer_, &watchers_},
       policy_service_(&control_plane_),
       registry_service_(&control_plane_),
-      sync_service_(&control_plane_) {}
+      sync_service_(&control_plane_) {
+  store_->OnChange([this] { watchers_.Notify(); });
+}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(std::unique_ptr<Store> store,
                                                       const std::vector<ListenAddress>& listen) {
@@ -86,6 +88,7 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
 
 Server::~Server() {
   if (server_ == nullptr) return;
+  watchers_.StopAll();
   hub_.StopAll();
   waiters_.AnswerAll();
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));

@@ -18,6 +18,7 @@
 #include "controlplane/sync_hub.h"
 #include "controlplane/sync_service.h"
 #include "controlplane/waiters.h"
+#include "controlplane/watch_hub.h"
 #include "controlplane/write_queue.h"
 
 namespace sallyport {
@@ -39,6 +40,7 @@ class Server {
   absl::Status Listen(const std::vector<ListenAddress>& listen);
 
   const std::unique_ptr<Store> store_;
+  WatchHub watchers_;
   SyncHub hub_;
   Waiters waiters_;
   WriteQueue writer_;

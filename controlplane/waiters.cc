@@ -3,8 +3,20 @@
 #include "common/base/strings.h"
 
 namespace sallyport {
+namespace {
 
-Waiters::Waiters(const Store* store) : store_(store), timer_([this] { RunTimer(); }) {}
+constexpr size_t kMaxGone = 1000;
+
+}  // namespace
+
+Waiters::Waiters(const Store* store, std::function<void()> on_news)
+    : store_(store), on_news_(std::move(on_news)), timer_([this] { RunTimer(); }) {
+  // Hosts that have not come back since the last start are known by their containers.
+  store_->Read()->hosts.ForEach([this](const std::string& host, const std::set<std::string>&) {
+    MutexLock lock(&mutex_);
+    Renew(host, &hosts_[host]);
+  });
+}
 
 Waiters::~Waiters() {
   AnswerAll();
@@ -17,22 +29,56 @@ Waiters::~Waiters() {
 }
 
 uint64_t Waiters::Connected(const std::string& host) {
-  MutexLock lock(&mutex_);
-  Host& entry = hosts_[host];
-  entry.connected = true;
-  entry.stream = ++last_id_;
-  // What an older stream reported does not bind an agent that may have lost its cache since.
-  entry.progress = Progress();
-  return entry.stream;
+  uint64_t stream = 0;
+  {
+    MutexLock lock(&mutex_);
+    Host& entry = hosts_[host];
+    entry.connected = true;
+    entry.gone = false;
+    stream = entry.stream = ++last_id_;
+    // What an older stream reported does not bind an agent that may have lost its cache since.
+    entry.progress = Progress();
+    Renew(host, &entry);
+  }
+  on_news_();
+  return stream;
 }
 
 void Waiters::Disconnected(const std::string& host, uint64_t stream) {
   const bool has_containers = store_->Read()->hosts.Find(host) != nullptr;
-  MutexLock lock(&mutex_);
-  const auto it = hosts_.find(host);
-  if (it == hosts_.end() || it->second.stream != stream) return;
-  it->second.connected = false;
-  if (!has_containers) hosts_.erase(it);
+  {
+    MutexLock lock(&mutex_);
+    const auto it = hosts_.find(host);
+    if (it == hosts_.end() || it->second.stream != stream) return;
+    Host& entry = it->second;
+    entry.connected = false;
+    Renew(host, &entry);
+    if (!has_containers) {
+      entry.reported = false;
+      entry.gone = true;
+      entry.progress = Progress();
+      gone_.push_back(host);
+      ForgetGone();
+    }
+  }
+  on_news_();
+}
+
+void Waiters::Renew(const std::string& name, Host* host) {
+  by_news_.erase(host->news);
+  host->news = ++last_news_;
+  by_news_.emplace(host->news, name);
+}
+
+void Waiters::ForgetGone() {
+  while (gone_.size() > kMaxGone) {
+    const auto it = hosts_.find(gone_.front());
+    gone_.pop_front();
+    // It may have come back since.
+    if (it == hosts_.end() || !it->second.gone) continue;
+    by_news_.erase(it->second.news);
+    hosts_.erase(it);
+  }
 }
 
 void Waiters::Report(const std::string& host, uint64_t stream, Progress progress) {
@@ -41,15 +87,22 @@ void Waiters::Report(const std::string& host, uint64_t stream, Progress progress
     MutexLock lock(&mutex_);
     const auto it = hosts_.find(host);
     if (it == hosts_.end() || it->second.stream != stream) return;
-    it->second.progress = std::move(progress);
-    it->second.reported = true;
+    Host& entry = it->second;
+    const bool is_news = !entry.reported || entry.progress.revision != progress.revision ||
+                         entry.progress.rejections != progress.rejections;
+    if (!is_news) return;
+    entry.progress = std::move(progress);
+    entry.reported = true;
+    Renew(host, &entry);
     const auto pending = pending_on_.find(host);
-    if (pending == pending_on_.end()) return;
-    for (const uint64_t id : std::set<uint64_t>(pending->second)) {
-      if (Reached(host, waiting_.at(id).revision)) NoLongerPending(id, host, &answers);
+    if (pending != pending_on_.end()) {
+      for (const uint64_t id : std::set<uint64_t>(pending->second)) {
+        if (Reached(host, waiting_.at(id).revision)) NoLongerPending(id, host, &answers);
+      }
     }
   }
   Answer(answers);
+  on_news_();
 }
 
 void Waiters::Recheck(const std::string& host) {
@@ -74,6 +127,29 @@ std::optional<Waiters::Progress> Waiters::ProgressOf(const std::string& host) co
   const auto it = hosts_.find(host);
   if (it == hosts_.end() || !it->second.reported) return std::nullopt;
   return it->second.progress;
+}
+
+std::optional<Waiters::News> Waiters::NewsAfter(uint64_t number) const {
+  MutexLock lock(&mutex_);
+  const auto it = by_news_.upper_bound(number);
+  if (it == by_news_.end()) return std::nullopt;
+  return MakeNews(it->second, hosts_.at(it->second));
+}
+
+std::optional<Waiters::News> Waiters::NewsOf(const std::string& host) const {
+  MutexLock lock(&mutex_);
+  const auto it = hosts_.find(host);
+  if (it == hosts_.end()) return std::nullopt;
+  return MakeNews(host, it->second);
+}
+
+size_t Waiters::hosts() const {
+  MutexLock lock(&mutex_);
+  return hosts_.size();
+}
+
+Waiters::News Waiters::MakeNews(const std::string& name, const Host& host) const {
+  return {host.news, name, host.connected, host.progress};
 }
 
 uint64_t Waiters::Wait(const ResourceId& subject, uint64_t revision, Clock::time_point deadline,

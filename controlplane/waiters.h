@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -39,8 +40,17 @@ class Waiters {
     std::map<ResourceId, std::string> rejections;
   };
 
-  // Asks `store` which hosts are concerned.
-  explicit Waiters(const Store* store);
+  // What is new of one host: its last report, and whether it is connected.
+  struct News {
+    uint64_t number = 0;  // Grows with each piece of news, of whichever host.
+    std::string host;
+    bool connected = false;
+    Progress progress;
+  };
+
+  // Asks `store` which hosts are concerned. `on_news` is called, with no lock held, after each
+  // change of what NewsAfter says; it must be quick.
+  explicit Waiters(const Store* store, std::function<void()> on_news = [] {});
   // Answers everyone who still waits.
   ~Waiters();
   Waiters(const Waiters&) = delete;
@@ -56,6 +66,14 @@ class Waiters {
   // What the host reported last; nullopt: nothing since the start.
   std::optional<Progress> ProgressOf(const std::string& host) const;
 
+  // The host with the oldest news of those that came after number `number`; only the last news of
+  // each host are kept. Of a host that is gone (not connected, no containers) they are kept for a
+  // while. nullopt: there are none.
+  std::optional<News> NewsAfter(uint64_t number) const;
+  std::optional<News> NewsOf(const std::string& host) const;
+  // How many hosts there are news of.
+  size_t hosts() const;
+
   // Calls `done` once: when every host that `subject` concerns has reported `revision` or more, or
   // at `deadline`; at once, before it returns, if either holds already. Returns an id for Cancel.
   uint64_t Wait(const ResourceId& subject, uint64_t revision, Clock::time_point deadline,
@@ -70,7 +88,9 @@ class Waiters {
     uint64_t stream = 0;
     bool connected = false;
     bool reported = false;
+    bool gone = false;  // It went, and had no containers.
     Progress progress;
+    uint64_t news = 0;
   };
   struct Waiting {
     ResourceId subject;
@@ -83,6 +103,11 @@ class Waiters {
   };
   using Answers = std::vector<std::pair<Done, Outcome>>;
 
+  // The host has news: it goes to the end of the line.
+  void Renew(const std::string& name, Host* host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Keeps the number of hosts that are gone within limits.
+  void ForgetGone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  News MakeNews(const std::string& name, const Host& host) const;
   bool Reached(const std::string& host, uint64_t revision) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Why the host refused the subject; empty: it did not.
@@ -96,12 +121,16 @@ class Waiters {
   static void Answer(const Answers& answers);
 
   const Store* const store_;
+  const std::function<void()> on_news_;
   mutable Mutex mutex_;
   CondVar wake_timer_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool answer_at_once_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, Host> hosts_ ABSL_GUARDED_BY(mutex_);
+  uint64_t last_news_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<uint64_t, std::string> by_news_ ABSL_GUARDED_BY(mutex_);  // Host of each `Host::news`.
+  std::deque<std::string> gone_ ABSL_GUARDED_BY(mutex_);  // In the order in which they went.
   std::map<uint64_t, Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
   // Host → ids of the waits in which it is pending.
   std::map<std::string, std::set<uint64_t>> pending_on_ ABSL_GUARDED_BY(mutex_);

@@ -49,6 +49,38 @@ class CowMap {
     }
   }
 
+  // A map is cut into so many shards; the same name is in the same shard of every map.
+  static constexpr size_t kShards = 256;
+
+  // What is not the same value in one shard of two maps, by name; null: there is none. Values are
+  // compared by identity. A shard that the maps share costs nothing.
+  static void DiffShard(
+      const CowMap& before, const CowMap& after, size_t shard,
+      const std::function<void(const std::string& name, const std::shared_ptr<const V>& before,
+                               const std::shared_ptr<const V>& after)>& visit) {
+    static const Shard kEmpty;
+    const std::shared_ptr<const Shard>& old_shard = (*before.shards_)[shard];
+    const std::shared_ptr<const Shard>& new_shard = (*after.shards_)[shard];
+    if (old_shard == new_shard) return;
+    const Shard& olds = old_shard == nullptr ? kEmpty : *old_shard;
+    const Shard& news = new_shard == nullptr ? kEmpty : *new_shard;
+    auto one = olds.begin();
+    auto other = news.begin();
+    while (one != olds.end() || other != news.end()) {
+      if (other == news.end() || (one != olds.end() && one->first < other->first)) {
+        visit(one->first, one->second, nullptr);
+        ++one;
+      } else if (one == olds.end() || other->first < one->first) {
+        visit(other->first, nullptr, other->second);
+        ++other;
+      } else {
+        if (one->second != other->second) visit(one->first, one->second, other->second);
+        ++one;
+        ++other;
+      }
+    }
+  }
+
   // All entries by name.
   std::map<std::string, std::shared_ptr<const V>> Sorted() const {
     std::map<std::string, std::shared_ptr<const V>> sorted;
@@ -62,10 +94,10 @@ class CowMap {
   using Shard = std::map<std::string, std::shared_ptr<const V>, std::less<>>;
   // A change copies this array and one shard: about 5 µs with a thousand entries, 100 µs with a
   // million.
-  using Shards = std::array<std::shared_ptr<const Shard>, 256>;
+  using Shards = std::array<std::shared_ptr<const Shard>, kShards>;
 
   static size_t ShardOf(std::string_view name) {
-    return std::hash<std::string_view>{}(name) % std::tuple_size_v<Shards>;
+    return std::hash<std::string_view>{}(name) % kShards;
   }
 
   Shard* CopyOfShard(std::string_view name) {

@@ -34,8 +34,11 @@ std::vector<Store::Written> Store::WriteAll(const std::vector<Edit>& edits) {
 
   const absl::Status committed = storage_->Commit(*newest, changes);
   if (!committed.ok()) return std::vector<Written>(edits.size(), committed);
-  MutexLock lock(&read_mutex_);
-  state_ = newest;
+  {
+    MutexLock lock(&read_mutex_);
+    state_ = newest;
+  }
+  listener_();
   return written;
 }
 

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -37,6 +38,10 @@ class Store {
   // `loaded` is what `storage` holds.
   Store(std::unique_ptr<Storage> storage, State loaded);
 
+  // `listener` is called after each commit, when readers see it, on the writer's thread: it must be
+  // quick. REQUIRES: nothing was written yet.
+  void OnChange(std::function<void()> listener) { listener_ = std::move(listener); }
+
   // The state after the last transaction that committed. Never null, never blocks on storage.
   std::shared_ptr<const State> Read() const;
 
@@ -51,6 +56,7 @@ class Store {
   void Tidy();
 
  private:
+  std::function<void()> listener_ = [] {};
   Mutex write_mutex_;  // Held for a whole WriteAll; taken before read_mutex_.
   const std::unique_ptr<Storage> storage_;
 

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "controlplane/store/memory_store.h"
@@ -158,6 +160,25 @@ TEST(StoreTest, ConcurrentEditsAllCount) {
   for (std::thread& writer : writers) writer.join();
   EXPECT_EQ(store->Read()->containers.Find("web-1")->value.allowed_hosts().added_size(), 200);
   EXPECT_EQ(store->Read()->revision, 201u);
+}
+
+TEST(CowMapTest, DifferenceOfTwoCopies) {
+  CowMap<int> before;
+  for (int i = 0; i < 1'000; ++i) before.Set(std::to_string(i), std::make_shared<int>(i));
+  CowMap<int> after = before;
+  after.Set("7", std::make_shared<int>(70));
+  after.Erase("8");
+  after.Set("new", std::make_shared<int>(1));
+  std::map<std::string, std::pair<int, int>> differences;  // -1: there is none.
+  for (size_t shard = 0; shard < CowMap<int>::kShards; ++shard) {
+    CowMap<int>::DiffShard(before, after, shard,
+                           [&](const std::string& name, const auto& old, const auto& last) {
+                             differences[name] = {old ? *old : -1, last ? *last : -1};
+                           });
+  }
+  const std::map<std::string, std::pair<int, int>> expected = {
+      {"7", {7, 70}}, {"8", {8, -1}}, {"new", {-1, 1}}};
+  EXPECT_EQ(differences, expected);
 }
 
 }  // namespace
