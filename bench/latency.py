@@ -6,34 +6,24 @@ Three ways to the same nginx, in turn in one run, so that the ratios hold whatev
   proxy    wrk in a container, plain egress
   handler  the same, with a C++ handler that adds a header and forwards
 
-Prints medians (minimum to maximum) over the rounds, and ratios of medians. Usage: bench/run.sh [--rounds N] [--seconds N]
+Prints medians (minimum to maximum) over the rounds, and ratios of medians. Usage: bench/run.sh latency [--rounds N] [--seconds N]
 """
 
 import argparse
-import os
 import re
 import statistics
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests"))
-import harness
+import measure
+from measure import harness
 from harness import World, binary
 
 ADDRESS = "203.0.113.10"
 PORT = 8000
 UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6}
 
-NGINX = """
-daemon off; worker_processes 1; pid {dir}/nginx.pid; error_log {dir}/nginx-error.log;
-events {{ worker_connections 1024; }}
-http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {dir}/t1; proxy_temp_path {dir}/t2;
-  fastcgi_temp_path {dir}/t3; uwsgi_temp_path {dir}/t4; scgi_temp_path {dir}/t5;
-  server {{ listen {address}:{port}; location / {{ default_type text/plain; return 200 "{body}"; }} }} }}
-"""
 
-
-def measure(command, seconds, connections):
+def wrk(command, seconds, connections):
     """p50 and p99 in microseconds, and requests a second, of one wrk run."""
     result = subprocess.run([*command, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
                              f"http://{ADDRESS}:{PORT}/"], capture_output=True, text=True, timeout=seconds + 30, check=True)
@@ -68,7 +58,7 @@ def main():
     with World({"bench.test": ADDRESS}) as world:
         config = f"{world.dir}/nginx.conf"
         with open(config, "w", encoding="ascii") as file:
-            file.write(NGINX.format(dir=world.dir, address=ADDRESS, port=PORT, body="x" * 1024))
+            file.write(measure.NGINX.format(dir=world.dir, address=ADDRESS, port=PORT, body="x" * 1024))
         world.start("nginx", ["nginx", "-c", config], world.internet)
         token = f"{world.dir}/token"
         with open(token, "w", encoding="ascii") as file:
@@ -87,7 +77,7 @@ def main():
             samples = {way: [] for way in ways}
             for _ in range(options.rounds):
                 for way, command in ways.items():
-                    samples[way].append(measure(command, options.seconds, connections))
+                    samples[way].append(wrk(command, options.seconds, connections))
             table(f"{connections} connection{'s' if connections > 1 else ''}", samples)
 
 

@@ -1,7 +1,13 @@
 #!/usr/bin/env bash
-# Builds and measures; see bench/latency.py for what. Needs root. Arguments are passed on.
+# Builds and measures; bench/README.md says what. Needs root.
+#
+#   bench/run.sh                    all, one after the other
+#   bench/run.sh NAME [FLAG...]     bench/NAME.py; flags are passed on, --help lists them
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bazel build --noshow_progress //agent:sallyport-agent //agent/proxy:sallyport-proxy //cli:sallyport \
-  //controlplane:sallyportd //examples/bearer_token //tests/fakes:dns_server
-SALLYPORT_BIN=$(bazel info bazel-bin 2> /dev/null) exec /usr/bin/python3 bench/latency.py "$@"
+  //controlplane:sallyportd //examples/bearer_token //tests/fakes:dns_server //bench/...
+SALLYPORT_BIN=$(bazel info bazel-bin 2> /dev/null)
+export SALLYPORT_BIN
+if (($# > 0)); then exec /usr/bin/python3 "bench/$1.py" "${@:2}"; fi
+for name in latency enforced_round_trip fleet; do /usr/bin/python3 "bench/$name.py"; done

@@ -1,0 +1,50 @@
+"""What the benchmarks share."""
+
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests"))
+import harness  # pylint: disable=wrong-import-position,unused-import
+
+# Answers with `body`; never a limit.
+NGINX = """
+daemon off; worker_processes 1; pid {dir}/nginx.pid; error_log {dir}/nginx-error.log;
+events {{ worker_connections 1024; }}
+http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {dir}/t1; proxy_temp_path {dir}/t2;
+  fastcgi_temp_path {dir}/t3; uwsgi_temp_path {dir}/t4; scgi_temp_path {dir}/t5;
+  server {{ listen {address}:{port}; location / {{ default_type text/plain; return 200 "{body}"; }} }} }}
+"""
+
+
+def percentiles(milliseconds):
+    """In the form of bench/fleet/latencies.h."""
+    ordered = sorted(milliseconds)
+    def at(share):
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return {"count": len(ordered), "p50": at(0.5), "p99": at(0.99), "max": ordered[-1]}
+
+
+def fsync(directory, count):
+    """One fsync after each 4 KiB appended to a file."""
+    path = os.path.join(directory, "fsync")
+    samples = []
+    with open(path, "wb", buffering=0) as file:
+        for _ in range(count):
+            file.write(b"x" * 4096)
+            begin = time.monotonic()
+            os.fsync(file.fileno())
+            samples.append((time.monotonic() - begin) * 1e3)
+    os.unlink(path)
+    return percentiles(samples)
+
+
+def machine():
+    return f"{os.cpu_count()} cores, load {' '.join(f'{load:.1f}' for load in os.getloadavg())}"
+
+
+def table(title, rows):
+    """`rows`: name, percentiles."""
+    print(f"\n{title} ({machine()})\n{'':34}{'count':>9}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}")
+    for name, row in rows:
+        print(f"{name:34}{row['count']:>9}{row['p50']:>10.2f}{row['p99']:>10.2f}{row['max']:>10.2f}", flush=True)
