@@ -31,9 +31,16 @@ absl::Status EnsureContainer(const v1::Attached& attached, Transaction* transact
 
 }  // namespace
 
-absl::Status Attach(const std::string& host, const v1::Attached& attached, const IsLive& is_live,
-                    Transaction* transaction) {
-  const auto placed = transaction->state().placements.Find(attached.container_id());
+absl::Status Attach(const std::string& host, const v1::Attached& attached, Arrival arrival,
+                    const IsLive& is_live, Transaction* transaction) {
+  const State& state = transaction->state();
+  const auto placed = state.placements.Find(attached.container_id());
+  if (placed != nullptr && arrival == Arrival::kBack &&
+      state.containers.Find(attached.container_id()) == nullptr) {
+    return absl::NotFoundError(StrCat("container ", attached.container_id(),
+                                      " is not in the backup that the store was restored from: it ",
+                                      "reaches nothing until it is detached and attached anew"));
+  }
   if (placed != nullptr && *placed != host && is_live(*placed)) {
     return absl::FailedPreconditionError(StrCat("container ", attached.container_id(),
                                                 " is attached on host ", *placed,

@@ -17,11 +17,17 @@ namespace sallyport {
 // Whether an agent of that host name is connected.
 using IsLive = std::function<bool(const std::string& host)>;
 
+enum class Arrival {
+  kAnew,  // It was attached just now.
+  kBack,  // The host says in its Hello that it has it.
+};
+
 // Places the container on the host, and makes its record if there is none. Refused with a sentence
 // for the operator if id or class are wrong, or another live host has it. Takes over from a host
-// that is not live.
-absl::Status Attach(const std::string& host, const v1::Attached& attached, const IsLive& is_live,
-                    Transaction* transaction);
+// that is not live. A record that a restore took away is made again only for a container that is
+// attached anew: nobody knows which rules the old one had.
+absl::Status Attach(const std::string& host, const v1::Attached& attached, Arrival arrival,
+                    const IsLive& is_live, Transaction* transaction);
 
 // Takes the container off the host, if it is there, and with `forget` deletes its record.
 void Detach(const std::string& host, const v1::Detached& detached, Transaction* transaction);

@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "controlplane/config.h"
+#include "controlplane/maintenance_command.h"
 #include "controlplane/server.h"
 #include "controlplane/store/sqlite_store.h"
 
@@ -59,6 +60,7 @@ absl::Status Serve(const Config& config, const sigset_t& stop) {
 
 int Main(const std::vector<std::string>& arguments) {
   SetLogProgram("sallyportd");
+  if (IsMaintenanceCommand(arguments)) return RunMaintenanceCommand(arguments);
   const Config config = ConfigFromFlagsOrExit(arguments);
   const sigset_t stop = BlockStopSignals();  // gRPC starts threads.
   // Never given back: the last user's grpc_shutdown joins threads that may sleep on a blocked write

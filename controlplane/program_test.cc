@@ -1,14 +1,13 @@
 // The program sallyportd itself: flags, sockets, signals, a kill.
 
-#include <fcntl.h>
+#include "controlplane/testing/program.h"
+
 #include <gmock/gmock.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -16,7 +15,6 @@
 #include <string>
 #include <vector>
 
-#include "common/base/unique_fd.h"
 #include "controlplane/testing/fake_agent.h"
 #include "controlplane/testing/test_server.h"
 
@@ -26,53 +24,6 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 using Policy = v1::OutboundPolicy::Stub;
-
-// One run of the program. stdout and stderr come back by one pipe.
-class Program {
- public:
-  explicit Program(std::vector<std::string> arguments) {
-    int ends[2];
-    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
-    output_.Reset(ends[0]);
-    const UniqueFd input(ends[1]);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, input.get(), STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, input.get(), STDERR_FILENO);
-    arguments.insert(arguments.begin(), "controlplane/sallyportd");
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    EXPECT_EQ(posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-  }
-  ~Program() {
-    if (pid_ > 0) {
-      Signal(SIGKILL);
-      Wait();
-    }
-  }
-
-  // Up to the first occurrence of `end`, or the end of the output.
-  std::string ReadTo(const std::string& end) {
-    std::string text;
-    char byte = 0;
-    while (!text.ends_with(end) && ::read(output_.get(), &byte, 1) == 1) text.push_back(byte);
-    return text;
-  }
-  std::string ReadAll() { return ReadTo(std::string(1, '\0')); }
-  void Signal(int signal) { ::kill(pid_, signal); }
-  int Wait() {
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  }
-
- private:
-  pid_t pid_ = -1;
-  UniqueFd output_;
-};
 
 class ProgramTest : public testing::Test {
  protected:

@@ -48,7 +48,8 @@ Server::Server(std::unique_ptr<Store> store)
       control_plane_{store_.get(), &waiters_, &hub_, &writer_, &watchers_},
       policy_service_(&control_plane_),
       registry_service_(&control_plane_),
-      sync_service_(&control_plane_) {
+      sync_service_(&control_plane_),
+      maintenance_service_(&control_plane_) {
   store_->OnChange([this] { watchers_.Notify(); });
 }
 
@@ -65,6 +66,7 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
   builder.RegisterService(&policy_service_);
   builder.RegisterService(&registry_service_);
   builder.RegisterService(&sync_service_);
+  builder.RegisterService(&maintenance_service_);
   std::vector<int> ports(listen.size(), 0);
   for (size_t i = 0; i < listen.size(); ++i) {
     if (listen[i].is_unix()) RETURN_IF_ERROR(PrepareUnixSocket(listen[i].path()));
@@ -89,7 +91,7 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
 Server::~Server() {
   if (server_ == nullptr) return;
   watchers_.StopAll();
-  hub_.StopAll();
+  hub_.StopAll("the control plane stops; connect again");
   waiters_.AnswerAll();
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
 }

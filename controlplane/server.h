@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "controlplane/config.h"
 #include "controlplane/control_plane.h"
+#include "controlplane/maintenance_service.h"
 #include "controlplane/policy_service.h"
 #include "controlplane/registry_service.h"
 #include "controlplane/store/store.h"
@@ -48,6 +49,7 @@ class Server {
   PolicyService policy_service_;
   RegistryService registry_service_;
   SyncService sync_service_;
+  MaintenanceService maintenance_service_;
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::string> addresses_;
 };

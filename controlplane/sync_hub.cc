@@ -40,13 +40,13 @@ void SyncHub::Poke(const std::set<std::string>& hosts) const {
   for (const auto& stream : streams) stream->Poke();
 }
 
-void SyncHub::StopAll() {
+void SyncHub::StopAll(const std::string& why) {
   std::vector<std::shared_ptr<SyncStream>> streams;
   {
     MutexLock lock(&mutex_);
     for (const auto& [host, stream] : streams_) streams.push_back(stream);
   }
-  for (const auto& stream : streams) stream->Stop();
+  for (const auto& stream : streams) stream->Stop(why);
 }
 
 }  // namespace sallyport

@@ -21,7 +21,7 @@ class SyncStream {
   // Another stream has taken the host name: ends with ABORTED.
   virtual void Replace() = 0;
   // Ends with UNAVAILABLE.
-  virtual void Stop() = 0;
+  virtual void Stop(const std::string& why) = 0;
 };
 
 // Thread-safe. Calls streams with no lock held.
@@ -33,7 +33,7 @@ class SyncHub {
   void Release(const std::string& host, const SyncStream* stream);
   bool IsLive(const std::string& host) const;
   void Poke(const std::set<std::string>& hosts) const;
-  void StopAll();
+  void StopAll(const std::string& why);
 
  private:
   mutable Mutex mutex_;

@@ -8,7 +8,6 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
-#include "controlplane/attachments.h"
 #include "controlplane/rpc_status.h"
 
 namespace sallyport {
@@ -80,8 +79,8 @@ void SyncSession::Replace() {
       "another agent has connected with the same host name; host names must be unique"));
 }
 
-void SyncSession::Stop() {
-  End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the control plane stops; connect again"));
+void SyncSession::Stop(const std::string& why) {
+  End(grpc::Status(grpc::StatusCode::UNAVAILABLE, why));
 }
 
 void SyncSession::OnReadDone(bool ok) {
@@ -138,7 +137,7 @@ absl::Status SyncSession::Greet(const v1::Hello& hello, Effect* effect, Transact
   DetachOthers(effect->host, ids, transaction);
   effect->left.insert(effect->host);
   for (const v1::Attached& attached : hello.attached()) {
-    AttachTo(effect->host, attached, effect, transaction);
+    AttachTo(effect->host, attached, Arrival::kBack, effect, transaction);
   }
   return absl::OkStatus();
 }
@@ -152,18 +151,20 @@ absl::Status SyncSession::Change(const v1::SyncRequest& request, Effect* effect,
   }
   effect->left.insert(effect->host);
   if (request.has_detached()) Detach(effect->host, request.detached(), transaction);
-  if (request.has_attached()) AttachTo(effect->host, request.attached(), effect, transaction);
+  if (request.has_attached()) {
+    AttachTo(effect->host, request.attached(), Arrival::kAnew, effect, transaction);
+  }
   return absl::OkStatus();
 }
 
-void SyncSession::AttachTo(const std::string& host, const v1::Attached& attached, Effect* effect,
-                           Transaction* transaction) {
+void SyncSession::AttachTo(const std::string& host, const v1::Attached& attached, Arrival arrival,
+                           Effect* effect, Transaction* transaction) {
   const IsLive is_live = [this](const std::string& other) {
     return control_plane_->hub->IsLive(other);
   };
   const auto placed = transaction->state().placements.Find(attached.container_id());
   if (placed != nullptr) effect->left.insert(*placed);
-  const absl::Status status = Attach(host, attached, is_live, transaction);
+  const absl::Status status = Attach(host, attached, arrival, is_live, transaction);
   v1::AttachResult& answer = effect->answers.emplace_back();
   answer.set_container_id(attached.container_id());
   answer.set_error(std::string(status.message()));
@@ -214,6 +215,7 @@ void SyncSession::Announce(const State& state, Effect* effect) {
 }
 
 void SyncSession::Seed(const v1::Hello& hello, const State& state) {
+  epoch_ = state.epoch;
   reset_ = hello.epoch() != state.epoch;
   for (const v1::Hello::Known& known : hello.known()) {
     // An agent ahead of the store: the store was put back to an older day, and its revisions mean
@@ -294,6 +296,12 @@ void SyncSession::Pump() {
 void SyncSession::SendDelta() {
   changed_ = false;
   const std::shared_ptr<const State> state = control_plane_->store->Read();
+  // Revisions of another epoch say nothing about what was sent. The restore ends the stream, but
+  // may not have come to it yet.
+  if (state->epoch != epoch_) {
+    return EndLocked(
+        grpc::Status(grpc::StatusCode::UNAVAILABLE, "the store was restored; connect again"));
+  }
   const auto containers = state->hosts.Find(host_);
   const ResourceRevisions needed =
       ResourcesNeeded(*state, containers == nullptr ? std::set<std::string>() : *containers);

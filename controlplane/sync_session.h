@@ -18,6 +18,7 @@
 #include <string>
 
 #include "common/base/mutex.h"
+#include "controlplane/attachments.h"
 #include "controlplane/concern.h"
 #include "controlplane/control_plane.h"
 #include "controlplane/sync_hub.h"
@@ -36,7 +37,7 @@ class SyncSession final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Sy
 
   void Poke() override;
   void Replace() override;
-  void Stop() override;
+  void Stop(const std::string& why) override;
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -61,8 +62,8 @@ class SyncSession final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Sy
   // These run on the writer's thread: into the store, and after the commit.
   absl::Status Greet(const v1::Hello& hello, Effect* effect, Transaction* transaction);
   absl::Status Change(const v1::SyncRequest& request, Effect* effect, Transaction* transaction);
-  void AttachTo(const std::string& host, const v1::Attached& attached, Effect* effect,
-                Transaction* transaction);
+  void AttachTo(const std::string& host, const v1::Attached& attached, Arrival arrival,
+                Effect* effect, Transaction* transaction);
   void Greeted(const v1::Hello& hello, Effect effect, const Store::Written& written);
   void Changed(Effect effect, const Store::Written& written);
   // Completes the answers, and tells those who wait for hosts that containers have left.
@@ -104,6 +105,7 @@ class SyncSession final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Sy
   // What holds between the two sides. The host name never changes once it is set.
   std::string host_ ABSL_GUARDED_BY(mutex_);
   uint64_t stream_ ABSL_GUARDED_BY(mutex_) = 0;  // For Waiters; 0 until greeted.
+  uint64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;   // Of all that was sent.
   ResourceRevisions sent_ ABSL_GUARDED_BY(mutex_);
   std::map<ResourceId, std::string> rejections_ ABSL_GUARDED_BY(mutex_);
   std::optional<Unacked> unacked_ ABSL_GUARDED_BY(mutex_);

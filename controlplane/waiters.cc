@@ -195,13 +195,33 @@ void Waiters::AnswerAll() {
   {
     MutexLock lock(&mutex_);
     answer_at_once_ = true;
-    while (!waiting_.empty()) {
-      auto& [id, waiting] = *waiting_.begin();
-      answers.emplace_back(waiting.done, MakeOutcome(waiting));
-      Remove(id);
-    }
+    EndAll(&answers);
   }
   Answer(answers);
+}
+
+void Waiters::StartOver() {
+  Answers answers;
+  {
+    MutexLock lock(&mutex_);
+    EndAll(&answers);
+    for (auto& [name, host] : hosts_) {
+      if (host.gone) continue;
+      host.progress = Progress();
+      host.reported = false;
+      Renew(name, &host);
+    }
+  }
+  on_news_();
+  Answer(answers);
+}
+
+void Waiters::EndAll(Answers* answers) {
+  while (!waiting_.empty()) {
+    auto& [id, waiting] = *waiting_.begin();
+    answers->emplace_back(waiting.done, MakeOutcome(waiting));
+    Remove(id);
+  }
 }
 
 bool Waiters::Reached(const std::string& host, uint64_t revision) const {

@@ -82,6 +82,8 @@ class Waiters {
   bool Cancel(uint64_t id);
   // Calls every `done` now, and later ones at once.
   void AnswerAll();
+  // The store is another: calls every `done` now, and forgets what hosts have reported.
+  void StartOver();
 
  private:
   struct Host {
@@ -116,6 +118,7 @@ class Waiters {
   Outcome MakeOutcome(const Waiting& waiting) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoLongerPending(uint64_t id, const std::string& host, Answers* answers)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndAll(Answers* answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Remove(uint64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunTimer();
   static void Answer(const Answers& answers);

@@ -4,7 +4,8 @@
 #
 #   tests/run.sh                     all of that
 #   tests/run.sh --fast              the plain tests only
-#   tests/run.sh --full              clang-tidy and a minute for every fuzz target, too
+#   tests/run.sh --full              clang-tidy, 1,000 kills of the control plane and a minute for every
+#                                    fuzz target, too
 #   tests/run.sh [--fast] TARGET...  these Bazel targets in place of //...
 #
 # Needs root: tests make network namespaces. Installs what is missing by deploy/install.sh.
@@ -59,7 +60,10 @@ if $full; then step "clang-tidy" tools/tidy.sh; fi
 for config in "${configs[@]}"; do
   step "tests, $config" bazel_test "$config"
 done
-if $full; then step "fuzz" tools/fuzz.sh 60; fi
+if $full; then
+  step "1,000 kills" bazel test --noshow_progress --test_output=streamed //controlplane:kill_full_test
+  step "fuzz" tools/fuzz.sh 60
+fi
 
 for failed in "${failed_steps[@]}"; do echo "run.sh: failed: $failed"; done
 status=0

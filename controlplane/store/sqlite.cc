@@ -40,12 +40,37 @@ absl::StatusOr<SqliteDatabase> SqliteDatabase::Open(const std::string& path, Mod
   return SqliteDatabase(std::move(handle), path);
 }
 
+absl::StatusOr<SqliteDatabase> SqliteDatabase::OpenImage(const std::string& bytes) {
+  ASSIGN_OR_RETURN(SqliteDatabase database, Open(":memory:", Mode::kCreate));
+  // Somebody else may have made the file: nothing in its schema may run functions.
+  sqlite3_db_config(database.handle(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  sqlite3_db_config(database.handle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  auto* const data = reinterpret_cast<unsigned char*>(const_cast<char*>(bytes.data()));
+  const auto size = static_cast<sqlite3_int64>(bytes.size());
+  const int code =
+      sqlite3_deserialize(database.handle(), "main", data, size, size, SQLITE_DESERIALIZE_READONLY);
+  if (code != SQLITE_OK) return SqliteError(database.handle(), code);
+  return database;
+}
+
+absl::StatusOr<std::string> SqliteDatabase::Serialize() const {
+  sqlite3_int64 size = 0;
+  const std::unique_ptr<unsigned char, void (*)(void*)> bytes(
+      sqlite3_serialize(handle_.get(), "main", &size, 0), &sqlite3_free);
+  if (bytes == nullptr) return absl::ResourceExhaustedError("not enough memory for the database");
+  return std::string(reinterpret_cast<const char*>(bytes.get()), static_cast<size_t>(size));
+}
+
+void SqliteDatabase::SetTidyOnClose(bool on) {
+  sqlite3_db_config(handle_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, on ? 0 : 1, nullptr);
+}
+
 absl::Status SqliteDatabase::Execute(const std::string& sql) {
   const int code = sqlite3_exec(handle_.get(), sql.c_str(), nullptr, nullptr, nullptr);
   return code == SQLITE_OK ? absl::OkStatus() : SqliteError(handle_.get(), code);
 }
 
-absl::StatusOr<std::string> SqliteDatabase::QueryText(const std::string& sql) {
+absl::StatusOr<std::string> SqliteDatabase::QueryText(const std::string& sql) const {
   ASSIGN_OR_RETURN(SqliteStatement statement, SqliteStatement::Prepare(*this, sql));
   ASSIGN_OR_RETURN(const bool row, statement.Step());
   return row ? statement.Bytes(0) : std::string();

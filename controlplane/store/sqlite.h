@@ -22,10 +22,18 @@ class SqliteDatabase {
   enum class Mode { kExisting, kCreate };
   static absl::StatusOr<SqliteDatabase> Open(const std::string& path, Mode mode);
 
+  // A read-only database of the bytes of a file, which must stay.
+  static absl::StatusOr<SqliteDatabase> OpenImage(const std::string& bytes);
+  // The bytes of the file that a database in memory would be.
+  absl::StatusOr<std::string> Serialize() const;
+
+  // Whether closing moves the log into the database and deletes it. On, unless this is called.
+  void SetTidyOnClose(bool on);
+
   // Runs statements that give no rows (or whose rows do not matter).
   absl::Status Execute(const std::string& sql);
   // The first column of the first row; "" if there is none.
-  absl::StatusOr<std::string> QueryText(const std::string& sql);
+  absl::StatusOr<std::string> QueryText(const std::string& sql) const;
 
   sqlite3* handle() const { return handle_.get(); }
   const std::string& path() const { return path_; }

@@ -1,4 +1,5 @@
-// The database file: making, checking and reading it. See sqlite_store.h for the format.
+// The tables of a store's database: making them and checking that they are there. See
+// sqlite_store.h for the format.
 
 #ifndef SALLYPORT_CONTROLPLANE_STORE_SQLITE_SCHEMA_H_
 #define SALLYPORT_CONTROLPLANE_STORE_SQLITE_SCHEMA_H_
@@ -14,22 +15,26 @@
 
 namespace sallyport {
 
-// Makes an empty database at `path`, which must not exist, with a new epoch. Durable and whole when
-// it returns, or not there.
-absl::Status CreateDatabase(const std::string& path);
-
-// Opens the database at `path` and checks that it is ours, whole and of this schema.
-absl::StatusOr<SqliteDatabase> OpenDatabase(const std::string& path);
-
-// Reads everything. DATA_LOSS if a row is not what was written.
-absl::StatusOr<State> LoadState(const SqliteDatabase& database);
+// Of this program. It reads no other.
+inline constexpr int kSchemaVersion = 1;
 
 inline constexpr Change::Table kTables[] = {Change::Table::kClasses, Change::Table::kContainers,
                                             Change::Table::kHandlers, Change::Table::kPlacements};
 const char* TableName(Change::Table table);
+
 // Of one row.
 int64_t RowChecksum(Change::Table table, std::string_view key, uint64_t revision,
                     std::string_view value);
+
+// Makes the tables, empty, in a database that has none.
+absl::Status WriteSchema(SqliteDatabase* database, uint64_t epoch, uint64_t revision);
+
+// Whether the database is ours, whole and of this schema. DATA_LOSS or FAILED_PRECONDITION with
+// half a sentence: what is wrong with it.
+absl::Status CheckSchema(const SqliteDatabase& database);
+
+// One of schema_version, epoch, revision. DATA_LOSS if it is not there.
+absl::StatusOr<int64_t> ReadMeta(const SqliteDatabase& database, const std::string& key);
 
 }  // namespace sallyport
 

@@ -19,16 +19,19 @@ constexpr int kLogBytes = 16 << 20;
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Storage>> SqliteStorage::Make(UniqueFd lock, SqliteDatabase database,
+absl::StatusOr<std::unique_ptr<Storage>> SqliteStorage::Make(UniqueFd lock, HighWaterMark mark,
+                                                             SqliteDatabase database,
                                                              uint64_t epoch) {
   std::unique_ptr<SqliteStorage> storage(
-      new SqliteStorage(std::move(lock), std::move(database), epoch));
+      new SqliteStorage(std::move(lock), std::move(mark), std::move(database), epoch));
   RETURN_IF_ERROR(storage->Prepare());
   return storage;
 }
 
-SqliteStorage::SqliteStorage(UniqueFd lock, SqliteDatabase database, uint64_t epoch)
+SqliteStorage::SqliteStorage(UniqueFd lock, HighWaterMark mark, SqliteDatabase database,
+                             uint64_t epoch)
     : lock_(std::move(lock)),
+      mark_(std::move(mark)),
       database_(std::move(database)),
       identity_(Identify(database_.path())),
       log_identity_(Identify(LogPath())),
@@ -37,6 +40,7 @@ SqliteStorage::SqliteStorage(UniqueFd lock, SqliteDatabase database, uint64_t ep
 absl::Status SqliteStorage::Prepare() {
   RETURN_IF_ERROR(database_.Execute(
       StrCat("PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = ", kLogBytes)));
+  database_.SetTidyOnClose(true);
   sqlite3_wal_hook(database_.handle(), &SqliteStorage::NoteLog, this);
   for (const Change::Table table : kTables) {
     const std::string name = TableName(table);
@@ -68,12 +72,15 @@ absl::Status SqliteStorage::Commit(const State& after, const std::vector<Change>
   if (status.ok()) status = WriteAndCommit(after, changes);
   if (status.ok()) {
     epoch_ = after.epoch;
+    mark_.Set(after.epoch, after.revision);
     if (!log_identity_.has_value()) log_identity_ = Identify(LogPath());
     return status;
   }
   // Before the rollback, which has an outcome of its own.
   const int code = sqlite3_extended_errcode(database_.handle());
   Judge(code, status);
+  // The log has room again when it is moved, and the database may not need to grow for that.
+  if ((code & 0xff) == SQLITE_FULL) log_pages_ = kLogPages;
   sqlite3_exec(database_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
   if (code == SQLITE_IOERR_FSYNC) {
     return absl::UnavailableError(
@@ -103,7 +110,10 @@ absl::Status SqliteStorage::CheckInPlace() {
 absl::Status SqliteStorage::WriteAndCommit(const State& after, const std::vector<Change>& changes) {
   for (const Change& change : changes) RETURN_IF_ERROR(WriteRow(change));
   RETURN_IF_ERROR(SetMeta("revision", after.revision));
-  if (after.epoch != epoch_) RETURN_IF_ERROR(SetMeta("epoch", after.epoch));
+  if (after.epoch != epoch_) {
+    RETURN_IF_ERROR(SetMeta("epoch", after.epoch));
+    mark_.Clear();
+  }
   return commit_->Run();
 }
 
@@ -160,6 +170,7 @@ void SqliteStorage::Break(std::string_view why) {
       "the store takes no more changes after an error (", why,
       "): check the disk, then restart sallyportd; nothing was changed, and what was answered ",
       "before stays in force"));
+  database_.SetTidyOnClose(false);
   LogError(broken_.message());
 }
 

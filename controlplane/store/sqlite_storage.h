@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/unique_fd.h"
+#include "controlplane/store/high_water_mark.h"
 #include "controlplane/store/sqlite.h"
 #include "controlplane/store/store.h"
 
@@ -28,8 +29,8 @@ class SqliteStorage final : public Storage {
  public:
   // `lock` is the state directory's, and held as long as this lives. `epoch` is what the database
   // holds.
-  static absl::StatusOr<std::unique_ptr<Storage>> Make(UniqueFd lock, SqliteDatabase database,
-                                                       uint64_t epoch);
+  static absl::StatusOr<std::unique_ptr<Storage>> Make(UniqueFd lock, HighWaterMark mark,
+                                                       SqliteDatabase database, uint64_t epoch);
 
   absl::Status Commit(const State& after, const std::vector<Change>& changes) override;
   void Tidy() override;
@@ -46,7 +47,7 @@ class SqliteStorage final : public Storage {
     SqliteStatement remove;
   };
 
-  SqliteStorage(UniqueFd lock, SqliteDatabase database, uint64_t epoch);
+  SqliteStorage(UniqueFd lock, HighWaterMark mark, SqliteDatabase database, uint64_t epoch);
   absl::Status Prepare();
   static std::optional<FileId> Identify(const std::string& path);
   std::string LogPath() const { return database_.path() + "-wal"; }
@@ -62,6 +63,7 @@ class SqliteStorage final : public Storage {
   static int NoteLog(void* self, sqlite3*, const char*, int pages);
 
   const UniqueFd lock_;
+  HighWaterMark mark_;
   SqliteDatabase database_;
   const std::optional<FileId> identity_;
   std::optional<FileId> log_identity_;  // Once there is a log.

@@ -4,12 +4,14 @@
 //   classes    key, revision, value, checksum       value: a serialized ContainerClass
 //   containers the same, of ContainerPolicy
 //   handlers   the same, of Handler
-//   placements the same: container id → host name
+//   placements the same: container id → host name. A container that has no record is one that a
+//              restore took away while it was attached.
 //
 // Write-ahead log, synchronous=FULL: a commit returns after its fsync. Checksums cover key,
 // revision and value, because SQLite's quick_check does not look inside of values and a flipped bit
-// in a policy must not go unseen. A new database is made beside its final name and renamed, so that
-// a kill at any time leaves either none or a whole one.
+// in a policy must not go unseen; DIR/controlplane.db-revision says how far the log must at least
+// go (high_water_mark.h). A new database is made beside its final name and renamed, so that a kill
+// at any time leaves either none or a whole one.
 
 #ifndef SALLYPORT_CONTROLPLANE_STORE_SQLITE_STORE_H_
 #define SALLYPORT_CONTROLPLANE_STORE_SQLITE_STORE_H_

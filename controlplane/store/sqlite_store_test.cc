@@ -150,13 +150,15 @@ TEST_F(SqliteStoreTest, EmptyFileIsRefused) {
 TEST_F(SqliteStoreTest, GarbageIsRefused) {
   fs::create_directory(dir_);
   std::ofstream(Database()) << std::string(10'000, 'g');
-  EXPECT_NE(RefusalLeavingFileAlone().find("restore it from a backup"), std::string::npos);
+  EXPECT_NE(RefusalLeavingFileAlone().find("restore it with `sallyportd restore"),
+            std::string::npos);
 }
 
 TEST_F(SqliteStoreTest, TruncatedIsRefused) {
   MakeOne();
   fs::resize_file(Database(), 6000);
-  EXPECT_NE(RefusalLeavingFileAlone().find("restore it from a backup"), std::string::npos);
+  EXPECT_NE(RefusalLeavingFileAlone().find("restore it with `sallyportd restore"),
+            std::string::npos);
 }
 
 TEST_F(SqliteStoreTest, ForeignDatabaseIsRefused) {
@@ -168,7 +170,8 @@ TEST_F(SqliteStoreTest, ForeignDatabaseIsRefused) {
 TEST_F(SqliteStoreTest, NewerSchemaIsRefused) {
   MakeOne();
   Sql("UPDATE meta SET value = 99 WHERE key = 'schema_version'; PRAGMA wal_checkpoint(TRUNCATE)");
-  EXPECT_NE(RefusalLeavingFileAlone().find("start the newer sallyportd"), std::string::npos);
+  EXPECT_NE(RefusalLeavingFileAlone().find("start the sallyportd that wrote it"),
+            std::string::npos);
 }
 
 TEST_F(SqliteStoreTest, ChangedPolicyIsRefused) {

@@ -14,7 +14,8 @@ std::shared_ptr<const State> Store::Read() const {
 
 std::vector<Store::Written> Store::WriteAll(const std::vector<Edit>& edits) {
   MutexLock writing(&write_mutex_);
-  std::shared_ptr<const State> newest = Read();
+  const std::shared_ptr<const State> before = Read();
+  std::shared_ptr<const State> newest = before;
   std::vector<Written> written;
   std::vector<Change> changes;
   for (const Edit& edit : edits) {
@@ -24,13 +25,13 @@ std::vector<Store::Written> Store::WriteAll(const std::vector<Edit>& edits) {
       written.emplace_back(status);
       continue;
     }
-    if (!transaction.changes().empty()) {
+    if (transaction.changed()) {
       newest = std::make_shared<State>(transaction.Result());
       changes.insert(changes.end(), transaction.changes().begin(), transaction.changes().end());
     }
     written.emplace_back(newest);
   }
-  if (changes.empty()) return written;
+  if (newest == before) return written;
 
   const absl::Status committed = storage_->Commit(*newest, changes);
   if (!committed.ok()) return std::vector<Written>(edits.size(), committed);

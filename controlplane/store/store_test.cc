@@ -181,5 +181,59 @@ TEST(CowMapTest, DifferenceOfTwoCopies) {
   EXPECT_EQ(differences, expected);
 }
 
+TEST(StoreTest, RestoreIsOneChangeWithANewEpoch) {
+  const auto store = MakeMemoryStore(/*epoch=*/1);
+  Put(store.get(), Class("web"));
+  const auto backup = store->Read();
+  Put(store.get(), Class("web", false));
+  Put(store.get(), Class("later"));
+  const auto restored = *store->Write([&](Transaction& transaction) {
+    transaction.Restore(*backup, /*epoch=*/2);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(restored->epoch, 2u);
+  EXPECT_EQ(restored->revision, 4u);
+  EXPECT_EQ(restored->classes.size(), 1u);
+  EXPECT_TRUE(restored->classes.Find("web")->value.enable_internet());
+  EXPECT_EQ(restored->classes.Find("web")->revision, 4u);
+  EXPECT_EQ(Put(store.get(), Class("later")), 5u);
+}
+
+// A revision that somebody remembers means nothing else afterwards.
+TEST(StoreTest, RestoreTakesNoRevisionTwice) {
+  const auto store = MakeMemoryStore();
+  State backup;
+  backup.revision = 100;
+  const auto restored = *store->Write([&](Transaction& transaction) {
+    transaction.Restore(backup, /*epoch=*/2);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(restored->revision, 101u);
+}
+
+TEST(StoreTest, RestoreLeavesContainersWhereTheyAre) {
+  const auto store = MakeMemoryStore();
+  const auto place = [&](const std::string& id, const std::string& host) {
+    ASSERT_TRUE(store
+                    ->Write([&](Transaction& transaction) {
+                      transaction.PutContainer(Container(id));
+                      transaction.Place(id, host);
+                      return absl::OkStatus();
+                    })
+                    .ok());
+  };
+  place("old", "host-1");
+  const auto backup = store->Read();
+  place("old", "host-2");
+  place("new", "host-2");
+  const auto restored = *store->Write([&](Transaction& transaction) {
+    transaction.Restore(*backup, /*epoch=*/2);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(*restored->placements.Find("old"), "host-2");
+  EXPECT_EQ(restored->containers.Find("new"), nullptr);
+  EXPECT_EQ(*restored->placements.Find("new"), "host-2");
+}
+
 }  // namespace
 }  // namespace sallyport

@@ -2,8 +2,10 @@
 
 #include <google/protobuf/util/message_differencer.h>
 
+#include <algorithm>
 #include <utility>
 
+#include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 
@@ -73,6 +75,41 @@ void Transaction::Unplace(const std::string& container_id) {
   state_.Unplace(container_id);
 }
 
+void Transaction::Restore(const State& backup, uint64_t epoch) {
+  SALLYPORT_CHECK(!changed());
+  restored_ = true;
+  revision_ = std::max(base_revision_, backup.revision) + 1;
+  EraseOthers(backup.classes, Change::Table::kClasses, &state_.classes);
+  EraseOthers(backup.containers, Change::Table::kContainers, &state_.containers);
+  EraseOthers(backup.handlers, Change::Table::kHandlers, &state_.handlers);
+  state_.epoch = epoch;
+  backup.classes.ForEach([&](const std::string& name, const ClassRecord& record) {
+    Add(Change::Table::kClasses, name, record.value.SerializeAsString());
+    state_.SetClass(record.value, revision_);
+  });
+  backup.containers.ForEach([&](const std::string& id, const ContainerRecord& record) {
+    Add(Change::Table::kContainers, id, record.value.SerializeAsString());
+    state_.SetContainer(record.value, revision_);
+  });
+  backup.handlers.ForEach([&](const std::string& name, const HandlerRecord& record) {
+    Add(Change::Table::kHandlers, name, record.value.SerializeAsString());
+    state_.SetHandler(record.value, revision_);
+  });
+  if (base_revision_ > 0) return;
+  backup.placements.ForEach(
+      [&](const std::string& id, const std::string& host) { Place(id, host); });
+}
+
+template <typename Record>
+void Transaction::EraseOthers(const CowMap<Record>& kept, Change::Table table,
+                              CowMap<Record>* records) {
+  for (const auto& [key, record] : records->Sorted()) {
+    if (kept.Find(key) != nullptr) continue;
+    Add(table, key, std::nullopt);
+    records->Erase(key);
+  }
+}
+
 absl::Status Transaction::UpdateContainer(
     const std::string& container_id,
     const std::function<absl::Status(v1::ContainerPolicy*)>& edit) {
@@ -92,7 +129,7 @@ absl::Status NoContainer(const std::string& container_id) {
 
 State Transaction::Result() const {
   State result = state_;
-  result.revision = changes_.empty() ? base_revision_ : revision_;
+  result.revision = changed() ? revision_ : base_revision_;
   return result;
 }
 

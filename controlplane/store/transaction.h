@@ -35,6 +35,7 @@ class Transaction {
 
   const State& state() const { return state_; }
   const std::vector<Change>& changes() const { return changes_; }
+  bool changed() const { return restored_ || !changes_.empty(); }
 
   // The values must be normalised (common/policy).
   void PutClass(const v1::ContainerClass& value);
@@ -47,6 +48,12 @@ class Transaction {
   void Place(const std::string& container_id, const std::string& host);
   void Unplace(const std::string& container_id);
 
+  // Makes classes, containers and handlers those of the backup, all at one new revision that
+  // neither has had, and gives the store a new epoch. Containers stay placed where they are, also
+  // those that the backup does not know: they reach nothing until they are attached anew. (An empty
+  // store takes the backup's word for who is where.) REQUIRES: nothing else was changed.
+  void Restore(const State& backup, uint64_t epoch);
+
   // Reads the container, edits a copy, puts it back. NOT_FOUND if there is none of that id; an
   // error of `edit` is handed on, and the container stays as it was.
   absl::Status UpdateContainer(const std::string& container_id,
@@ -57,10 +64,13 @@ class Transaction {
 
  private:
   void Add(Change::Table table, const std::string& key, std::optional<std::string> value);
+  template <typename Record>
+  void EraseOthers(const CowMap<Record>& kept, Change::Table table, CowMap<Record>* records);
 
   const uint64_t base_revision_;
   State state_;
-  const uint64_t revision_;
+  uint64_t revision_;
+  bool restored_ = false;
   std::vector<Change> changes_;
 };
 
