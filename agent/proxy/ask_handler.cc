@@ -159,15 +159,6 @@ Task<Failure> StreamResponse(const Exchange& exchange, Conversation& conversatio
   co_return Failure{};
 }
 
-// A forward to a host that trusted code chose: only `denied_hosts` and, when dialled, the address
-// checks apply.
-std::optional<Deny> CheckForwardHost(const EffectivePolicy& policy, const Host& host) {
-  if (!policy.denied_hosts.has_value()) return std::nullopt;
-  const Pattern* denied = policy.denied_hosts->Match(host);
-  if (denied == nullptr) return std::nullopt;
-  return Deny{Reason::kDeniedHost, StrCat("denied_hosts ", denied->text())};
-}
-
 OriginRequest Changed(const Exchange& exchange, Forward forward) {
   OriginRequest request = OriginRequestOf(exchange);
   if (!forward.method.empty()) request.method = std::move(forward.method);
@@ -180,7 +171,11 @@ OriginRequest Changed(const Exchange& exchange, Forward forward) {
   } else if (raised && request.port == DefaultPort(RequestScheme::kHttp)) {
     request.port = DefaultPort(RequestScheme::kHttps);
   }
-  for (const std::string& name : forward.remove_headers) request.headers.Remove(name);
+  for (const std::string& name : forward.remove_headers) {
+    request.headers.Remove(name);
+    if (name == "upgrade") request.websocket = false;
+  }
+  if (request.method != "GET") request.websocket = false;
   // The container's own copies go first, so that exactly what the handler set is sent.
   for (const Header& header : forward.set_headers.fields()) request.headers.Remove(header.name);
   for (const Header& header : forward.set_headers.fields())
@@ -255,6 +250,13 @@ Task<Outcome> Converse(const Exchange& exchange, const ToHandler& verdict,
 }
 
 }  // namespace
+
+std::optional<Deny> CheckForwardHost(const EffectivePolicy& policy, const Host& host) {
+  if (!policy.denied_hosts.has_value()) return std::nullopt;
+  const Pattern* denied = policy.denied_hosts->Match(host);
+  if (denied == nullptr) return std::nullopt;
+  return Deny{Reason::kDeniedHost, StrCat("denied_hosts ", denied->text())};
+}
 
 Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict) {
   Outcome outcome;

@@ -3,6 +3,8 @@
 #ifndef SALLYPORT_AGENT_PROXY_ASK_HANDLER_H_
 #define SALLYPORT_AGENT_PROXY_ASK_HANDLER_H_
 
+#include <optional>
+
 #include "agent/proxy/exchange.h"
 
 namespace sallyport::proxy {
@@ -11,6 +13,10 @@ namespace sallyport::proxy {
 // egress, unless it was registered with ON_FAILURE_EGRESS, failed before it answered, and read
 // nothing of the body.
 Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict);
+
+// A forward to a host that trusted code chose: only `denied_hosts` and, when dialled, the address
+// checks apply.
+std::optional<Deny> CheckForwardHost(const EffectivePolicy& policy, const Host& host);
 
 }  // namespace sallyport::proxy
 

@@ -78,7 +78,12 @@ Task<absl::StatusOr<std::string_view>> FirstPiece(H1ServerConnection& client) {
 }
 
 struct Retry {};
-using Sent = std::variant<Outcome, Failure, Retry>;
+// The origin agreed to a WebSocket; nothing has been answered yet.
+struct Switched {
+  Outcome outcome;
+  ResponseHead answer;
+};
+using Sent = std::variant<Outcome, Failure, Retry, Switched>;
 
 // The answer's body, piece by piece; the head has been written.
 Task<Outcome> StreamBack(const Exchange& exchange, H1ClientConnection& origin, Outcome outcome) {
@@ -119,6 +124,7 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   head.headers = request.headers;
   head.framing = exchange.head.framing;
   head.content_length = exchange.head.content_length;
+  head.websocket = request.websocket;
   const std::string authority =
       Authority{request.host, request.port}.ToString(DefaultPort(request.scheme));
 
@@ -146,6 +152,7 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   }
   outcome.status = answer->status;
   RemoveHopByHop(&answer->headers);
+  if (answer->status == 101) co_return Switched{std::move(outcome), *std::move(answer)};
   // An answer before the request's end leaves the rest of the body unread: the connection cannot be
   // kept.
   const bool keep_alive = exchange.head.keep_alive && client.body_complete();
@@ -158,6 +165,25 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   }
   if (pump != nullptr) co_await pump->Stop();
   co_return outcome;
+}
+
+// Leaves the WebSocket in the outcome, unless policy has turned against it since the request was
+// decided.
+Task<Outcome> Upgrade(const Exchange& exchange, const OriginRequest& request,
+                      std::unique_ptr<OriginConnection> connection, Switched switched) {
+  const ContainerPtr& container = exchange.client.container;
+  auto upgraded = std::make_unique<UpgradedConnection>(
+      container, exchange.client.stream,
+      UpgradedConnection::Parts{exchange.destination, exchange.client.origin.address,
+                                request.scheme, request.host, std::move(connection),
+                                std::move(switched.answer)});
+  std::optional<Deny> deny = upgraded->DeniedBy(container->policy().get());
+  if (deny.has_value()) {
+    upgraded = nullptr;
+    co_return co_await RefuseByPolicy(exchange, *std::move(deny));
+  }
+  switched.outcome.upgraded = std::move(upgraded);
+  co_return std::move(switched.outcome);
 }
 
 }  // namespace
@@ -175,6 +201,7 @@ OriginRequest OriginRequestOf(const Exchange& exchange) {
   request.headers.Remove("content-length");
   request.headers.Remove("expect");
   request.headers.RemovePrefix("sallyport-");
+  request.websocket = exchange.head.websocket;
   return request;
 }
 
@@ -182,7 +209,8 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
   const absl::StatusOr<std::string_view> first = co_await FirstPiece(*exchange.client.http);
   if (!first.ok()) co_return co_await RefuseBody(exchange, first.status());
   const OriginKey key{request.scheme == RequestScheme::kHttps, request.host, request.port};
-  std::unique_ptr<OriginConnection> connection = TakePooled(exchange, key);
+  std::unique_ptr<OriginConnection> connection;
+  if (!request.websocket) connection = TakePooled(exchange, key);
   while (true) {
     if (connection == nullptr) {
       Connected connected = co_await Connect(exchange, request);
@@ -198,7 +226,7 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
     outcome.decision = "egress";
     outcome.rule = rule;
     outcome.upstream = StrCat(connection->address.ToUriString(), ":", request.port);
-    Sent sent = co_await SendOver(exchange, request, *connection, *first, outcome);
+    Sent sent = co_await SendOver(exchange, request, *connection, *first, std::move(outcome));
     if (std::get_if<Retry>(&sent) != nullptr) {
       connection = nullptr;
       continue;
@@ -207,7 +235,11 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
       co_return co_await AnswerFailure(exchange, failure->status, failure->reason,
                                        std::move(failure->detail));
     }
-    if (connection->http->reusable() && !exchange.client.container->closed()) {
+    if (auto* switched = std::get_if<Switched>(&sent)) {
+      co_return co_await Upgrade(exchange, request, std::move(connection), std::move(*switched));
+    }
+    if (connection->http->reusable() && !request.websocket &&
+        !exchange.client.container->closed()) {
       exchange.client.container->origins().Put(key, std::move(connection));
     }
     co_return std::move(std::get<Outcome>(sent));

@@ -16,7 +16,8 @@ struct OriginRequest {
   uint16_t port = 0;
   std::string method;
   std::string target;
-  Headers headers;  // No host, framing or hop-by-hop headers.
+  Headers headers;         // No host, framing or hop-by-hop headers.
+  bool websocket = false;  // As in RequestHead.
 };
 
 // The container's request as it is.
@@ -24,7 +25,9 @@ OriginRequest OriginRequestOf(const Exchange& exchange);
 
 // `rule` permitted it. Connects (or takes a pooled connection whose address is still permitted),
 // sends the request with the container's body and streams the answer back. Asks once more over a
-// fresh connection if a pooled one turns out to be dead and nothing of a body was sent.
+// fresh connection if a pooled one turns out to be dead and nothing of a body was sent. A request
+// for a WebSocket gets a connection of its own, and what becomes a WebSocket is left in the
+// outcome.
 Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std::string rule);
 
 }  // namespace sallyport::proxy

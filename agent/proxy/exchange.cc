@@ -42,8 +42,13 @@ void Finish(const ClientConnection& client, Outcome outcome, Clock::time_point s
   record->upstream = std::move(outcome.upstream);
   record->handler_us = outcome.handler_us;
   record->detail = std::move(outcome.detail);
-  record->bytes_sent = client.http->body_bytes_sent();
-  record->bytes_received = client.http->body_bytes_received();
+  if (outcome.upgraded != nullptr) {
+    record->bytes_sent = outcome.upgraded->bytes().to_client;
+    record->bytes_received = outcome.upgraded->bytes().from_client;
+  } else {
+    record->bytes_sent = client.http->body_bytes_sent();
+    record->bytes_received = client.http->body_bytes_received();
+  }
   record->duration_us = MicrosecondsSince(start);
   client.container->Audit(*record);
 }
@@ -80,14 +85,19 @@ Task<bool> ServeRequest(const ClientConnection& client, const RequestHead& head)
     Finish(client, std::move(outcome), start, &record);
     co_return false;
   }
-  // Held for the whole exchange: a change of policy counts for the next request.
-  const Exchange exchange{client, head, std::get<Destination>(destination),
-                          client.container->policy(), record.request_id};
-  if (exchange.policy != nullptr) {
-    record.class_name = exchange.policy->class_name;
-    record.revision = exchange.policy->revision;
+  Outcome outcome;
+  {
+    // Held for the whole exchange: a change of policy counts for the next request.
+    const Exchange exchange{client, head, std::get<Destination>(destination),
+                            client.container->policy(), record.request_id};
+    if (exchange.policy != nullptr) {
+      record.class_name = exchange.policy->class_name;
+      record.revision = exchange.policy->revision;
+    }
+    outcome = co_await Act(exchange);
   }
-  Outcome outcome = co_await Act(exchange);
+  // A WebSocket may last for days, and holds no policy.
+  if (outcome.upgraded != nullptr) outcome.detail = co_await outcome.upgraded->Relay(client.http);
   Finish(client, std::move(outcome), start, &record);
   if (!client.http->response_begun() || !client.http->reusable()) co_return false;
   if (client.http->body_complete()) co_return true;

@@ -11,6 +11,7 @@
 #include "agent/proxy/destination.h"
 #include "agent/proxy/http/h1_connection.h"
 #include "agent/proxy/origin.h"
+#include "agent/proxy/upgrade.h"
 
 namespace sallyport::proxy {
 
@@ -42,6 +43,8 @@ struct Outcome {
   std::string upstream;
   int64_t handler_us = 0;
   std::string detail;
+  // The request has become a WebSocket, which is yet to be relayed; else null.
+  std::unique_ptr<UpgradedConnection> upgraded;
 };
 
 // Serves the requests of a connection, each decided on its own, until it ends. `early` was read

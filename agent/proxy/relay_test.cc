@@ -23,6 +23,15 @@ class RelayTest : public testing::Test {
   MemoryStream::Pair upstream_;
 };
 
+Task<void> RelayAside(boost::asio::io_context* context, Stream* client, Stream* upstream) {
+  co_await RelayBytes(context, client, upstream, "");
+}
+
+Task<void> WriteAside(Stream* stream, std::string bytes) {
+  const std::string_view piece = bytes;
+  (void)co_await stream->Write(std::span(&piece, 1));
+}
+
 TEST_F(RelayTest, PassesBothWaysAndCounts) {
   client_.first->Receive("question");
   client_.first->ReceiveEnd();
@@ -48,6 +57,22 @@ TEST_F(RelayTest, OneByteAtATime) {
   Relay("");
   EXPECT_EQ(upstream_.first->written(), "question");
   EXPECT_EQ(client_.first->written(), "answer");
+}
+
+TEST_F(RelayTest, AClientThatDoesNotReadStopsTheUpstream) {
+  constexpr size_t kSent = 1 << 20;
+  Faults faults;
+  faults.capacity = 1000;
+  client_.first->set_faults(faults);
+  Start(context_, RelayAside(&context_, client_.first.get(), upstream_.first.get()));
+  Start(context_, WriteAside(upstream_.second.get(), std::string(kSent, 'x')));
+  RunReady(context_);
+  EXPECT_EQ(client_.first->written().size(), 1000u);
+  // One buffer of the relay, and what the stream holds.
+  EXPECT_LE(upstream_.second->written().size(), 2u * 64 * 1024);
+  client_.first->Close(Stream::How::kReset);
+  RunReady(context_);
+  EXPECT_TRUE(upstream_.first->closed());
 }
 
 TEST_F(RelayTest, AResetOnOneSideIsAResetOnTheOther) {

@@ -19,6 +19,7 @@ enum class Role {
   kTransferEncoding,
   kConnection,
   kExpect,
+  kUpgrade,
   kLookAlike
 };
 
@@ -28,6 +29,8 @@ Role RoleOf(std::string_view name) {
       return EqualsIgnoreCase(name, "host") ? Role::kHost : Role::kNone;
     case 6:
       return EqualsIgnoreCase(name, "expect") ? Role::kExpect : Role::kNone;
+    case 7:
+      return EqualsIgnoreCase(name, "upgrade") ? Role::kUpgrade : Role::kNone;
     case 10:
       return EqualsIgnoreCase(name, "connection") ? Role::kConnection : Role::kNone;
     case 14:
@@ -142,6 +145,7 @@ std::variant<BadMessage, FramingFields> ReadFramingFields(const Headers& headers
           if (!option.empty() && !IsToken(option)) fields.legal_connection = false;
           if (EqualsIgnoreCase(option, "close")) fields.close = true;
           if (EqualsIgnoreCase(option, "keep-alive")) fields.keep_alive = true;
+          if (EqualsIgnoreCase(option, "upgrade")) fields.upgrade = true;
         }
         break;
       }
@@ -150,6 +154,10 @@ std::variant<BadMessage, FramingFields> ReadFramingFields(const Headers& headers
           return BadMessage{417, "an Expect other than one 100-continue"};
         }
         fields.expect_continue = true;
+        break;
+      case Role::kUpgrade:
+        ++fields.upgrade_count;
+        fields.websocket = EqualsIgnoreCase(field.value, "websocket");
         break;
       case Role::kLookAlike:
         return Bad("a header whose name some programs take for a framing header");

@@ -24,8 +24,16 @@ struct FramingFields {
   bool chunked = false;
   bool close = false;            // "Connection: close".
   bool keep_alive = false;       // "Connection: keep-alive".
+  bool upgrade = false;          // "Connection: upgrade".
   bool legal_connection = true;  // Connection is a list of tokens.
+  int upgrade_count = 0;
+  bool websocket = false;  // Upgrade is "websocket" and nothing else; for the last of several.
   bool expect_continue = false;
+
+  // Whether the sender wants the connection to become a WebSocket, and to become nothing else.
+  bool UpgradesToWebSocket() const {
+    return upgrade && legal_connection && upgrade_count == 1 && websocket;
+  }
 };
 
 // Refuses whatever could be read in two ways: a second Content-Length even if equal, lists of

@@ -61,8 +61,12 @@ struct H1ClientConnection::State {
       buffer.Consume(head->consumed);
       progress.emplace(limits);
       if (head->head.status >= 200) return std::move(head->head);
-      if (head->head.status == 101)
-        return absl::InvalidArgumentError("a 101 that nobody asked for");
+      if (head->head.status == 101) {
+        if (!asks_for_websocket) return absl::InvalidArgumentError("a 101 that nobody asked for");
+        if (!head->head.websocket)
+          return absl::InvalidArgumentError("a 101 to something other than a WebSocket");
+        return std::move(head->head);
+      }
       if (++interim_heads > kMaxInterimHeads)
         return absl::InvalidArgumentError("too many interim answers");
     }
@@ -100,6 +104,7 @@ struct H1ClientConnection::State {
   H1Writer writer;
 
   std::string method;  // Of the current request.
+  bool asks_for_websocket = false;
   std::optional<HeadProgress> progress;
   int interim_heads = 0;
   bool first_read = true;
@@ -122,6 +127,7 @@ Task<absl::Status> H1ClientConnection::WriteHead(const RequestHead& head,
   s.used = true;
   s.answered = false;
   s.method = head.method;
+  s.asks_for_websocket = head.websocket;
   s.interim_heads = 0;
   s.body.Begin(BodyFraming::kNone, 0);
   AppendRequestHead(head, authority_text, head.headers, head.framing, head.content_length,
@@ -153,12 +159,14 @@ Task<absl::StatusOr<ResponseHead>> H1ClientConnection::ReadHead(std::chrono::mil
   s.deadlines.EndReadAfterWrites();
   if (!head.ok()) co_return head;
   s.answered = true;
-  s.keep_alive = head->keep_alive;
+  s.keep_alive = head->keep_alive && head->status != 101;
   s.body.Begin(head->framing, head->content_length);
   co_return head;
 }
 
 BodyReader& H1ClientConnection::body() { return state_->body; }
+
+std::string H1ClientConnection::TakeBuffered() { return state_->buffer.Take(); }
 
 bool H1ClientConnection::reusable() const { return state_->Reusable(); }
 

@@ -11,9 +11,12 @@ using std::chrono::milliseconds;
 
 constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
+constexpr std::string_view kSwitch =
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+
 class H1ClientTest : public testing::Test {
  protected:
-  H1ClientTest() {
+  void SetUp() override {
     auto [stream, origin] = MemoryStream::MakePair(context_);
     stream_ = stream.get();
     origin_ = std::move(origin);
@@ -36,6 +39,14 @@ class H1ClientTest : public testing::Test {
   // A request without body.
   void Ask(std::string_view method = "GET") {
     ASSERT_TRUE(WriteHead(method).ok());
+    ASSERT_TRUE(Finish().ok());
+  }
+  void AskForWebSocket() {
+    RequestHead head;
+    head.method = "GET";
+    head.target = "/w";
+    head.websocket = true;
+    ASSERT_TRUE(RunTask(context_, client_->WriteHead(head, "good.test")).ok());
     ASSERT_TRUE(Finish().ok());
   }
   // The status, or the name of the error.
@@ -122,11 +133,45 @@ TEST_F(H1ClientTest, H132TooManyInterimAnswers) {
   EXPECT_FALSE(client_->reusable());
 }
 
-TEST_F(H1ClientTest, TU06SwitchingProtocolsIsAnError) {
+TEST_F(H1ClientTest, H132SwitchingUnaskedIsAnError) {
   Ask();
+  stream_->Receive(kSwitch);
+  EXPECT_EQ(ReadHead(), "INVALID_ARGUMENT");
+}
+
+TEST_F(H1ClientTest, TU06SwitchingToSomethingElseIsAnError) {
+  AskForWebSocket();
   stream_->Receive(
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: Upgrade\r\n\r\n");
   EXPECT_EQ(ReadHead(), "INVALID_ARGUMENT");
+  EXPECT_FALSE(client_->reusable());
+}
+
+TEST_F(H1ClientTest, SwitchesToAWebSocket) {
+  for (const size_t max_read : {size_t{1}, size_t{1000}}) {
+    SetUp();
+    stream_->set_faults({.max_read = max_read});
+    AskForWebSocket();
+    EXPECT_EQ(stream_->written(),
+              "GET /w HTTP/1.1\r\nHost: good.test\r\nConnection: Upgrade\r\n"
+              "Upgrade: websocket\r\n\r\n");
+    stream_->Receive("HTTP/1.1 103 Early Hints\r\n\r\n");
+    stream_->Receive(kSwitch);
+    stream_->Receive("first");
+    EXPECT_EQ(ReadHead(), "101");
+    EXPECT_EQ(client_->TakeBuffered(), max_read == 1 ? "" : "first");
+    EXPECT_FALSE(client_->reusable());
+    EXPECT_FALSE(client_->StillIdle());
+  }
+}
+
+TEST_F(H1ClientTest, TU05AnswersThatMentionAnUpgradeAreAnswers) {
+  AskForWebSocket();
+  stream_->Receive(
+      "HTTP/1.1 200 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Content-Length: 2\r\n\r\nok");
+  EXPECT_EQ(ReadHead(), "200");
+  EXPECT_EQ(ReadBody(), "ok");
 }
 
 TEST_F(H1ClientTest, BrokenFramingIsInvalid) {

@@ -69,6 +69,13 @@ class H1ServerConnection {
   // Ends the response; INVALID_ARGUMENT if bytes of a declared length are missing. Trailers are
   // sent with chunked framing only.
   Task<absl::Status> FinishBody(const Headers& trailers);
+  // Answers a request for a WebSocket with 101 and, in the same write, `first`. From here on the
+  // stream is the caller's, and begins with what TakeBuffered gives. INVALID_ARGUMENT: the request
+  // asks for none, or has been answered. After every other answer to such a request the connection
+  // is closed, since what follows the request may not be HTTP.
+  Task<absl::Status> SwitchToWebSocket(const ResponseHead& head, std::string_view first);
+  // What the client sent behind the head and was read together with it.
+  std::string TakeBuffered();
   // Head and whole body in one write.
   Task<absl::Status> WriteResponse(const ResponseHead& head, std::string_view body,
                                    bool keep_alive);
@@ -104,11 +111,15 @@ class H1ClientConnection {
   Task<absl::Status> Flush();
   Task<absl::Status> FinishBody(const Headers& trailers);
 
-  // Skips at most 16 heads of 1xx (a 101 is an error). Waits at most `timeout`, counted from the
-  // request's last write. INVALID_ARGUMENT: the origin broke the framing. UNAVAILABLE: closed
-  // before the first byte of a head (the request may be sent again elsewhere if nothing of its body
-  // was). DATA_LOSS: closed later. DEADLINE_EXCEEDED.
+  // Skips at most 16 heads of 1xx. A 101 is an answer if the request asks for a WebSocket and the
+  // 101 agrees to one: from there on the stream is the caller's, and begins with what TakeBuffered
+  // gives. Any other 101 breaks the framing. Waits at most `timeout`, counted from the request's
+  // last write. INVALID_ARGUMENT: the origin broke the framing. UNAVAILABLE: closed before the
+  // first byte of a head (the request may be sent again elsewhere if nothing of its body was).
+  // DATA_LOSS: closed later. DEADLINE_EXCEEDED.
   Task<absl::StatusOr<ResponseHead>> ReadHead(std::chrono::milliseconds timeout);
+  // After a 101: what the origin sent behind it and was read together with it.
+  std::string TakeBuffered();
   // The body of the response that ReadHead gave.
   BodyReader& body();
   // Whether request and response are complete and the connection may be pooled.

@@ -116,7 +116,8 @@ struct H1ServerConnection::State {
     idle = false;
     request_is_head = head.method == "HEAD";
     client_minor_version = head.minor_version;
-    client_keeps_alive = head.keep_alive;
+    asks_for_websocket = head.websocket;
+    client_keeps_alive = head.keep_alive && !head.websocket;
     received.Begin(head.framing, head.content_length);
     body.Begin(head.expect_continue);
   }
@@ -126,6 +127,7 @@ struct H1ServerConnection::State {
     idle = false;
     request_is_head = false;
     client_minor_version = 1;
+    asks_for_websocket = false;
     client_keeps_alive = false;
     received.Begin(BodyFraming::kNone, 0);
     body.Begin(/*client_waits=*/false);
@@ -149,6 +151,7 @@ struct H1ServerConnection::State {
   bool request_is_head = false;
   int client_minor_version = 1;
   bool client_keeps_alive = false;
+  bool asks_for_websocket = false;
   bool response_begun = false;
   bool keeps_alive = false;  // As the response's head said.
 };
@@ -252,6 +255,20 @@ Task<absl::Status> H1ServerConnection::WriteResponse(const ResponseHead& head,
   if (!begun.ok()) co_return begun;
   co_return co_await state_->writer.WriteWhole(body);
 }
+
+Task<absl::Status> H1ServerConnection::SwitchToWebSocket(const ResponseHead& head,
+                                                         std::string_view first) {
+  State& s = *state_;
+  if (s.response_begun || !s.asks_for_websocket)
+    co_return absl::InvalidArgumentError("nobody waits for a WebSocket");
+  s.response_begun = true;
+  AppendSwitchToWebSocket(head.reason, head.headers, s.writer.held());
+  // What follows ends with the connection and is nobody's body.
+  s.writer.BeginBody(BodyFraming::kUntilClose, 0, H1Writer::Mode::kSend);
+  co_return co_await s.writer.WriteWhole(first);
+}
+
+std::string H1ServerConnection::TakeBuffered() { return state_->buffer.Take(); }
 
 bool H1ServerConnection::response_begun() const { return state_->response_begun; }
 

@@ -13,6 +13,8 @@ constexpr std::string_view kGet = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 constexpr std::string_view kPost = "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
 constexpr std::string_view kExpect =
     "POST /e HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+constexpr std::string_view kWebSocket =
+    "GET /w HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 class H1ServerTest : public testing::Test {
@@ -49,6 +51,11 @@ class H1ServerTest : public testing::Test {
     ResponseHead head;
     head.status = status;
     return RunTask(context_, server_->WriteResponse(head, body, keep_alive));
+  }
+  absl::Status Switch(std::string_view first) {
+    ResponseHead head;
+    head.headers.Add("sec-websocket-accept", "x");
+    return RunTask(context_, server_->SwitchToWebSocket(head, first));
   }
   static ResponseHead Head(int status, BodyFraming framing, uint64_t length = 0) {
     ResponseHead head;
@@ -369,6 +376,44 @@ TEST_F(H1ServerTest, OneByteAtATime) {
     EXPECT_EQ(body, "12345");
     EXPECT_TRUE(Respond("x").ok());
   }
+}
+
+TEST_F(H1ServerTest, SwitchesToAWebSocketInOneWrite) {
+  stream_->Receive(kWebSocket);
+  stream_->Receive("early");
+  EXPECT_EQ(ReadHead(), "/w");
+  EXPECT_TRUE(server_->body_complete());
+  EXPECT_TRUE(Switch("first").ok());
+  EXPECT_EQ(Written(),
+            "HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: x\r\n"
+            "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\nfirst");
+  EXPECT_EQ(stream_->write_calls(), 1);
+  EXPECT_EQ(server_->TakeBuffered(), "early");
+  EXPECT_EQ(server_->TakeBuffered(), "");
+  EXPECT_FALSE(server_->reusable());
+  EXPECT_EQ(ReadHead(), "closed");
+}
+
+TEST_F(H1ServerTest, NobodyGetsAWebSocketUnasked) {
+  stream_->Receive(kGet);
+  EXPECT_EQ(ReadHead(), "/a");
+  EXPECT_TRUE(absl::IsInvalidArgument(Switch("")));
+  EXPECT_EQ(Written(), "");
+  EXPECT_TRUE(Respond("x").ok());
+  stream_->Receive(kWebSocket);
+  EXPECT_EQ(ReadHead(), "/w");
+  EXPECT_TRUE(Respond("x").ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(Switch("")));
+}
+
+TEST_F(H1ServerTest, TU04NothingBehindARefusedWebSocketIsTakenForARequest) {
+  stream_->Receive(kWebSocket);
+  stream_->Receive(kGet);
+  EXPECT_EQ(ReadHead(), "/w");
+  EXPECT_TRUE(Respond("no", true, 403).ok());
+  EXPECT_EQ(Written(),
+            "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
+  EXPECT_EQ(ReadHead(), "closed");
 }
 
 TEST_F(H1ServerTest, LongHeadsAndLinesAreRefused) {

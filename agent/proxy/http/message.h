@@ -75,6 +75,9 @@ struct RequestHead {
   uint64_t content_length = 0;  // kLength only.
   bool keep_alive = true;       // What the client asks for.
   bool expect_continue = false;
+  // A WebSocket is asked for in place of an answer (RFC 6455 section 4.1): GET, HTTP/1.1, without
+  // body, and "websocket" alone in Upgrade. Any other upgrade is none.
+  bool websocket = false;
 };
 
 struct ResponseHead {
@@ -85,6 +88,7 @@ struct ResponseHead {
   BodyFraming framing = BodyFraming::kNone;
   uint64_t content_length = 0;
   bool keep_alive = true;  // Whether the connection may carry another exchange.
+  bool websocket = false;  // A 101 that agrees to a WebSocket, and says nothing else besides.
 };
 
 }  // namespace sallyport::proxy

@@ -21,6 +21,12 @@ Task<absl::StatusOr<size_t>> ReadBuffer::Fill(size_t capacity) {
   co_return count;
 }
 
+std::string ReadBuffer::Take() {
+  std::string taken(bytes());
+  Release();
+  return taken;
+}
+
 void ReadBuffer::Release() {
   data_ = nullptr;
   capacity_ = begin_ = end_ = 0;

@@ -4,6 +4,7 @@
 #define SALLYPORT_AGENT_PROXY_HTTP_READ_BUFFER_H_
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "agent/proxy/stream.h"
@@ -30,6 +31,8 @@ class ReadBuffer {
   // Reads what is there, at least one byte, into a buffer of `capacity` bytes, or larger if its
   // content needs it. Returns how many; 0: clean end.
   Task<absl::StatusOr<size_t>> Fill(size_t capacity);
+  // All of it, and gives the memory back.
+  std::string Take();
   // Gives the memory back. REQUIRES: empty().
   void Release();
 

@@ -132,6 +132,53 @@ TEST(RequestParseTest, KeepAliveDependsOnVersionAndConnection) {
   EXPECT_TRUE(keeps("HTTP/1.0", "Keep-Alive"));
 }
 
+struct UpgradeCase {
+  const char* name;
+  std::string_view start;
+  std::string_view lines;
+  bool websocket;
+};
+
+constexpr std::string_view kGet = "GET / HTTP/1.1";
+const UpgradeCase kUpgradeCases[] = {
+    {"WebSocket", kGet, "Upgrade: websocket\r\nConnection: Upgrade\r\n", true},
+    {"CaseOfTokens", kGet, "upgrade: WebSocket\r\nconnection: keep-alive, upgrade\r\n", true},
+    {"TwoConnections", kGet, "Connection: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
+     true},
+    {"NoConnection", kGet, "Upgrade: websocket\r\n", false},
+    {"OtherConnection", kGet, "Upgrade: websocket\r\nConnection: keep-alive\r\n", false},
+    {"Closing", kGet, "Upgrade: websocket\r\nConnection: Upgrade, close\r\n", false},
+    {"NoUpgrade", kGet, "Connection: Upgrade\r\n", false},
+    {"H131_H223_h2c", kGet, "Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\n", false},
+    {"TU06Foo", kGet, "Upgrade: foo\r\nConnection: Upgrade\r\n", false},
+    {"ListFirst", kGet, "Upgrade: websocket, h2c\r\nConnection: Upgrade\r\n", false},
+    {"ListLast", kGet, "Upgrade: h2c, websocket\r\nConnection: Upgrade\r\n", false},
+    {"Twice", kGet, "Upgrade: websocket\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", false},
+    {"TwoTokens", kGet, "Upgrade: h2c\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", false},
+    {"Version", kGet, "Upgrade: websocket/13\r\nConnection: Upgrade\r\n", false},
+    {"Post", "POST / HTTP/1.1", "Upgrade: websocket\r\nConnection: Upgrade\r\n", false},
+    {"LowerCaseMethod", "get / HTTP/1.1", "Upgrade: websocket\r\nConnection: Upgrade\r\n", false},
+    {"Http10", "GET / HTTP/1.0", "Upgrade: websocket\r\nConnection: Upgrade, keep-alive\r\n",
+     false},
+    {"Body", kGet, "Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 1\r\n", false},
+    {"EmptyBody", kGet, "Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n",
+     false},
+    {"Chunked", kGet, "Upgrade: websocket\r\nConnection: Upgrade\r\nTransfer-Encoding: chunked\r\n",
+     false},
+};
+
+class UpgradeTest : public testing::TestWithParam<UpgradeCase> {};
+INSTANTIATE_TEST_SUITE_P(, UpgradeTest, testing::ValuesIn(kUpgradeCases),
+                         [](const auto& param) { return param.param.name; });
+
+TEST_P(UpgradeTest, IsReadAsAskedFor) {
+  const UpgradeCase& c = GetParam();
+  const FedRequest fed =
+      FeedRequest(std::string(c.start) + "\r\nHost: good.test\r\n" + std::string(c.lines) + "\r\n");
+  ASSERT_EQ(fed.status, FedRequest::kAccepted) << fed.detail;
+  EXPECT_EQ(fed.head.websocket, c.websocket);
+}
+
 TEST(RequestParseTest, Http10MayNameItsHostInTheTargetOnly) {
   const FedRequest fed = FeedRequest("GET http://good.test:81/ HTTP/1.0\r\n\r\n");
   ASSERT_EQ(fed.status, FedRequest::kAccepted) << fed.detail;

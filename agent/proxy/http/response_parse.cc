@@ -77,6 +77,8 @@ std::optional<BadMessage> Interpret(std::string_view request_method, ResponseHea
     head->framing = BodyFraming::kUntilClose;
     head->keep_alive = false;
   }
+  head->websocket = head->status == 101 && fields.UpgradesToWebSocket() && head->keep_alive &&
+                    head->minor_version > 0;
   return std::nullopt;
 }
 

@@ -75,6 +75,29 @@ TEST(ResponseParseTest, ReadsAHead) {
   EXPECT_EQ(*fed.head.headers.Find("server"), "x");
 }
 
+TEST(ResponseParseTest, AgreesToAWebSocketOnlyIfNothingElseIsSaid) {
+  const auto agrees = [](const std::string& line, const std::string& fields) {
+    const FedResponse fed = FeedResponse(line + "\r\n" + fields + "\r\n");
+    EXPECT_EQ(fed.status, FedResponse::kAccepted) << fed.detail;
+    return fed.head.websocket;
+  };
+  const std::string k101 = "HTTP/1.1 101 Switching Protocols";
+  EXPECT_TRUE(agrees(k101, "Upgrade: WebSocket\r\nConnection: upgrade\r\n"));
+  EXPECT_TRUE(agrees(k101, "Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n"));
+  EXPECT_FALSE(agrees(k101, "Upgrade: websocket\r\n"));
+  EXPECT_FALSE(agrees(k101, "Connection: Upgrade\r\n"));
+  EXPECT_FALSE(agrees(k101, "Upgrade: websocket\r\nConnection: keep-alive\r\n"));
+  EXPECT_FALSE(agrees(k101, "Upgrade: websocket\r\nConnection: Upgrade, close\r\n"));
+  EXPECT_FALSE(agrees(k101, "Upgrade: websocket\r\nConnection: Upgrade, a b\r\n"));
+  EXPECT_FALSE(agrees(k101, "Upgrade: websocket, foo\r\nConnection: Upgrade\r\n"));
+  EXPECT_FALSE(agrees(k101, "Upgrade: foo\r\nConnection: Upgrade\r\n"));
+  EXPECT_FALSE(agrees(k101, "Upgrade: h2c\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"));
+  EXPECT_FALSE(agrees(k101, "Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 9\r\n"));
+  EXPECT_FALSE(agrees("HTTP/1.0 101 OK", "Upgrade: websocket\r\nConnection: Upgrade\r\n"));
+  EXPECT_FALSE(agrees("HTTP/1.1 200 OK", "Upgrade: websocket\r\nConnection: Upgrade\r\n"));
+  EXPECT_FALSE(agrees("HTTP/1.1 102 Processing", "Upgrade: websocket\r\nConnection: Upgrade\r\n"));
+}
+
 TEST(ResponseParseTest, ReasonMayBeMissing) {
   for (const std::string text : {"HTTP/1.1 599 \r\n\r\n", "HTTP/1.1 599\r\n\r\n"}) {
     const FedResponse fed = FeedResponse(text);

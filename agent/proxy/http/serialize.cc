@@ -15,9 +15,11 @@ namespace {
 constexpr size_t kSpareBytes = 128;
 
 // Fields that only this file writes. One that slipped through would let its author choose where a
-// message ends.
+// message, or HTTP itself, ends.
 bool IsWrittenHere(std::string_view name) {
   switch (name.size()) {
+    case 7:
+      return EqualsIgnoreCase(name, "upgrade");
     case 10:
       return EqualsIgnoreCase(name, "connection");
     case 14:
@@ -51,10 +53,25 @@ void AppendFraming(BodyFraming framing, uint64_t content_length, std::string* ou
   }
 }
 
+void AppendUpgrade(std::string* out) {
+  AppendField("Connection", "Upgrade", out);
+  AppendField("Upgrade", "websocket", out);
+}
+
 size_t SizeOf(const Headers& headers) {
   size_t size = kSpareBytes;
   for (const Header& field : headers.fields()) size += field.name.size() + field.value.size() + 4;
   return size;
+}
+
+// Makes room for the rest of the head, too.
+void AppendStatusLine(int status, std::string_view reason, const Headers& headers,
+                      std::string* out) {
+  if (reason.empty() || FieldTextLength(reason) != reason.size()) reason = ReasonPhrase(status);
+  out->reserve(out->size() + SizeOf(headers) + reason.size());
+  out->append("HTTP/1.1 ");
+  AppendNumber(static_cast<uint64_t>(status), 10, out);
+  out->append(" ").append(reason).append("\r\n");
 }
 
 // A server that gets no length may refuse these (RFC 9110 section 8.6).
@@ -80,20 +97,24 @@ void AppendRequestHead(const RequestHead& head, std::string_view authority_text,
   AppendFields(headers, /*skip_host=*/true, out);
   if (framing == BodyFraming::kNone && UsuallyHasBody(head.method)) framing = BodyFraming::kLength;
   AppendFraming(framing, content_length, out);
+  if (head.websocket) AppendUpgrade(out);
   out->append("\r\n");
 }
 
 void AppendResponseHead(int status, std::string_view reason, const Headers& headers,
                         BodyFraming framing, uint64_t content_length, std::string_view connection,
                         std::string* out) {
-  if (reason.empty() || FieldTextLength(reason) != reason.size()) reason = ReasonPhrase(status);
-  out->reserve(out->size() + SizeOf(headers) + reason.size());
-  out->append("HTTP/1.1 ");
-  AppendNumber(static_cast<uint64_t>(status), 10, out);
-  out->append(" ").append(reason).append("\r\n");
+  AppendStatusLine(status, reason, headers, out);
   AppendFields(headers, /*skip_host=*/false, out);
   AppendFraming(framing, content_length, out);
   if (!connection.empty()) AppendField("Connection", connection, out);
+  out->append("\r\n");
+}
+
+void AppendSwitchToWebSocket(std::string_view reason, const Headers& headers, std::string* out) {
+  AppendStatusLine(101, reason, headers, out);
+  AppendFields(headers, /*skip_host=*/false, out);
+  AppendUpgrade(out);
   out->append("\r\n");
 }
 

@@ -11,14 +11,16 @@
 
 namespace sallyport::proxy {
 
-// In all of these, framing fields, Connection, and fields that are no legal headers are left out of
-// `headers`: nobody but the arguments decides where a message ends.
+// In all of these, framing fields, Connection, Upgrade, and fields that are no legal headers are
+// left out of `headers`: nobody but the arguments decides where a message, or HTTP itself, ends.
 
 // REQUIRES: method, target and `authority_text` have been checked: no white space, no control
 // bytes.
 void AppendRequestHead(const RequestHead& head, std::string_view authority_text,
                        const Headers& headers, BodyFraming framing, uint64_t content_length,
                        std::string* out);
+// A 101 that agrees to a WebSocket.
+void AppendSwitchToWebSocket(std::string_view reason, const Headers& headers, std::string* out);
 // `connection` becomes Connection, unless it is empty.
 void AppendResponseHead(int status, std::string_view reason, const Headers& headers,
                         BodyFraming framing, uint64_t content_length, std::string_view connection,

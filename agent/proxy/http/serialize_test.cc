@@ -45,6 +45,7 @@ TEST(SerializeTest, FieldsThatDecideFramingAreNotTakenFromHeaders) {
   const Headers headers = Of({{"content-length", "1"},
                               {"Transfer-Encoding", "chunked"},
                               {"connection", "close"},
+                              {"Upgrade", "foo"},
                               {"HOST", "evil.test"},
                               {"ok", "1"}});
   EXPECT_EQ(SerializeRequestHead(Request("GET", "/"), "a", headers, BodyFraming::kNone, 0),
@@ -57,6 +58,25 @@ TEST(SerializeTest, NothingBreaksOutOfItsLine) {
   const Headers headers = Of({{"a", "1\r\nevil: 1"}, {"b\r\nevil", "1"}, {"c", "2"}});
   EXPECT_EQ(SerializeResponseHead(200, "O\r\nevil: 1", headers, BodyFraming::kNone, 0, true),
             "HTTP/1.1 200 OK\r\nc: 2\r\n\r\n");
+}
+
+TEST(SerializeTest, AWebSocketIsAskedForAndAgreedToByTheArgumentsAlone) {
+  const Headers headers = Of({{"Upgrade", "foo"}, {"Connection", "close"}, {"a", "1"}});
+  RequestHead request = Request("GET", "/");
+  request.websocket = true;
+  const std::string asked = SerializeRequestHead(request, "a", headers, BodyFraming::kNone, 0);
+  EXPECT_EQ(
+      asked,
+      "GET / HTTP/1.1\r\nHost: a\r\na: 1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  const auto read = ParseRequestHead(asked, H1Limits{});
+  EXPECT_TRUE(std::get<ParsedHead<RequestHead>>(read).head.websocket);
+  std::string agreed;
+  AppendSwitchToWebSocket("O\r\nK", headers, &agreed);
+  EXPECT_EQ(agreed,
+            "HTTP/1.1 101 Switching Protocols\r\na: 1\r\nConnection: Upgrade\r\n"
+            "Upgrade: websocket\r\n\r\n");
+  const auto answer = ParseResponseHead(agreed, "GET", H1Limits{});
+  EXPECT_TRUE(std::get<ParsedHead<ResponseHead>>(answer).head.websocket);
 }
 
 TEST(SerializeTest, H115ForbiddenTrailersAreLeftOut) {
