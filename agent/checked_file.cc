@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -22,6 +23,17 @@ constexpr std::string_view kMagic = "sallyport-policy-1\n";
 
 absl::Status FileError(std::string_view doing, const std::string& path) {
   return absl::ErrnoToStatus(errno, StrCat("cannot ", doing, " ", Quote(path)));
+}
+
+// What others can write says nothing.
+absl::Status CheckOwner(const UniqueFd& file, const std::string& path) {
+  struct stat status = {};
+  if (fstat(file.get(), &status) != 0) return FileError("look at", path);
+  if (status.st_uid == geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0) {
+    return absl::OkStatus();
+  }
+  return absl::PermissionDeniedError(
+      StrCat(Quote(path), " can be written by others than the agent's user"));
 }
 
 absl::Status WriteAll(const UniqueFd& file, std::string_view bytes, const std::string& path) {
@@ -77,6 +89,7 @@ absl::StatusOr<std::string> ReadCheckedFile(const std::string& path) {
     if (errno == ENOENT) return absl::NotFoundError(StrCat("there is no ", Quote(path)));
     return FileError("open", path);
   }
+  RETURN_IF_ERROR(CheckOwner(file, path));
   std::string whole;
   for (;;) {
     std::array<char, 64 * 1024> piece;

@@ -87,6 +87,10 @@ grpc::Status ControlService::Status(grpc::ServerContext*, const v1::StatusReques
   response->set_control_plane_connected(sync.connected);
   response->set_control_plane(parts_.control_plane);
   response->set_control_plane_error(sync.error);
+  if (!sync.connected) {
+    response->mutable_control_plane_lost()->set_seconds(
+        std::chrono::system_clock::to_time_t(sync.lost));
+  }
   response->set_proxy_pid(proxy.pid);
   response->set_proxy_restarts(proxy.restarts);
   response->set_enforced_revision(parts_.cache->revision());

@@ -160,6 +160,11 @@ uint64_t PolicyCache::revision() const {
   return state_.revision;
 }
 
+uint64_t PolicyCache::epoch() const {
+  MutexLock lock(&mutex_);
+  return state_.epoch;
+}
+
 std::optional<std::string> PolicyCache::ClassOf(const std::string& container_id) const {
   MutexLock lock(&mutex_);
   const auto found = state_.resources.find(Key(v1::RESOURCE_KIND_CONTAINER, container_id));

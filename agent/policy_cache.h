@@ -8,7 +8,10 @@
 //   policy     sallyport.v1.Delta: from nothing (`reset`) to the state at its epoch and revision
 //
 // It is written beside and renamed, so that there is always one whole file. A file that does not
-// check out is ignored: its containers reach nothing until the control plane has been asked.
+// check out, or that others than its owner can write, is ignored: its containers reach nothing
+// until the control plane has been asked. The checksum finds damage, not a forger: whoever can
+// write here is the host's root, and could as well change the agent. Older files put back are found
+// by the control plane, which knows the revision of all that is in them.
 //
 // File STATE_DIR/policy.log: the deltas since, see policy_log.h. What was acknowledged is on disk
 // first: after a power cut, with the control plane away, no older policy than that comes back.
@@ -53,6 +56,8 @@ class PolicyCache {
   // What to tell the control plane: sets `epoch` and `known`.
   void FillHello(v1::Hello* hello) const;
   uint64_t revision() const;
+  // 0: nothing has come yet.
+  uint64_t epoch() const;
   // The class of the container whose rules are here.
   std::optional<std::string> ClassOf(const std::string& container_id) const;
 

@@ -186,6 +186,16 @@ TEST_F(PolicyCacheTest, AnyDamageIsAnEmptyCache) {
   }
 }
 
+TEST_F(PolicyCacheTest, AFileThatOthersCanWriteIsAnEmptyCache) {
+  ASSERT_TRUE(Open()->Commit(Delta(41), {}).ok());
+  for (const mode_t mode : {0620, 0602, 0666}) {
+    ASSERT_EQ(chmod(file().c_str(), mode), 0);
+    EXPECT_EQ(Open()->revision(), 0u) << mode;
+  }
+  ASSERT_EQ(chmod(file().c_str(), 0644), 0);
+  EXPECT_EQ(Open()->revision(), 41u);
+}
+
 TEST_F(PolicyCacheTest, AHalfWrittenSuccessorDoesNotCount) {
   v1::Delta delta = Delta(41);
   ASSERT_TRUE(Open()->Commit(delta, {}).ok());

@@ -59,6 +59,7 @@ SyncClient::SyncClient(Options options, ProxySupervisor* supervisor, PolicyCache
     : options_(std::move(options)),
       supervisor_(supervisor),
       cache_(cache),
+      state_{.connected = false, .error = "", .lost = std::chrono::system_clock::now()},
       thread_([this] { Run(); }) {}
 
 SyncClient::~SyncClient() {
@@ -156,12 +157,12 @@ void SyncClient::Run() {
   BackOff back_off(options_.first_pause, options_.longest_pause);
   do {
     const grpc::Status status = RunStream();
-    const bool lived = state().connected;
-    NoteEnd(status);
+    const milliseconds up = NoteEnd(status);
     if (status.error_code() == grpc::StatusCode::ABORTED) {
       // Another agent of this name took over; not to fight with it for the name.
       back_off.Lengthen();
-    } else if (lived) {
+    } else if (up >= options_.longest_pause) {
+      // A stream that always breaks soon is no reason to hurry.
       back_off.Reset();
     }
   } while (Pause(back_off.Next()));
@@ -266,8 +267,11 @@ void SyncClient::WriteOutbox(Stream* stream) {
 
 void SyncClient::Receive(const v1::SyncResponse& response) {
   MutexLock lock(&mutex_);
-  if (!state_.connected) LogInfo("connected to the control plane at ", options_.target);
-  state_ = {.connected = true, .error = ""};
+  if (!state_.connected) {
+    LogInfo("connected to the control plane at ", options_.target);
+    connected_at_ = Clock::now();
+  }
+  state_ = {.connected = true, .error = "", .lost = {}};
   if (response.has_attach_result()) {
     const std::string& id = response.attach_result().container_id();
     const auto found = attached_.find(id);
@@ -280,6 +284,7 @@ void SyncClient::Receive(const v1::SyncResponse& response) {
 }
 
 bool SyncClient::Apply(const v1::Delta& delta) {
+  if (delta.reset()) NoteReset(delta);
   const absl::StatusOr<std::vector<v1::Ack::Rejected>> rejected =
       supervisor_->UpdatePolicy(delta, Clock::now() + kApplyDeadline);
   MutexLock lock(&mutex_);
@@ -295,6 +300,16 @@ bool SyncClient::Apply(const v1::Delta& delta) {
   ack->mutable_rejected()->Add(rejected->begin(), rejected->end());
   Send(std::move(request));
   return true;
+}
+
+void SyncClient::NoteReset(const v1::Delta& delta) const {
+  const uint64_t before = cache_->epoch();
+  if (before == 0) return;
+  LogWarning("the control plane begins anew, since ",
+             before == delta.epoch() ? "its store was put back to an older day"
+                                     : "its store is another one",
+             " (epoch ", delta.epoch(), ", before: ", before,
+             "); what it does not know is no longer enforced");
 }
 
 void SyncClient::NoteEnforced(const v1::Delta& delta,
@@ -320,16 +335,20 @@ void SyncClient::NoteEnforced(const v1::Delta& delta,
   changed_.SignalAll();
 }
 
-void SyncClient::NoteEnd(const grpc::Status& status) {
+milliseconds SyncClient::NoteEnd(const grpc::Status& status) {
   MutexLock lock(&mutex_);
+  const Clock::duration up =
+      state_.connected ? Clock::now() - connected_at_ : Clock::duration::zero();
   const std::string reason = status.ok() ? "it closed the stream" : status.error_message();
   // Said once, not at every attempt.
   if (!stopping_ && (state_.connected || state_.error != reason)) {
     LogWarning("no control plane at ", options_.target, ": ", reason,
                "; the last known policy is enforced");
   }
-  state_ = {.connected = false, .error = reason};
+  state_.error = reason;
+  if (std::exchange(state_.connected, false)) state_.lost = std::chrono::system_clock::now();
   changed_.SignalAll();
+  return std::chrono::duration_cast<milliseconds>(up);
 }
 
 bool SyncClient::Pause(milliseconds duration) {

@@ -49,7 +49,8 @@ class SyncClient {
   };
   struct State {
     bool connected = false;
-    std::string error;  // Why not.
+    std::string error;                           // Why not.
+    std::chrono::system_clock::time_point lost;  // Since when not.
   };
 
   // `supervisor` and `cache` outlive this.
@@ -91,6 +92,7 @@ class SyncClient {
   void Receive(const v1::SyncResponse& response);
   // False: the delta could not be enforced, and is to be asked for again.
   bool Apply(const v1::Delta& delta);
+  void NoteReset(const v1::Delta& delta) const;
   void NoteEnforced(const v1::Delta& delta, const std::vector<v1::Ack::Rejected>& rejected)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Send(v1::SyncRequest request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -100,7 +102,8 @@ class SyncClient {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Rejected(const std::string& id, const Container& container, std::string* reason) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void NoteEnd(const grpc::Status& status);
+  // How long the stream was up; zero: it never was.
+  std::chrono::milliseconds NoteEnd(const grpc::Status& status);
   // False: stopped.
   bool Pause(std::chrono::milliseconds duration);
 
@@ -114,6 +117,7 @@ class SyncClient {
   bool abandon_waits_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;  // Run has returned.
   State state_ ABSL_GUARDED_BY(mutex_);
+  Clock::time_point connected_at_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Container> attached_ ABSL_GUARDED_BY(mutex_);
   // Detached, to be forgotten, and not told yet.
   std::set<std::string> to_forget_ ABSL_GUARDED_BY(mutex_);

@@ -1,6 +1,8 @@
 // What runs, at a glance.
 
+#include <chrono>
 #include <memory>
+#include <string>
 
 #include "cli/command.h"
 #include "common/base/strings.h"
@@ -9,6 +11,16 @@
 
 namespace sallyport::cli {
 namespace {
+
+// "is up", or for how long it has been down, and why.
+std::string LinkText(const v1::StatusResponse& status) {
+  if (status.control_plane_connected()) return "is up";
+  const auto lost = std::chrono::seconds(status.control_plane_lost().seconds());
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto away = std::chrono::duration_cast<std::chrono::seconds>(now - lost).count();
+  return StrCat("is down for ", away,
+                " s, the last known policy holds: ", status.control_plane_error());
+}
 
 int Status(const Arguments& arguments) {
   FlagSet flags("sallyport status", "What the agent of this host and the control plane are doing.");
@@ -38,9 +50,8 @@ int Status(const Arguments& arguments) {
                   static_cast<unsigned long long>(status.enforced_revision()));
       std::printf("proxy          process %d, started again %llu times\n", status.proxy_pid(),
                   static_cast<unsigned long long>(status.proxy_restarts()));
-      std::printf("its link       %s %s%s\n", status.control_plane().c_str(),
-                  status.control_plane_connected() ? "is up" : "is down: ",
-                  status.control_plane_error().c_str());
+      std::printf("its link       %s %s\n", status.control_plane().c_str(),
+                  LinkText(status).c_str());
     }
     if (control_plane_call.ok()) {
       std::printf("control plane  %s, %d classes\n", control_plane.address().c_str(),

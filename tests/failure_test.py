@@ -8,7 +8,6 @@ import struct
 import threading
 import unittest
 
-import harness
 from harness import Wire, World, eventually, in_namespace, read_response
 
 NAMES = {"good.test": "203.0.113.10", "evil.test": "203.0.113.10", "api.test": "203.0.113.10"}
@@ -27,19 +26,6 @@ class FailureTest(unittest.TestCase):
         self.assertEqual(self.container.curl("http://good.test/", address="203.0.113.10").status, 200)
         self.assertEqual(self.container.curl("http://evil.test/", address="203.0.113.10").reason, "not_allowed")
 
-    def test_control_plane_killed(self):
-        self.world.enforced("deny-host", self.container.id, "api.test")
-        self.world.control_plane.kill()
-        self.assert_enforced()
-        self.assertEqual(self.container.curl("http://api.test/", address="203.0.113.10").reason, "denied_host")
-        result = self.world.cli_result("allow-host", self.container.id, "x.test")
-        self.assertEqual(result.returncode, 3, result)
-        # It comes back with what it had answered for.
-        self.world.start_control_plane()
-        eventually(lambda: self.world.status().get("controlPlaneConnected"), 15, "the agent reconnects")
-        self.world.enforced("remove-denied-host", self.container.id, "api.test")
-        self.assertEqual(self.container.curl("http://api.test/", address="203.0.113.10").status, 200)
-
     def test_proxy_killed(self):
         before = self.world.origin_contacts()
         pid = self.world.proxy_pid()
@@ -56,22 +42,6 @@ class FailureTest(unittest.TestCase):
         response = self.container.curl("http://good.test/", "--max-time", "3", address="203.0.113.10")
         self.assertNotEqual(response.exit, 0)
         self.assertEqual(self.world.origin_contacts(), before)
-
-    def test_agent_restarts_without_a_control_plane(self):
-        self.world.control_plane.kill()
-        self.world.agent.stop()
-        self.world.control_plane.lines = None
-        with self.assertRaises(TimeoutError):
-            # It comes up, but cannot say that it is connected.
-            harness.START_SECONDS, saved = 3, harness.START_SECONDS
-            try:
-                self.world.start_agent()
-            finally:
-                harness.START_SECONDS = saved
-        again = self.world.container("listed", "c1")
-        self.addCleanup(again.close)
-        self.assertEqual(again.curl("http://good.test/", address="203.0.113.10").status, 200)
-        self.assertEqual(again.curl("http://evil.test/", address="203.0.113.10").reason, "not_allowed")
 
     def test_the_proxy_has_no_privileges(self):
         pid = self.world.proxy_pid()

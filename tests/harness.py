@@ -15,13 +15,15 @@ import json
 import os
 import re
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
 import tempfile
 import time
 
-from api import Api
+from api import Api, ApiError
+from fakes.sync_tap import SyncTap
 from netns import Namespace, Wire, in_namespace, run
 from sockets import connect_socket, read_all, read_response
 
@@ -137,6 +139,13 @@ class Program:
         self.process.kill()
         self.process.wait()
 
+    def suspend(self):
+        """It keeps what it holds, and does nothing, until `resume`."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self):
         if self.process.stdin is not None:
             self.process.stdin.close()
@@ -151,20 +160,25 @@ class Program:
 class Container:
     """A network namespace attached to the agent, held by a process that does nothing."""
 
-    def __init__(self, world, container_id, class_name):
+    def __init__(self, world, container_id, class_name, wait="5s"):
         self.world = world
         self.id = container_id
         self.holder = subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "echo up; exec cat"],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.holder.stdout.readline()
-        answer = world.cli("container", "attach", "--pid", str(self.holder.pid), "--id", container_id,
-                           "--class", class_name)
+        self.class_name = class_name
         self.ca = os.path.join(world.dir, f"{container_id}.crt")
+        self.bundle = os.path.join(world.dir, f"{container_id}-bundle.crt")
+        self.attach(wait)
+
+    def attach(self, wait="5s"):
+        """The agent's answer. Again, after an agent that has forgotten it."""
+        answer = self.world.agent_api.call("Attach", pid=self.holder.pid, containerId=self.id, className=self.class_name, wait=wait)
         with open(self.ca, "w", encoding="ascii") as file:
             file.write(answer["caCertificatePem"])
-        self.bundle = os.path.join(world.dir, f"{container_id}-bundle.crt")
         with open(self.bundle, "w", encoding="ascii") as file:
-            file.write(answer["caCertificatePem"] + read_text(world.root_certificate))
+            file.write(answer["caCertificatePem"] + read_text(self.world.root_certificate))
+        return answer
 
     def command(self, *command):
         return ["nsenter", "-t", str(self.holder.pid), "-n", "--", *command]
@@ -224,12 +238,11 @@ class Response:
 class World:
     """Names resolve to what `names` says: an address, or a list of them.
 
-    `addresses` and `ports` are those of the origins. `sync_address` is where the agent looks for the control plane, if not
-    where it is.
+    `addresses` and `ports` are those of the origins. With `sync_tap`, `tap` stands between agent and control plane.
     """
 
     def __init__(self, names=None, agent_flags=(), trusted_origin=True, addresses=None, ports=None, workers=2,
-                 sync_address=None):
+                 sync_tap=False):
         if os.geteuid() != 0:
             raise PermissionError("these tests make network namespaces: run them as root")
         self.closers = contextlib.ExitStack()
@@ -244,7 +257,7 @@ class World:
         self.host_address, self.host_address_v6, self.resolver = (
             spare(address, self.addresses) for address in (HOST_ADDRESS, HOST_ADDRESS_V6, RESOLVER))
         self.ports = ports or PORTS
-        self.sync_address = sync_address
+        self.sync_address = f"unix:{self.dir}/controlplane.sock"
         self.api = Api(f"unix:{self.dir}/controlplane.sock", binary("api"))
         self.agent_api = Api(f"unix:{self.dir}/agent.sock", binary("api"))
         self.closers.callback(self.api.close)
@@ -254,6 +267,11 @@ class World:
             self.make_certificates()
             self.start_internet()
             self.start_control_plane()
+            if sync_tap:
+                tap_address = f"unix:{self.dir}/tap.sock"
+                self.tap = SyncTap(tap_address, self.sync_address, self.api.schema)
+                self.closers.callback(self.tap.close)
+                self.sync_address = tap_address
             self.start_agent()
         except BaseException:
             self.close()
@@ -352,23 +370,28 @@ class World:
             f"unix:{self.dir}/controlplane.sock"], self.host)
         self.control_plane.await_text("listening on")
 
-    def start_agent(self):
+    def start_agent(self, connected=True):
+        """`connected`: waits until it has heard the control plane."""
         roots = self.root_certificate if self.trusted_origin else "/etc/ssl/certs/ca-certificates.crt"
         self.audit = Lines(f"{self.dir}/audit.jsonl")
         self.agent = self.start("agent", [
             binary("sallyport-agent"), "--host-name", "test-host", "--control-plane",
-            self.sync_address or f"unix:{self.dir}/controlplane.sock", "--state-dir", f"{self.dir}/agent", "--run-dir", f"{self.dir}/run",
+            self.sync_address, "--state-dir", f"{self.dir}/agent", "--run-dir", f"{self.dir}/run",
             "--socket", f"unix:{self.dir}/agent.sock", "--proxy-binary", binary("sallyport-proxy"), "--resolver",
             self.resolver, "--audit", self.audit.path, "--origin-roots", roots, *self.agent_flags], self.host)
-        eventually(lambda: self.status().get("controlPlaneConnected") and self.status().get("proxyPid"), START_SECONDS,
-                   f"the agent is up, see {self.agent.log_path}")
+        eventually(lambda: self.status().get("proxyPid") and (self.status().get("controlPlaneConnected") or not connected),
+                   START_SECONDS, f"the agent is up, see {self.agent.log_path}")
 
     def status(self):
-        result = self.cli_result("status")
-        return json.loads(result.stdout).get("agent", {}) if result.returncode == 0 else {}
+        """The agent's; empty while it does not answer."""
+        try:
+            return self.agent_api.call("AgentControl.Status", timeout=5)
+        except ApiError:
+            return {}
 
     def proxy_pid(self):
-        return self.status()["proxyPid"]
+        """Of the proxy that runs; one that was killed is being replaced."""
+        return eventually(lambda: self.status().get("proxyPid"), what="a proxy")
 
     def start_handler(self, *names, name="handler", flags=()):
         """Registers handlers that record each call; see fakes/recording_handler.cc."""
@@ -380,8 +403,8 @@ class World:
         program.address = address
         return program
 
-    def container(self, class_name, container_id="c1"):
-        container = Container(self, container_id, class_name)
+    def container(self, class_name, container_id="c1", **options):
+        container = Container(self, container_id, class_name, **options)
         self.closers.callback(container.close)
         return container
 
@@ -394,6 +417,14 @@ class World:
         if result.returncode != 0:
             raise RuntimeError(f"sallyport {' '.join(arguments)}: exit {result.returncode}: {result.stderr}")
         return json.loads(result.stdout) if result.stdout.strip() else {}
+
+    def cli_text(self, *arguments):
+        """What a command prints for people."""
+        return run(*self.host.command(binary("sallyport"), *arguments), env=self.environment()).stdout
+
+    def host_run(self, *command):
+        """A command of the host's."""
+        return run(*self.host.command(*command), check=False, env=self.environment())
 
     def enforced(self, *arguments):
         """A mutation that must be enforced when it is answered."""

@@ -103,6 +103,16 @@ class PolicyTripTest(unittest.TestCase):
         self.addCleanup(container.close)
         self.assertEqual(container.curl("http://a.test/", address="203.0.113.10").reason, "denied_host")
 
+    def test_attached_by_the_command_line(self):
+        answer = self.world.cli("container", "get", self.container.id)["container"]
+        self.assertEqual(answer["host"], "test-host")
+        self.world.cli("container", "detach", self.container.id)
+        pid = str(self.container.holder.pid)
+        answer = self.world.cli("container", "attach", "--pid", pid, "--id", self.container.id, "--class", "open")
+        self.assertTrue(answer["policyEnforced"], answer)
+        self.assertIn("BEGIN CERTIFICATE", answer["caCertificatePem"])
+        self.assertEqual(self.get("a.test").status, 200)
+
     def test_unknown_class_reaches_nothing(self):
         result = self.world.cli_result("container", "attach", "--pid", str(self.container.holder.pid), "--id", "x", "--class", "none")
         self.assertEqual(result.returncode, 1, result)

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "agent/proxy/body_pump.h"
 #include "agent/proxy/egress.h"
+#include "agent/proxy/forged_headers.h"
 #include "agent/proxy/handlers/answer.h"
 #include "agent/proxy/refusal.h"
 #include "common/base/strings.h"
@@ -55,6 +56,7 @@ v1::HandleRequest StartMessage(const Exchange& exchange, const ToHandler& verdic
   start.set_authority(Authority{request.host, request.port}.ToString(DefaultPort(request.scheme)));
   start.set_path(request.target);
   for (const Header& header : request.headers.fields()) {
+    if (SaysWhoAsks(header.name)) continue;
     v1::Header* copy = start.add_headers();
     copy->set_name(absl::AsciiStrToLower(header.name));
     copy->set_value(header.value);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agent/proxy/body_pump.h"
+#include "agent/proxy/forged_headers.h"
 #include "agent/proxy/refusal.h"
 #include "common/base/strings.h"
 
@@ -200,7 +201,7 @@ OriginRequest OriginRequestOf(const Exchange& exchange) {
   request.headers.Remove("host");
   request.headers.Remove("content-length");
   request.headers.Remove("expect");
-  request.headers.RemovePrefix("sallyport-");
+  request.headers.RemoveIf([](const Header& header) { return IsSallyportHeader(header.name); });
   request.websocket = exchange.head.websocket;
   return request;
 }

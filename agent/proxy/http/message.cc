@@ -53,10 +53,6 @@ void Headers::Remove(std::string_view name) {
   RemoveIf([name](const Header& field) { return EqualsIgnoreCase(field.name, name); });
 }
 
-void Headers::RemovePrefix(std::string_view prefix) {
-  RemoveIf([prefix](const Header& field) { return StartsWithIgnoreCase(field.name, prefix); });
-}
-
 const std::string* Headers::Find(std::string_view name) const {
   for (const Header& field : fields_) {
     if (EqualsIgnoreCase(field.name, name)) return &field.value;

@@ -25,7 +25,6 @@ class Headers {
   // Replaces all of that name by one at the end.
   void Set(std::string_view name, std::string_view value);
   void Remove(std::string_view name);
-  void RemovePrefix(std::string_view prefix);
   template <typename Predicate>
   void RemoveIf(Predicate predicate) {
     std::erase_if(fields_, predicate);

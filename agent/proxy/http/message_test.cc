@@ -30,12 +30,6 @@ TEST(HeadersTest, NamesCompareWithoutCase) {
   EXPECT_EQ(Text(headers), "X-A=4;");
 }
 
-TEST(HeadersTest, RemovesByPrefix) {
-  Headers headers = Of({{"Sallyport-Reason", "1"}, {"sallyport", "2"}, {"SALLYPORT-x", "3"}});
-  headers.RemovePrefix("sallyport-");
-  EXPECT_EQ(Text(headers), "sallyport=2;");
-}
-
 TEST(HeadersTest, FindsTokensInLists) {
   const Headers headers = Of({{"Connection", "a, Close"}, {"connection", ", b"}, {"x", "c"}});
   EXPECT_TRUE(headers.HasToken("connection", "close"));

