@@ -53,6 +53,9 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
         self.addCleanup(self.container.close)
         self.seen = self.origin.lines.count()
 
+    async def asyncSetUp(self):
+        asyncio.get_running_loop().set_debug(False)  # It reports each step that takes 0.1 s.
+
     def set(self, command, *arguments):
         return self.world.enforced(command, self.container.id, *arguments)
 
@@ -219,6 +222,38 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
             await self.assert_echoes(connection)
             self.assertEqual(self.origin_line("open")["local"], NAMES["other.test"])
             await self.assert_closed_by(connection, "deny-host", self.container.id, "other.test")
+
+    def hold_request(self, connection):
+        """Sends a request for a WebSocket, and returns what lets the origin agree to it."""
+        connection.sendall(b"GET /hold/" + SWITCH.hex().encode() + b" HTTP/1.1\r\nHost: raw.test\r\n" + ASK + b"\r\n")
+        self.origin_line("raw")
+
+        def release():
+            with harness.in_namespace(f"/run/netns/{self.world.internet.name}", harness.connect_socket,
+                                      NAMES["raw.test"], 80, 10) as other:
+                other.sendall(b"GET /release HTTP/1.1\r\n\r\n")
+                harness.read_all(other)
+        return release
+
+    def test_a_denial_between_the_request_and_the_101_is_the_answer(self):
+        with self.container.connect(NAMES["raw.test"], 80) as connection:
+            release = self.hold_request(connection)
+            connection.sendall(EARLY)
+            self.set("deny-host", "raw.test")
+            release()
+            answer = harness.read_all(connection)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 520 "), answer)
+        self.assertIn(b"sallyport-reason: denied_host\r\n", answer)
+        self.assertEqual(self.origin_line("raw-end")["after"], "")
+        self.assertEqual(self.audit_record(status=520)["decision"], "deny")
+
+    def test_another_change_between_the_request_and_the_101_changes_nothing(self):
+        with self.container.connect(NAMES["raw.test"], 80) as connection:
+            release = self.hold_request(connection)
+            self.set("deny-host", "ws.test")
+            self.set("set-outbound-by-host", "raw.test", "fail")
+            release()
+            self.assertTrue(connection.recv(65536).startswith(b"HTTP/1.1 101 "))
 
     # What is not a WebSocket.
 

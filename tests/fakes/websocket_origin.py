@@ -10,10 +10,12 @@ One given as --raw answers whatever its path says, byte for byte:
 
   GET /HEX             reads the head, waits for a moment for bytes that should not come yet, sends the bytes that HEX stands
                        for, and reads to the end
+  GET /hold/HEX        the same, but not before the next GET /release
 """
 
 import argparse
 import asyncio
+import functools
 import json
 import ssl
 import sys
@@ -55,11 +57,19 @@ async def read_until_quiet(reader, seconds):
         return b""
 
 
-async def serve_raw(reader, writer):
+async def serve_raw(released, reader, writer):
     head = await reader.readuntil(b"\r\n\r\n")
     early = await read_until_quiet(reader, EARLY_SECONDS)
     log(event="raw", head=head.decode("latin-1"), early=early.hex())
-    writer.write(bytes.fromhex(head.split()[1][1:].decode()))
+    path = head.split()[1].decode()
+    if path == "/release":
+        released.set()
+        writer.close()
+        return
+    if path.startswith("/hold/"):
+        released.clear()
+        await released.wait()
+    writer.write(bytes.fromhex(path.split("/")[-1]))
     after, reset = b"", False
     try:
         await writer.drain()
@@ -85,9 +95,10 @@ async def main():
         host, port = text.split("@")
         await websockets.serve(serve_websocket, host, int(port), ssl=context if text in options.https else None,
                                max_size=None, ping_interval=None)
+    released = asyncio.Event()
     for text in options.raw:
         host, port = text.split("@")
-        await asyncio.start_server(serve_raw, host, int(port))
+        await asyncio.start_server(functools.partial(serve_raw, released), host, int(port))
     log(event="ready")
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # Until the test ends.
 
