@@ -2,15 +2,46 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <memory>
+#include <span>
 #include <utility>
-#include <vector>
 
 #include "agent/proxy/event.h"
 
 namespace sallyport::proxy {
 namespace {
 
-constexpr size_t kBufferBytes = 64 * 1024;
+// What a direction holds that is idle, as most are most of the time, and one that is busy.
+constexpr size_t kIdleBytes = 4 * 1024;
+constexpr size_t kBusyBytes = 64 * 1024;
+// So many reads that would have fitted the small buffer make a busy direction an idle one.
+constexpr int kPatience = 16;
+
+class RelayBuffer {
+ public:
+  std::span<char> space() { return {data_.get(), capacity_}; }
+  // REQUIRES: nothing of it is in use any more.
+  void Adapt(size_t bytes_read) {
+    small_reads_ = bytes_read <= kIdleBytes ? small_reads_ + 1 : 0;
+    if (capacity_ == kIdleBytes) {
+      if (bytes_read == kIdleBytes) Resize(kBusyBytes);
+    } else if (small_reads_ >= kPatience) {
+      Resize(kIdleBytes);
+    }
+  }
+
+ private:
+  void Resize(size_t capacity) {
+    // Not make_unique, which would write zeros.
+    data_.reset(new char[capacity]);
+    capacity_ = capacity;
+    small_reads_ = 0;
+  }
+
+  size_t capacity_ = kIdleBytes;
+  std::unique_ptr<char[]> data_{new char[kIdleBytes]};
+  int small_reads_ = 0;
+};
 
 // The two directions of one relay; lives until both have ended.
 struct Both {
@@ -36,20 +67,21 @@ struct Both {
 
 // Returns whether the direction came to a clean end that was passed on.
 Task<bool> CopyOneWay(std::shared_ptr<Both> both, Stream* from, Stream* to, uint64_t* count) {
-  std::vector<char> buffer(kBufferBytes);
+  RelayBuffer buffer;
   while (true) {
     both->Touch();
-    const absl::StatusOr<size_t> read = co_await from->Read(buffer);
+    const absl::StatusOr<size_t> read = co_await from->Read(buffer.space());
     if (!read.ok()) co_return false;
     if (*read == 0) {
       const absl::Status shut = co_await to->ShutdownWrite();
       co_return shut.ok();
     }
     both->Touch();
-    const std::string_view piece(buffer.data(), *read);
+    const std::string_view piece(buffer.space().data(), *read);
     const absl::Status written = co_await to->Write(std::span(&piece, 1));
     if (!written.ok()) co_return false;
     *count += *read;
+    buffer.Adapt(*read);
   }
 }
 

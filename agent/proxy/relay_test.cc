@@ -75,6 +75,25 @@ TEST_F(RelayTest, AClientThatDoesNotReadStopsTheUpstream) {
   EXPECT_TRUE(upstream_.first->closed());
 }
 
+TEST_F(RelayTest, KeepsEveryByteWhileItsBufferGrowsAndShrinks) {
+  Faults faults;
+  faults.capacity = size_t{1} << 30;
+  client_.first->set_faults(faults);
+  Start(context_, RelayAside(&context_, client_.first.get(), upstream_.first.get()));
+  std::string sent;
+  for (const size_t size : {1, 4095, 4096, 4097, 300'000, 65'536, 1, 10'000}) {
+    for (int i = 0; i < 20; ++i) {
+      const std::string piece(size, static_cast<char>('a' + sent.size() % 26));
+      upstream_.first->Receive(piece);
+      sent += piece;
+      RunReady(context_);
+    }
+  }
+  EXPECT_TRUE(client_.first->written() == sent);
+  client_.first->Close(Stream::How::kReset);
+  RunReady(context_);
+}
+
 TEST_F(RelayTest, AResetOnOneSideIsAResetOnTheOther) {
   Faults faults;
   faults.reset_read_at = 3;
