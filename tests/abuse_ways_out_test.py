@@ -19,6 +19,21 @@ def dns_query(name, number=1):
     return struct.pack("!HHHHHH", number & 0xffff, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", 1, 1)
 
 
+def read_dns(connection):
+    file = connection.makefile("rb", buffering=0)
+    return read_exactly(file, struct.unpack("!H", read_exactly(file, 2))[0])
+
+
+def read_exactly(file, count):
+    data = b""
+    while len(data) < count:
+        piece = file.read(count - len(data))
+        if not piece:
+            raise ConnectionError("the connection ended")
+        data += piece
+    return data
+
+
 def response_code(answer):
     return answer[3] & 15
 
@@ -82,9 +97,32 @@ class WaysOutTest(unittest.TestCase):
     def test_DN01_a_resolver_of_the_containers_choice_is_not_reached(self):
         wire = self.wire()
         for server in ("9.9.9.9", "2001:db8::53"):
-            for name, expected in (("good.test", "NOERROR"), ("evil.test", "NXDOMAIN")):
-                answer = self.closed.run("dig", f"@{server}", "+time=6", "+tries=1", name).stdout
-                self.assertIn(f"status: {expected}", answer)
+            for transport in ("+notcp", "+tcp"):
+                for name, expected in (("good.test", "NOERROR"), ("evil.test", "NXDOMAIN")):
+                    answer = self.closed.run("dig", f"@{server}", transport, "+time=6", "+tries=1", name).stdout
+                    self.assertIn(f"status: {expected}", answer)
+        self.assertEqual(wire.frames(), [])
+
+    def test_DN02_over_tcp_the_operators_resolver_is_asked_too(self):
+        answer = self.open.run("dig", "@9.9.9.9", "+tcp", "+short", "good.test").stdout
+        self.assertEqual(answer.strip(), ORIGIN)
+        query = dns_query("good.test", 7)
+        framed = struct.pack("!H", len(query)) + query
+        with self.open.connect("9.9.9.9", 53) as connection:
+            # A byte at a time, then two queries at once.
+            for number in range(len(framed)):
+                connection.sendall(framed[number:number + 1])
+            self.assertEqual(response_code(read_dns(connection)), 0)
+            connection.sendall(framed + framed)
+            self.assertEqual([read_dns(connection)[:2] for _ in range(2)], [b"\0\7"] * 2)
+
+    def test_DN02_what_is_no_query_ends_the_connection(self):
+        wire = self.wire()
+        for payload in (b"\xff\xff" + b"x" * 100, b"\0\0", b"\0\5hello", b"GET / HTTP/1.1\r\nHost: good.test\r\n\r\n"):
+            with self.subTest(payload):
+                answer = self.open.raw("9.9.9.9", 53, payload)
+                # FORMERR at most.
+                self.assertTrue(not answer or response_code(answer[2:]) == 1, answer)
         self.assertEqual(wire.frames(), [])
 
     def test_DN04_names_that_carry_data_ask_nobody(self):

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "agent/proxy/connection_audit.h"
+#include "agent/proxy/dns/stream_server.h"
 #include "agent/proxy/exchange.h"
 #include "agent/proxy/refusal.h"
 #include "agent/proxy/sniff.h"
@@ -19,6 +20,7 @@ namespace sallyport::proxy {
 namespace {
 
 constexpr std::chrono::seconds kSniffTime{10};
+constexpr uint16_t kDnsPort = 53;
 
 // Ends a connection when its container is detached. A change of policy closes no connection: its
 // next request obeys.
@@ -120,6 +122,14 @@ Task<void> ServeNeither(ContainerPtr container, Origin origin, std::unique_ptr<T
   if (written.ok()) co_await LingeringClose(stream.get());
 }
 
+// Whatever server the container asks: the agent answers.
+Task<void> ServeDns(ContainerPtr container, std::unique_ptr<TcpStream> stream) {
+  OpenStream open(stream.get());
+  const Container::Registration registration(container, &open);
+  const DnsServerOptions options = Container::DnsOptions(container);
+  co_await ServeDnsStream(&options, stream.get());
+}
+
 }  // namespace
 
 Task<void> ServeConnection(ContainerPtr container, UniqueFd socket) {
@@ -128,6 +138,10 @@ Task<void> ServeConnection(ContainerPtr container, UniqueFd socket) {
   const int one = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
   auto stream = std::make_unique<TcpStream>(container->worker().io_context(), std::move(socket));
+  if (origin->port == kDnsPort) {
+    co_await ServeDns(container, std::move(stream));
+    co_return;
+  }
   if (!IsHttpPort(container->policy().get(), origin->port)) {
     co_await ServeTcpTunnel(container, *origin, std::move(stream));
     co_return;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "agent/proxy/connection_audit.h"
 #include "agent/proxy/worker.h"
 #include "common/base/strings.h"
 
@@ -44,6 +45,19 @@ std::shared_ptr<const HandlerSpec> Container::handler(const std::string& name) c
 }
 
 DialContext Container::dial_context() const { return worker_->dial_context(); }
+
+DnsServerOptions Container::DnsOptions(const ContainerPtr& container) {
+  DnsServerOptions options;
+  options.container_id = container->id();
+  options.policy = [container] { return container->policy(); };
+  options.resolver = container->dial_context().resolver;
+  options.names = container->parts_.dns_names;
+  options.open_ranges = container->dial_context().open_ranges;
+  options.on_refused = [container](std::string_view name, std::string_view reason) {
+    AuditRefusedQuery(*container, name, reason);
+  };
+  return options;
+}
 
 void Container::Audit(const AuditRecord& record) {
   audit_line_.clear();

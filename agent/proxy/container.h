@@ -64,6 +64,8 @@ class Container {
   // The registered handler of that name, or null.
   std::shared_ptr<const HandlerSpec> handler(const std::string& name) const;
   DialContext dial_context() const;
+  // How its DNS is answered, over UDP and TCP.
+  static DnsServerOptions DnsOptions(const std::shared_ptr<Container>& container);
 
   void Audit(const AuditRecord& record);
   std::string NewRequestId();

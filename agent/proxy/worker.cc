@@ -61,18 +61,8 @@ absl::Status Worker::AddContainer(ContainerSetup setup) {
     served.listeners.back()->Start();
   }
   for (UniqueFd& socket : setup.dns_sockets) {
-    DnsServerOptions options;
-    options.container_id = setup.id;
-    options.policy = [container = served.container] { return container->policy(); };
-    options.resolver = resolver_.get();
-    options.names = setup.dns_names;
-    options.open_ranges = &config_->open_ranges;
-    options.on_refused = [container = served.container](std::string_view name,
-                                                        std::string_view reason) {
-      AuditRefusedQuery(*container, name, reason);
-    };
     std::shared_ptr<DnsServer> server =
-        DnsServer::Create(context_, std::move(socket), std::move(options));
+        DnsServer::Create(context_, std::move(socket), Container::DnsOptions(served.container));
     boost::asio::co_spawn(context_, ServeDns(server), boost::asio::detached);
     served.dns_servers.push_back(std::move(server));
   }
