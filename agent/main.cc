@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "agent/agent.h"
 #include "agent/config.h"
 #include "common/base/log.h"
@@ -55,6 +56,8 @@ absl::Status Serve(const Config& config, const sigset_t& stop) {
 
 int Main(const std::vector<std::string>& arguments) {
   SetLogProgram("sallyport-agent");
+  // Debian's Abseil looks for deadlocks at each lock that gRPC takes, under one lock for all.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const Config config = ConfigFromFlagsOrExit(arguments);
   if (geteuid() != 0) {
     LogError("sallyport-agent prepares containers' networks and must run as root");

@@ -49,6 +49,7 @@ void PolicyCache::Load() {
     return;
   }
   absl::StatusOr<PolicyLog> log = PolicyLog::Open(LogPath(path_));
+  if (absl::IsNotFound(log.status())) return ApplyTo(delta, &state_);
   const absl::StatusOr<std::vector<std::string>> payloads =
       log.ok() ? log->Replay(Checksum("", *content)) : log.status();
   if (!payloads.ok()) {
@@ -130,7 +131,7 @@ absl::Status PolicyCache::TakeWhole(const v1::Delta& delta) {
   RETURN_IF_ERROR(WriteCheckedFile(path_, content));
   state_ = std::move(next);
   if (!log_.has_value()) {
-    absl::StatusOr<PolicyLog> log = PolicyLog::Open(LogPath(path_));
+    absl::StatusOr<PolicyLog> log = PolicyLog::OpenOrMake(LogPath(path_));
     // Without a log each change writes a whole file.
     if (!log.ok()) return absl::OkStatus();
     log_ = *std::move(log);

@@ -287,8 +287,19 @@ TEST_F(PolicyCacheTest, RecordsBeforeAWholeFileDoNotCount) {
   EXPECT_EQ(Open()->Full().updated_size(), 0);
 }
 
+// A full disk may have left it so.
+TEST_F(PolicyCacheTest, ALogThatWasOnlyBegunIsNoLog) {
+  CommitContainers(Open().get(), 1);
+  fs::resize_file(log(), 4096);
+  auto cache = Open();
+  EXPECT_EQ(cache->revision(), 1u);
+  ASSERT_TRUE(cache->Commit(Delta(2), {}).ok());
+  ASSERT_TRUE(cache->Commit(Delta(3), {}).ok());
+  EXPECT_EQ(Open()->revision(), 3u);
+}
+
 // Else an older policy than the one that was acknowledged would come back.
-TEST_F(PolicyCacheTest, WithoutItsLogTheCacheIsEmpty) {
+TEST_F(PolicyCacheTest, WithALogThatCannotBeReadTheCacheIsEmpty) {
   CommitContainers(Open().get(), 4);
   fs::remove(log());
   fs::create_directory(log());

@@ -52,18 +52,24 @@ size_t FromBytes(std::string_view bytes) {
 
 }  // namespace
 
-absl::StatusOr<PolicyLog> PolicyLog::Open(const std::string& path) {
-  UniqueFd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file.valid()) return FileError("open", path);
+absl::StatusOr<PolicyLog> PolicyLog::Open(const std::string& path) { return Open(path, 0); }
+
+absl::StatusOr<PolicyLog> PolicyLog::OpenOrMake(const std::string& path) {
+  return Open(path, O_CREAT);
+}
+
+absl::StatusOr<PolicyLog> PolicyLog::Open(const std::string& path, int flags) {
+  UniqueFd file(open(path.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
   struct stat now = {};
-  if (fstat(file.get(), &now) != 0) return FileError("open", path);
-  if (static_cast<size_t>(now.st_size) != kBytes) {
-    // Written, not only allocated: a first write to an allocated block is a change of the file
-    // system's own.
-    if (ftruncate(file.get(), 0) != 0) return FileError("write", path);
-    RETURN_IF_ERROR(WriteAt(file, std::string(kBytes, '\0'), 0, path));
-    if (fsync(file.get()) != 0) return FileError("write", path);
-  }
+  if (!file.valid() || fstat(file.get(), &now) != 0) return FileError("open", path);
+  if (static_cast<size_t>(now.st_size) == kBytes) return PolicyLog(std::move(file), path);
+  // Only begun, when a disk was full: nothing was ever appended.
+  if ((flags & O_CREAT) == 0) return absl::NotFoundError(StrCat(Quote(path), " was never used"));
+  // Written, not only allocated: a first write to an allocated block is a change of the file
+  // system's own.
+  if (ftruncate(file.get(), 0) != 0) return FileError("write", path);
+  RETURN_IF_ERROR(WriteAt(file, std::string(kBytes, '\0'), 0, path));
+  if (fsync(file.get()) != 0) return FileError("write", path);
   return PolicyLog(std::move(file), path);
 }
 

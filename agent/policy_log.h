@@ -31,8 +31,10 @@ class PolicyLog {
  public:
   static constexpr size_t kBytes = size_t{1} << 20;
 
-  // Makes the file if need be.
+  // NOT_FOUND if there is none that was ever used.
   static absl::StatusOr<PolicyLog> Open(const std::string& path);
+  // Opens it, or makes it.
+  static absl::StatusOr<PolicyLog> OpenOrMake(const std::string& path);
 
   // The payloads that lead on from a whole file of this checksum. The next Append follows them.
   absl::StatusOr<std::vector<std::string>> Replay(std::string_view checksum_of_whole);
@@ -44,6 +46,7 @@ class PolicyLog {
   void Restart(std::string_view checksum_of_whole);
 
  private:
+  static absl::StatusOr<PolicyLog> Open(const std::string& path, int flags);
   explicit PolicyLog(UniqueFd file, std::string path)
       : file_(std::move(file)), path_(std::move(path)) {}
 

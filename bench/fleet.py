@@ -16,7 +16,6 @@ import contextlib
 import json
 import os
 import re
-import resource
 import select
 import shutil
 import subprocess
@@ -143,9 +142,6 @@ def main():
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--no-memory", action="store_true")
     options = parser.parse_args()
-    # A connection each, on both sides.
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     harness.BINARIES["fleet"] = "bench/fleet/fleet"
     changes(options)
     if not options.no_memory:

@@ -6,7 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bazel build --noshow_progress //agent:sallyport-agent //agent/proxy:sallyport-proxy //cli:sallyport \
-  //controlplane:sallyportd //examples/bearer_token //tests/fakes:dns_server //bench/...
+  //controlplane:sallyportd //examples/bearer_token //tests/fakes:dns_server \
+  //proto/sallyport/v1:descriptors //bench/...
 SALLYPORT_BIN=$(bazel info bazel-bin 2> /dev/null)
 export SALLYPORT_BIN
 if (($# > 0)); then exec /usr/bin/python3 "bench/$1.py" "${@:2}"; fi

@@ -16,13 +16,13 @@ bool Names(const std::vector<std::string>& sorted, const std::string& name) {
 
 // Whether a host that has the container is sent the resource.
 bool Needs(const State& state, const std::string& container_id, const ResourceId& resource) {
-  const auto container = state.containers.Find(container_id);
+  const ContainerRecord* const container = state.containers.Peek(container_id);
   if (container == nullptr) return false;
   if (resource.kind == v1::RESOURCE_KIND_CLASS) {
     return container->value.class_name() == resource.name;
   }
   if (Names(container->handlers, resource.name)) return true;
-  const auto container_class = state.classes.Find(container->value.class_name());
+  const ClassRecord* const container_class = state.classes.Peek(container->value.class_name());
   return container_class != nullptr && Names(container_class->handlers, resource.name);
 }
 
@@ -52,22 +52,33 @@ ResourceRevisions ResourcesNeeded(const State& state, const std::set<std::string
   ResourceRevisions needed;
   const auto add_handlers = [&](const std::vector<std::string>& names) {
     for (const std::string& name : names) {
-      const auto handler = state.handlers.Find(name);
+      const HandlerRecord* const handler = state.handlers.Peek(name);
       if (handler != nullptr) needed.emplace(ResourceId::Handler(name), handler->revision);
     }
   };
+  const ClassRecord* previous = nullptr;  // Neighbours are often of one class.
   for (const std::string& id : container_ids) {
-    const auto container = state.containers.Find(id);
+    const ContainerRecord* const container = state.containers.Peek(id);
     if (container == nullptr) continue;
     needed.emplace(ResourceId::Container(id), container->revision);
     add_handlers(container->handlers);
-    const auto container_class = state.classes.Find(container->value.class_name());
-    if (container_class == nullptr) continue;
-    const auto [it, added] =
-        needed.emplace(ResourceId::Class(container_class->value.name()), container_class->revision);
-    if (added) add_handlers(container_class->handlers);
+    const std::string& class_name = container->value.class_name();
+    if (previous != nullptr && previous->value.name() == class_name) continue;
+    previous = state.classes.Peek(class_name);
+    if (previous == nullptr) continue;
+    if (needed.emplace(ResourceId::Class(class_name), previous->revision).second) {
+      add_handlers(previous->handlers);
+    }
   }
   return needed;
+}
+
+bool IsConcerned(const State& state, const std::string& host, const ResourceId& resource) {
+  const std::set<std::string>* const container_ids = state.hosts.Peek(host);
+  if (container_ids == nullptr) return false;
+  if (resource.kind == v1::RESOURCE_KIND_CONTAINER) return container_ids->contains(resource.name);
+  return std::any_of(container_ids->begin(), container_ids->end(),
+                     [&](const std::string& id) { return Needs(state, id, resource); });
 }
 
 std::set<std::string> ConcernedHosts(const State& state, const ResourceId& resource) {
@@ -77,10 +88,8 @@ std::set<std::string> ConcernedHosts(const State& state, const ResourceId& resou
     if (host != nullptr) concerned.insert(*host);
     return concerned;
   }
-  state.hosts.ForEach([&](const std::string& host, const std::set<std::string>& container_ids) {
-    const bool any = std::any_of(container_ids.begin(), container_ids.end(),
-                                 [&](const std::string& id) { return Needs(state, id, resource); });
-    if (any) concerned.insert(host);
+  state.hosts.ForEach([&](const std::string& host, const std::set<std::string>&) {
+    if (IsConcerned(state, host, resource)) concerned.insert(host);
   });
   return concerned;
 }

@@ -47,6 +47,9 @@ using ResourceRevisions = std::map<ResourceId, uint64_t>;
 // handlers that the rules of either name.
 ResourceRevisions ResourcesNeeded(const State& state, const std::set<std::string>& container_ids);
 
+// Whether the host is sent the resource, or would be if it existed.
+bool IsConcerned(const State& state, const std::string& host, const ResourceId& resource);
+
 // Names of the hosts that are sent the resource, or would be if it existed.
 std::set<std::string> ConcernedHosts(const State& state, const ResourceId& resource);
 

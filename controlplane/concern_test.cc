@@ -67,6 +67,10 @@ TEST(ConcernTest, ConcernedHosts) {
   };
   for (const auto& one : cases) {
     EXPECT_EQ(ConcernedHosts(state, one.resource), one.hosts) << one.resource.ToString();
+    for (const char* host : {"host-1", "host-2", "unheard-of"}) {
+      EXPECT_EQ(IsConcerned(state, host, one.resource), one.hosts.contains(host))
+          << host << ", " << one.resource.ToString();
+    }
   }
 }
 

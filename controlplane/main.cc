@@ -2,6 +2,7 @@
 
 #include <grpc/grpc.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -11,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "controlplane/config.h"
@@ -30,6 +32,14 @@ sigset_t BlockStopSignals() {
   pthread_sigmask(SIG_BLOCK, &stop, nullptr);
   signal(SIGPIPE, SIG_IGN);
   return stop;
+}
+
+// Each agent is a connection, and the usual soft limit is 1,024. The hard one is the operator's.
+void RaiseFileLimit() {
+  rlimit files = {};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
 }
 
 // gRPC takes up to 20 s to let go of a client that does not read. Whatever was answered is durable,
@@ -61,7 +71,10 @@ absl::Status Serve(const Config& config, const sigset_t& stop) {
 int Main(const std::vector<std::string>& arguments) {
   SetLogProgram("sallyportd");
   if (IsMaintenanceCommand(arguments)) return RunMaintenanceCommand(arguments);
+  // Debian's Abseil looks for deadlocks at each lock that gRPC takes, under one lock for all.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const Config config = ConfigFromFlagsOrExit(arguments);
+  RaiseFileLimit();
   const sigset_t stop = BlockStopSignals();  // gRPC starts threads.
   // Never given back: the last user's grpc_shutdown joins threads that may sleep on a blocked write
   // for ten seconds and more. By then everything that is ours is closed.

@@ -303,8 +303,9 @@ void SyncSession::SendDelta() {
         grpc::Status(grpc::StatusCode::UNAVAILABLE, "the store was restored; connect again"));
   }
   const auto containers = state->hosts.Find(host_);
+  static const std::set<std::string> kNone;
   const ResourceRevisions needed =
-      ResourcesNeeded(*state, containers == nullptr ? std::set<std::string>() : *containers);
+      ResourcesNeeded(*state, containers == nullptr ? kNone : *containers);
   v1::SyncResponse response;
   v1::Delta* delta = response.mutable_delta();
   FillDelta(*state, needed, sent_, delta);

@@ -114,7 +114,7 @@ void Waiters::Recheck(const std::string& host) {
     const std::shared_ptr<const State> state = store_->Read();
     for (const uint64_t id : std::set<uint64_t>(pending->second)) {
       Waiting& waiting = waiting_.at(id);
-      if (ConcernedHosts(*state, waiting.subject).contains(host)) continue;
+      if (IsConcerned(*state, host, waiting.subject)) continue;
       waiting.hosts.erase(host);
       NoLongerPending(id, host, &answers);
     }

@@ -100,6 +100,13 @@ SimAgent::SimAgent(FleetNotes* notes, std::string host, int containers, std::str
 SimAgent::~SimAgent() = default;
 
 void SimAgent::Connect() {
+  std::unique_ptr<Stream> ended;
+  {
+    MutexLock lock(&mutex_);
+    ended = std::move(stream_);
+  }
+  // Its connection is closed before the next is opened: descriptors are few.
+  ended.reset();
   auto stream = std::make_unique<Stream>(this, notes_->target);
   MutexLock lock(&mutex_);
   stream_ = std::move(stream);
