@@ -170,7 +170,7 @@ class EnforcedTest(unittest.TestCase):
         self.addCleanup(relay.close)
         self.assert_closed([relay], "DenyHost", host="203.0.113.99")
 
-    # WebSocket (and any upgraded connection): belongs here when upgrades are relayed.
+    # WebSockets: websocket_test.py.
 
     # Answers.
 

@@ -5,7 +5,6 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
-#include "agent/proxy/connection_audit.h"
 #include "common/base/status.h"
 
 namespace sallyport::proxy {

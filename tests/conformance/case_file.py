@@ -94,15 +94,9 @@ def check(case):
         raise ValueError(f"a port is wanted for scheme {request['scheme']!r}")
 
 
-def reference(given):
-    """A handler reference: a name, or [name, params]."""
-    name, *params = [given] if isinstance(given, str) else given
-    return {"handler": name, **({"params": params[0]} if params else {})}
-
-
 def rule(given):
-    host, *rest = given
-    return {"host": host, "handler": reference(rest)}
+    host, handler, *params = given
+    return {"host": host, "handler": {"handler": handler, **({"params": params[0]} if params else {})}}
 
 
 def class_message(name, fields):
@@ -114,7 +108,7 @@ def class_message(name, fields):
         elif field == "outbound_by_host":
             value = [rule(one) for one in value]
         elif field == "outbound":
-            value = reference(value)
+            value = {"handler": value}
         elif field == "outbound_handlers":
             value = {"names": value}
         message[field] = value
