@@ -30,7 +30,10 @@ ProxySupervisor::Options ProxyOptions(const Config& config, UniqueFd audit_file)
 }
 
 SyncClient::Options SyncOptions(const Config& config) {
-  return {.target = config.control_plane, .host_name = config.host_name, .version = kVersion};
+  return {.target = config.control_plane,
+          .tls_dir = config.tls_dir,
+          .host_name = config.host_name,
+          .version = kVersion};
 }
 
 }  // namespace

@@ -59,14 +59,22 @@ absl::Status CheckUnixAddress(std::string_view flag, const std::string& address)
 
 // Policy that travels without TLS must not leave the host: who can change it on the way decides
 // what containers may do.
-absl::Status CheckControlPlane(const std::string& address) {
+absl::Status CheckControlPlane(const std::string& address, bool tls) {
   if (address.starts_with(kUnixPrefix)) return CheckUnixAddress("--control-plane", address);
   for (const std::string_view host : {"127.0.0.1:", "[::1]:", "localhost:"}) {
     if (address.starts_with(host)) return absl::OkStatus();
   }
+  const size_t colon = address.rfind(':');
+  if (tls && colon != address.npos && colon > 0 && colon + 1 < address.size() &&
+      address.find_first_not_of("0123456789", colon + 1) == address.npos &&
+      address.find('/') == address.npos) {
+    return absl::OkStatus();
+  }
   return absl::InvalidArgumentError(
-      StrCat("--control-plane ", Quote(address),
-             ": without TLS it must be on this host; write unix:/PATH or 127.0.0.1:PORT"));
+      tls ? StrCat("--control-plane ", Quote(address), ": write HOST:PORT or unix:/PATH")
+          : StrCat("--control-plane ", Quote(address),
+                   ": without TLS it must be on this host; write unix:/PATH or 127.0.0.1:PORT, or "
+                   "give --tls-dir"));
 }
 
 absl::Status CheckResolver(const std::string& text) {
@@ -104,7 +112,12 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
       "The only way out of this host's containers: prepares their networks, keeps the proxy "
       "running, and has it enforce the control plane's policy. Runs as root.");
   flags.String("control-plane", &config.control_plane, "ADDRESS",
-               "Where sallyportd listens: unix:/PATH, or HOST:PORT of this host's loopback.");
+               "Where sallyportd listens: unix:/PATH or HOST:PORT. Without --tls-dir HOST must be "
+               "this host's loopback.");
+  flags.String(
+      "tls-dir", &config.tls_dir, "DIR",
+      "tls.crt, tls.key, ca.crt of role agent with this host's name (`sallyport pki issue "
+      "agent`): HOST:PORT is then dialled with mutual TLS. Read anew for each connection.");
   flags.String("host-name", &config.host_name, "NAME", "This host's name in the fleet; unique.");
   flags.String("state-dir", &config.state_dir, "DIR", "Where the last known policy is kept.");
   flags.String(
@@ -142,7 +155,7 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
 }
 
 absl::Status CheckConfig(const Config& config) {
-  RETURN_IF_ERROR(CheckControlPlane(config.control_plane));
+  RETURN_IF_ERROR(CheckControlPlane(config.control_plane, !config.tls_dir.empty()));
   RETURN_IF_ERROR(CheckUnixAddress("--socket", config.socket));
   if (config.host_name.empty())
     return absl::InvalidArgumentError("--host-name is empty; write a name");

@@ -16,6 +16,7 @@ inline constexpr char kVersion[] = "0.1.0";
 
 struct Config {
   std::string control_plane = "unix:/run/sallyport/controlplane.sock";
+  std::string tls_dir;  // Empty: no TLS.
   std::string host_name;
   std::string state_dir = "/var/lib/sallyport-agent";
   std::string run_dir = "/run/sallyport";

@@ -40,6 +40,23 @@ TEST(ConfigTest, PolicyDoesNotTravelInTheClear) {
   }
 }
 
+TEST(ConfigTest, WithTlsTheControlPlaneMayBeAnywhere) {
+  for (const char* good : {"cp.internal:7443", "192.0.2.1:7443", "[2001:db8::1]:7443",
+                           "127.0.0.1:7443", "unix:/run/x.sock"}) {
+    Config config = Good();
+    config.tls_dir = "/etc/sallyport/tls";
+    config.control_plane = good;
+    EXPECT_EQ(Check(config), "") << good;
+  }
+  for (const char* bad : {"", "cp.internal", "cp.internal:", ":7443", "https://cp.internal:7443",
+                          "dns:///cp.internal:7443", "cp.internal:https"}) {
+    Config config = Good();
+    config.tls_dir = "/etc/sallyport/tls";
+    config.control_plane = bad;
+    EXPECT_THAT(Check(config), HasSubstr("--control-plane")) << bad;
+  }
+}
+
 TEST(ConfigTest, ResolversAreAddresses) {
   for (const char* good :
        {"192.0.2.53", "192.0.2.53:5353", "2001:db8::53", "[2001:db8::53]:53", "[::1]"}) {

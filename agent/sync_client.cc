@@ -11,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "agent/back_off.h"
 #include "common/base/log.h"
+#include "common/base/status.h"
+#include "common/pki/channel_credentials.h"
 
 namespace sallyport::agent {
 namespace {
@@ -26,7 +28,9 @@ constexpr milliseconds kFarewell{500};
 // The control plane's own limit on messages.
 constexpr int kMaxMessageBytes = 16 << 20;
 
-std::shared_ptr<grpc::Channel> Connect(const std::string& target) {
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const SyncClient::Options& options) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ChannelCredentials> credentials,
+                   pki::CredentialsFor(options.target, options.tls_dir));
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
@@ -36,7 +40,7 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& target) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(options.target, credentials, arguments);
 }
 
 v1::SyncRequest AttachedMessage(const std::string& id, const std::string& class_name) {
@@ -172,8 +176,11 @@ void SyncClient::Run() {
 }
 
 grpc::Status SyncClient::RunStream() {
-  const std::unique_ptr<v1::PolicySync::Stub> stub =
-      v1::PolicySync::NewStub(Connect(options_.target));
+  const absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = Connect(options_);
+  if (!channel.ok()) {
+    return {grpc::StatusCode::UNAVAILABLE, std::string(channel.status().message())};
+  }
+  const std::unique_ptr<v1::PolicySync::Stub> stub = v1::PolicySync::NewStub(*channel);
   grpc::ClientContext context;
   {
     MutexLock lock(&mutex_);
@@ -339,7 +346,8 @@ milliseconds SyncClient::NoteEnd(const grpc::Status& status) {
   MutexLock lock(&mutex_);
   const Clock::duration up =
       state_.connected ? Clock::now() - connected_at_ : Clock::duration::zero();
-  const std::string reason = status.ok() ? "it closed the stream" : status.error_message();
+  const std::string reason =
+      status.ok() ? "it closed the stream" : pki::ExplainConnectFailure(status.error_message());
   // Said once, not at every attempt.
   if (!stopping_ && (state_.connected || state_.error != reason)) {
     LogWarning("no control plane at ", options_.target, ": ", reason,

@@ -41,7 +41,8 @@ struct Enforcement {
 class SyncClient {
  public:
   struct Options {
-    std::string target;  // As gRPC takes it.
+    std::string target;   // As gRPC takes it.
+    std::string tls_dir;  // For targets other than unix sockets; empty: no TLS.
     std::string host_name;
     std::string version;
     std::chrono::milliseconds first_pause{100};

@@ -33,6 +33,7 @@ void AddExplainCommand(std::vector<Command>* commands);
 void AddWatchCommands(std::vector<Command>* commands);
 void AddSuggestCommand(std::vector<Command>* commands);
 void AddAuditCommands(std::vector<Command>* commands);
+void AddPkiCommands(std::vector<Command>* commands);
 void AddStatusCommand(std::vector<Command>* commands);
 void AddRunCommand(std::vector<Command>* commands);
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "common/base/strings.h"
+#include "common/pki/channel_credentials.h"
 
 namespace sallyport::cli {
 namespace {
@@ -13,17 +14,31 @@ std::string FromEnvironment(const char* variable, const char* otherwise) {
   return value != nullptr && *value != '\0' ? value : otherwise;
 }
 
+std::shared_ptr<grpc::Channel> Dial(const std::string& address, const std::string& tls_dir) {
+  const absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> credentials =
+      pki::CredentialsFor(address, tls_dir);
+  if (!credentials.ok()) {
+    std::fprintf(stderr, "sallyport: %s\n", std::string(credentials.status().message()).c_str());
+    std::exit(kUnreachable);
+  }
+  return grpc::CreateChannel(address, *credentials);
+}
+
 }  // namespace
 
 CommonFlags::CommonFlags()
     : control_plane(
           FromEnvironment("SALLYPORT_CONTROL_PLANE", "unix:/run/sallyport/controlplane.sock")),
+      tls_dir(FromEnvironment("SALLYPORT_TLS_DIR", "")),
       agent(FromEnvironment("SALLYPORT_AGENT", "unix:/run/sallyport/agent.sock")) {}
 
 void CommonFlags::AddTo(FlagSet* flags) {
   flags->String(
       "control-plane", &control_plane, "ADDRESS",
       "Where sallyportd listens: unix:/PATH or HOST:PORT. Environment: SALLYPORT_CONTROL_PLANE.");
+  flags->String("tls-dir", &tls_dir, "DIR",
+                "tls.crt, tls.key, ca.crt by which HOST:PORT is dialled (`sallyport pki issue`). "
+                "Environment: SALLYPORT_TLS_DIR.");
   flags->String("agent", &agent, "ADDRESS",
                 "Where this host's sallyport-agent listens. Environment: SALLYPORT_AGENT.");
   flags->Bool("json", &json, "Print the answer as JSON, with the protocol's own field names.");
@@ -32,13 +47,20 @@ void CommonFlags::AddTo(FlagSet* flags) {
 Connection::Connection(Server server, const CommonFlags& flags)
     : server_(server),
       address_(server == Server::kAgent ? flags.agent : flags.control_plane),
-      channel_(grpc::CreateChannel(address_, grpc::InsecureChannelCredentials())) {}
+      tls_(server == Server::kControlPlane && !flags.tls_dir.empty()),
+      channel_(Dial(address_, server == Server::kControlPlane ? flags.tls_dir : "")) {}
 
 int Connection::Report(const grpc::Status& status) const {
   // UNAVAILABLE over a live channel is the server's own word.
   const bool reached = channel_->GetState(false) == GRPC_CHANNEL_READY;
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE && !reached) {
     const bool agent = server_ == Server::kAgent;
+    if (const std::string why = pki::ExplainConnectFailure(status.error_message());
+        tls_ && why != status.error_message()) {
+      std::fprintf(stderr, "sallyport: cannot reach the control plane at %s: %s\n",
+                   address_.c_str(), why.c_str());
+      return kUnreachable;
+    }
     std::fprintf(stderr,
                  "sallyport: cannot reach the %s at %s: is %s running? (%s or %s says where)\n",
                  agent ? "agent" : "control plane", address_.c_str(),

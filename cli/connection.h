@@ -18,12 +18,14 @@ inline constexpr int kRefused = 1;  // By the server.
 inline constexpr int kUsage = 2;
 inline constexpr int kUnreachable = 3;
 
-// What every command accepts. Defaults come from SALLYPORT_CONTROL_PLANE and SALLYPORT_AGENT.
+// What every command accepts. Defaults come from SALLYPORT_CONTROL_PLANE, SALLYPORT_TLS_DIR and
+// SALLYPORT_AGENT.
 struct CommonFlags {
   CommonFlags();
   void AddTo(FlagSet* flags);
 
   std::string control_plane;
+  std::string tls_dir;
   std::string agent;
   bool json = false;
 };
@@ -32,6 +34,7 @@ struct CommonFlags {
 class Connection {
  public:
   enum class Server { kControlPlane, kAgent };
+  // Certificates that cannot be used end the program, with a sentence.
   Connection(Server server, const CommonFlags& flags);
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
@@ -44,6 +47,7 @@ class Connection {
  private:
   const Server server_;
   const std::string address_;
+  const bool tls_;
   const std::shared_ptr<grpc::Channel> channel_;
 };
 

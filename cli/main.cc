@@ -30,6 +30,7 @@ std::vector<Command> AllCommands() {
   AddContainerCommands(&commands);
   AddMutationCommands(&commands);
   AddStatusCommand(&commands);
+  AddPkiCommands(&commands);
   return commands;
 }
 

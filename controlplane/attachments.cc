@@ -32,7 +32,7 @@ absl::Status EnsureContainer(const v1::Attached& attached, Transaction* transact
 }  // namespace
 
 absl::Status Attach(const std::string& host, const v1::Attached& attached, Arrival arrival,
-                    const IsLive& is_live, Transaction* transaction) {
+                    Takeover takeover, const IsLive& is_live, Transaction* transaction) {
   const State& state = transaction->state();
   const auto placed = state.placements.Find(attached.container_id());
   if (placed != nullptr && arrival == Arrival::kBack &&
@@ -45,6 +45,11 @@ absl::Status Attach(const std::string& host, const v1::Attached& attached, Arriv
     return absl::FailedPreconditionError(StrCat("container ", attached.container_id(),
                                                 " is attached on host ", *placed,
                                                 "; detach it there first"));
+  }
+  if (placed != nullptr && *placed != host && takeover == Takeover::kRefused) {
+    return absl::PermissionDeniedError(
+        StrCat("container ", attached.container_id(), " is placed on host ", *placed,
+               ", which is not connected; an admin may free it with `sallyport container delete`"));
   }
   RETURN_IF_ERROR(EnsureContainer(attached, transaction));
   transaction->Place(attached.container_id(), host);

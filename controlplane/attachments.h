@@ -22,12 +22,17 @@ enum class Arrival {
   kBack,  // The host says in its Hello that it has it.
 };
 
+// Whether a host may take a container that is placed on a host that is away. kRefused for agents
+// that are known by a certificate: whoever holds that of one host must not get at the policy of
+// another's containers by waiting until it is down. An admin frees such a container by deleting it.
+enum class Takeover { kAllowed, kRefused };
+
 // Places the container on the host, and makes its record if there is none. Refused with a sentence
-// for the operator if id or class are wrong, or another live host has it. Takes over from a host
-// that is not live. A record that a restore took away is made again only for a container that is
-// attached anew: nobody knows which rules the old one had.
+// for the operator if id or class are wrong, or another host has it. A record that a restore took
+// away is made again only for a container that is attached anew: nobody knows which rules the old
+// one had.
 absl::Status Attach(const std::string& host, const v1::Attached& attached, Arrival arrival,
-                    const IsLive& is_live, Transaction* transaction);
+                    Takeover takeover, const IsLive& is_live, Transaction* transaction);
 
 // Takes the container off the host, if it is there, and with `forget` deletes its record.
 void Detach(const std::string& host, const v1::Detached& detached, Transaction* transaction);

@@ -19,9 +19,16 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
   flags.String("state-dir", &config.state_dir, "DIR",
                "Where the store lives; made with mode 0700 if it is not there.");
   flags.StringList("listen", &listen, "ADDRESS",
-                   "unix:/path, or a loopback HOST:PORT (port 0: any free one). Repeatable.");
+                   "unix:/path or HOST:PORT (port 0: any free one). Without --tls-dir HOST must be "
+                   "loopback. Repeatable.");
+  flags.String(
+      "tls-dir", &config.tls_dir, "DIR",
+      "tls.crt, tls.key, ca.crt of role server (`sallyport pki issue server`), and crl.pem "
+      "if there is one: HOST:PORT addresses are then served with mutual TLS. Read anew when "
+      "they change.");
   flags.set_example(
-      "sallyportd --state-dir /var/lib/sallyport --listen unix:/run/sallyport/controlplane.sock");
+      "sallyportd --state-dir /var/lib/sallyport --listen unix:/run/sallyport/controlplane.sock "
+      "--listen 0.0.0.0:7443 --tls-dir /etc/sallyport/tls");
   flags.set_version("sallyportd 0.1.0");
   flags.ParseOrExit(arguments);
 
@@ -31,7 +38,9 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
   };
   if (config.state_dir.empty()) usage_error("--state-dir is empty; write a directory");
   for (const std::string& text : listen) {
-    const absl::StatusOr<ListenAddress> address = ListenAddress::Parse(text);
+    const absl::StatusOr<ListenAddress> address =
+        ListenAddress::Parse(text, config.tls_dir.empty() ? ListenAddress::Reach::kThisMachine
+                                                          : ListenAddress::Reach::kAnywhere);
     if (!address.ok()) usage_error(std::string(address.status().message()));
     config.listen.push_back(*address);
   }

@@ -14,6 +14,7 @@ namespace sallyport {
 struct Config {
   std::string state_dir;
   std::vector<ListenAddress> listen;
+  std::string tls_dir;  // Empty: no TLS.
 };
 
 // Of the arguments after the program's name. --help, --version and errors end the program (0, 0,

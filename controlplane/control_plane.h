@@ -3,6 +3,7 @@
 #ifndef SALLYPORT_CONTROLPLANE_CONTROL_PLANE_H_
 #define SALLYPORT_CONTROLPLANE_CONTROL_PLANE_H_
 
+#include "controlplane/authorizer.h"
 #include "controlplane/store/store.h"
 #include "controlplane/sync_hub.h"
 #include "controlplane/waiters.h"
@@ -18,6 +19,8 @@ struct ControlPlane {
   SyncHub* hub;
   WriteQueue* writer;
   WatchHub* watchers;
+  // Of callers over TLS; local ones may do everything.
+  const Authorizer* authorizer;
 };
 
 }  // namespace sallyport

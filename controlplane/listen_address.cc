@@ -6,10 +6,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "common/base/strings.h"
 #include "common/base/unique_fd.h"
@@ -21,6 +23,19 @@ absl::Status Refused(std::string_view text, std::string_view why) {
   return absl::InvalidArgumentError(StrCat(
       "--listen ", Quote(text), ": ", why,
       "; write unix:/absolute/path, or an address of this machine alone such as 127.0.0.1:7443"));
+}
+
+// An address, IPv6 in brackets, or what may be a name.
+bool IsHost(std::string_view host) {
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  in6_addr address;
+  if (brackets) {
+    return ::inet_pton(AF_INET6, std::string(host.substr(1, host.size() - 2)).c_str(), &address) ==
+           1;
+  }
+  return !host.empty() && std::all_of(host.begin(), host.end(), [](char c) {
+    return absl::ascii_isalnum(c) || c == '-' || c == '.';
+  });
 }
 
 // The text if it is a loopback address, as it is to be bound; empty: it is not.
@@ -49,7 +64,7 @@ bool SomebodyAnswers(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<ListenAddress> ListenAddress::Parse(std::string_view text) {
+absl::StatusOr<ListenAddress> ListenAddress::Parse(std::string_view text, Reach reach) {
   ListenAddress result;
   if (text.starts_with("unix:")) {
     result.path_ = text.substr(5);
@@ -67,12 +82,19 @@ absl::StatusOr<ListenAddress> ListenAddress::Parse(std::string_view text) {
       port > 65535) {
     return Refused(text, "this is no HOST:PORT");
   }
-  result.host_ = Loopback(text.substr(0, colon));
+  const std::string_view host = text.substr(0, colon);
+  result.host_ = Loopback(host);
   result.port_ = static_cast<uint16_t>(port);
+  if (reach == Reach::kAnywhere) {
+    if (!IsHost(host)) return Refused(text, "this is no HOST:PORT");
+    if (result.host_.empty()) result.host_ = host;
+    return result;
+  }
   if (result.host_.empty()) {
-    return Refused(text,
-                   "this is no loopback address, and other machines may only be spoken with over "
-                   "mutual TLS, which is not built yet");
+    return Refused(
+        text,
+        "this is no loopback address, and other machines are spoken with over mutual TLS "
+        "only: give --tls-dir (`sallyport pki --help` says how to make its files)");
   }
   return result;
 }

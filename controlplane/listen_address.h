@@ -1,4 +1,4 @@
-// Where sallyportd listens: `unix:/path` or a loopback HOST:PORT.
+// Where sallyportd listens: `unix:/path`, or HOST:PORT, which without TLS must be loopback.
 
 #ifndef SALLYPORT_CONTROLPLANE_LISTEN_ADDRESS_H_
 #define SALLYPORT_CONTROLPLANE_LISTEN_ADDRESS_H_
@@ -15,9 +15,12 @@ namespace sallyport {
 // Immutable value.
 class ListenAddress {
  public:
-  // INVALID_ARGUMENT with a sentence that says what to write. Without TLS only addresses are taken
-  // that this machine alone reaches; port 0 picks a free one.
-  static absl::StatusOr<ListenAddress> Parse(std::string_view text);
+  // Who may reach it. Without TLS nobody but this machine.
+  enum class Reach { kThisMachine, kAnywhere };
+
+  // INVALID_ARGUMENT with a sentence that says what to write. Port 0 picks a free one.
+  static absl::StatusOr<ListenAddress> Parse(std::string_view text,
+                                             Reach reach = Reach::kThisMachine);
 
   bool is_unix() const { return !path_.empty(); }
   // Of the socket file.
@@ -28,7 +31,7 @@ class ListenAddress {
 
  private:
   std::string path_;
-  std::string host_;  // An address; IPv6 in brackets.
+  std::string host_;  // An address, IPv6 in brackets; with TLS a name too.
   uint16_t port_ = 0;
 };
 

@@ -47,6 +47,18 @@ TEST(ListenAddressTest, Refused) {
   }
 }
 
+TEST(ListenAddressTest, AnywhereWithTls) {
+  for (const char* text : {"0.0.0.0:7443", "[::]:7443", "192.0.2.1:0", "cp.internal:7443",
+                           "127.0.0.1:7443", "unix:/run/x.sock"}) {
+    const auto address = ListenAddress::Parse(text, ListenAddress::Reach::kAnywhere);
+    ASSERT_TRUE(address.ok()) << address.status();
+    EXPECT_EQ(address->ToString(), text);
+  }
+  for (const char* text : {"", ":7443", "a/b:1", "dns:///x:1", "::1:80", "192.0.2.1", "a b:1"}) {
+    EXPECT_FALSE(ListenAddress::Parse(text, ListenAddress::Reach::kAnywhere).ok()) << text;
+  }
+}
+
 class UnixSocketTest : public testing::Test {
  protected:
   UnixSocketTest() {

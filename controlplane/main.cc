@@ -55,7 +55,7 @@ void ExitWithin(std::chrono::milliseconds limit) {
 absl::Status Serve(const Config& config, const sigset_t& stop) {
   ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenSqliteStore(config.state_dir));
   ASSIGN_OR_RETURN(const std::unique_ptr<Server> server,
-                   Server::Start(std::move(store), config.listen));
+                   Server::Start(std::move(store), config.listen, config.tls_dir));
   // On stdout, for programs that start this one with port 0.
   for (const std::string& address : server->addresses()) {
     std::printf("listening on %s\n", address.c_str());

@@ -38,9 +38,10 @@ absl::Status CreateContainer(const v1::CreateContainerRequest& request, Transact
   return absl::OkStatus();
 }
 
-absl::Status DeleteContainer(const std::string& id, Transaction* transaction) {
+absl::Status DeleteContainer(const std::string& id, const SyncHub& hub, Transaction* transaction) {
   const auto host = transaction->state().placements.Find(id);
-  if (host != nullptr) {
+  // A host that is away cannot detach it, perhaps never.
+  if (host != nullptr && hub.IsLive(*host)) {
     return absl::FailedPreconditionError(
         StrCat("container ", id, " is attached on host ", *host, "; detach it there first"));
   }
@@ -185,8 +186,9 @@ PolicyService::Reactor* PolicyService::DeleteContainer(Context* context,
   if (!valid.ok()) return Answer(context, valid);
   return StartMutation(control_plane_, context,
                        {ResourceId::Container(request->container_id()), Stored(),
-                        [request](Transaction& transaction) {
-                          return sallyport::DeleteContainer(request->container_id(), &transaction);
+                        [request, hub = control_plane_->hub](Transaction& transaction) {
+                          return sallyport::DeleteContainer(request->container_id(), *hub,
+                                                            &transaction);
                         },
                         [response](const State&, const v1::MutationResult& result) {
                           response->set_revision(result.revision());

@@ -12,7 +12,11 @@ RegistryService::Reactor* RegistryService::RegisterHandler(
     Context* context, const v1::RegisterHandlerRequest* request,
     v1::RegisterHandlerResponse* response) {
   v1::Handler handler = request->handler();
-  const absl::Status valid = NormaliseHandler(&handler);
+  absl::Status valid = NormaliseHandler(&handler);
+  if (valid.ok()) {
+    valid = control_plane_->authorizer->CheckName(
+        *context, "/sallyport.v1.HandlerRegistry/RegisterHandler", handler.name());
+  }
   if (!valid.ok()) return Answer(context, valid);
   *response->mutable_handler() = handler;
   return StartMutation(control_plane_, context,
@@ -29,7 +33,11 @@ RegistryService::Reactor* RegistryService::RegisterHandler(
 RegistryService::Reactor* RegistryService::GetHandler(Context* context,
                                                       const v1::GetHandlerRequest* request,
                                                       v1::GetHandlerResponse* response) {
-  const absl::Status valid = ValidateName("name", request->name());
+  absl::Status valid = ValidateName("name", request->name());
+  if (valid.ok()) {
+    valid = control_plane_->authorizer->CheckName(
+        *context, "/sallyport.v1.HandlerRegistry/GetHandler", request->name());
+  }
   if (!valid.ok()) return Answer(context, valid);
   const auto record = control_plane_->store->Read()->handlers.Find(request->name());
   if (record == nullptr) {
@@ -54,7 +62,11 @@ RegistryService::Reactor* RegistryService::ListHandlers(Context* context,
 RegistryService::Reactor* RegistryService::RemoveHandler(Context* context,
                                                          const v1::RemoveHandlerRequest* request,
                                                          v1::MutationResult* response) {
-  const absl::Status valid = ValidateName("name", request->name());
+  absl::Status valid = ValidateName("name", request->name());
+  if (valid.ok()) {
+    valid = control_plane_->authorizer->CheckName(
+        *context, "/sallyport.v1.HandlerRegistry/RemoveHandler", request->name());
+  }
   if (!valid.ok()) return Answer(context, valid);
   return StartMutation(
       control_plane_, context,

@@ -6,8 +6,10 @@
 #include <chrono>
 #include <utility>
 
+#include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "controlplane/call_gate.h"
 
 namespace sallyport {
 namespace {
@@ -41,11 +43,17 @@ class PrivateUmask {
 
 }  // namespace
 
-Server::Server(std::unique_ptr<Store> store)
-    : store_(std::move(store)),
+Server::Server(std::unique_ptr<Store> store, std::unique_ptr<pki::TlsFiles> tls_files)
+    : tls_files_(std::move(tls_files)),
+      authenticator_(tls_files_.get()),
+      authorizer_(&authenticator_),
+      tls_credentials_(tls_files_ == nullptr
+                           ? nullptr
+                           : MakeGatedTlsCredentials(tls_files_.get(), &authorizer_)),
+      store_(std::move(store)),
       waiters_(store_.get(), [this] { watchers_.Notify(); }),
       writer_(store_.get(), kMaxQueuedWrites),
-      control_plane_{store_.get(), &waiters_, &hub_, &writer_, &watchers_},
+      control_plane_{store_.get(), &waiters_, &hub_, &writer_, &watchers_, &authorizer_},
       policy_service_(&control_plane_),
       registry_service_(&control_plane_),
       sync_service_(&control_plane_),
@@ -54,8 +62,13 @@ Server::Server(std::unique_ptr<Store> store)
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(std::unique_ptr<Store> store,
-                                                      const std::vector<ListenAddress>& listen) {
-  std::unique_ptr<Server> server(new Server(std::move(store)));
+                                                      const std::vector<ListenAddress>& listen,
+                                                      const std::string& tls_dir) {
+  std::unique_ptr<pki::TlsFiles> tls_files;
+  if (!tls_dir.empty()) {
+    ASSIGN_OR_RETURN(tls_files, pki::TlsFiles::Open(tls_dir, pki::Side::kServer));
+  }
+  std::unique_ptr<Server> server(new Server(std::move(store), std::move(tls_files)));
   RETURN_IF_ERROR(server->Listen(listen));
   return server;
 }
@@ -70,7 +83,7 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
   std::vector<int> ports(listen.size(), 0);
   for (size_t i = 0; i < listen.size(); ++i) {
     if (listen[i].is_unix()) RETURN_IF_ERROR(PrepareUnixSocket(listen[i].path()));
-    builder.AddListeningPort(listen[i].ToString(), grpc::InsecureServerCredentials(), &ports[i]);
+    builder.AddListeningPort(listen[i].ToString(), CredentialsFor(listen[i]), &ports[i]);
   }
   {
     const PrivateUmask umask;
@@ -85,10 +98,22 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
     }
     addresses_.push_back(listen[i].ToString(ports[i]));
   }
+  if (tls_files_ != nullptr) certificate_watch_.emplace(tls_files_.get(), &hub_);
   return absl::OkStatus();
 }
 
+std::shared_ptr<grpc::ServerCredentials> Server::CredentialsFor(
+    const ListenAddress& address) const {
+  if (!address.is_unix() && tls_credentials_ != nullptr) return tls_credentials_;
+  if (!address.is_unix()) {
+    LogWarning("every user of this machine may change policy through ", address.ToString(),
+               "; listen on a unix socket only, or give --tls-dir");
+  }
+  return grpc::InsecureServerCredentials();
+}
+
 Server::~Server() {
+  certificate_watch_.reset();
   if (server_ == nullptr) return;
   watchers_.StopAll();
   hub_.StopAll("the control plane stops; connect again");

@@ -6,10 +6,15 @@
 #include <grpcpp/server.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/pki/tls_files.h"
+#include "controlplane/authenticator.h"
+#include "controlplane/authorizer.h"
+#include "controlplane/certificate_watch.h"
 #include "controlplane/config.h"
 #include "controlplane/control_plane.h"
 #include "controlplane/maintenance_service.h"
@@ -27,9 +32,11 @@ namespace sallyport {
 // Serves from Start until it is destroyed. Start and the destructor are for one thread.
 class Server {
  public:
-  // Serves what `store` holds. The error is a sentence for the operator.
+  // Serves what `store` holds. With `tls_dir` every address but unix sockets is served with mutual
+  // TLS only. The error is a sentence for the operator.
   static absl::StatusOr<std::unique_ptr<Server>> Start(std::unique_ptr<Store> store,
-                                                       const std::vector<ListenAddress>& listen);
+                                                       const std::vector<ListenAddress>& listen,
+                                                       const std::string& tls_dir = "");
   // Answers everyone who waits, ends all streams, and is gone within a second.
   ~Server();
 
@@ -37,9 +44,14 @@ class Server {
   const std::vector<std::string>& addresses() const { return addresses_; }
 
  private:
-  explicit Server(std::unique_ptr<Store> store);
+  Server(std::unique_ptr<Store> store, std::unique_ptr<pki::TlsFiles> tls_files);
   absl::Status Listen(const std::vector<ListenAddress>& listen);
+  std::shared_ptr<grpc::ServerCredentials> CredentialsFor(const ListenAddress& address) const;
 
+  const std::unique_ptr<pki::TlsFiles> tls_files_;  // Null: no TLS.
+  const Authenticator authenticator_;
+  const Authorizer authorizer_;
+  const std::shared_ptr<grpc::ServerCredentials> tls_credentials_;  // Null: no TLS.
   const std::unique_ptr<Store> store_;
   WatchHub watchers_;
   SyncHub hub_;
@@ -52,6 +64,7 @@ class Server {
   MaintenanceService maintenance_service_;
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::string> addresses_;
+  std::optional<CertificateWatch> certificate_watch_;
 };
 
 }  // namespace sallyport

@@ -1,7 +1,6 @@
 #include "controlplane/sync_hub.h"
 
 #include <utility>
-#include <vector>
 
 namespace sallyport {
 
@@ -40,13 +39,19 @@ void SyncHub::Poke(const std::set<std::string>& hosts) const {
   for (const auto& stream : streams) stream->Poke();
 }
 
-void SyncHub::StopAll(const std::string& why) {
+std::vector<std::shared_ptr<SyncStream>> SyncHub::All() const {
   std::vector<std::shared_ptr<SyncStream>> streams;
-  {
-    MutexLock lock(&mutex_);
-    for (const auto& [host, stream] : streams_) streams.push_back(stream);
-  }
-  for (const auto& stream : streams) stream->Stop(why);
+  MutexLock lock(&mutex_);
+  for (const auto& [host, stream] : streams_) streams.push_back(stream);
+  return streams;
+}
+
+void SyncHub::StopAll(const std::string& why) {
+  for (const auto& stream : All()) stream->Stop(why);
+}
+
+void SyncHub::RecheckAll() {
+  for (const auto& stream : All()) stream->Recheck();
 }
 
 }  // namespace sallyport

@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "common/base/mutex.h"
 
@@ -22,6 +23,8 @@ class SyncStream {
   virtual void Replace() = 0;
   // Ends with UNAVAILABLE.
   virtual void Stop(const std::string& why) = 0;
+  // Ends if its certificate has expired, or is revoked.
+  virtual void Recheck() = 0;
 };
 
 // Thread-safe. Calls streams with no lock held.
@@ -34,8 +37,11 @@ class SyncHub {
   bool IsLive(const std::string& host) const;
   void Poke(const std::set<std::string>& hosts) const;
   void StopAll(const std::string& why);
+  void RecheckAll();
 
  private:
+  std::vector<std::shared_ptr<SyncStream>> All() const;
+
   mutable Mutex mutex_;
   std::map<std::string, std::shared_ptr<SyncStream>> streams_ ABSL_GUARDED_BY(mutex_);
 };

@@ -15,8 +15,8 @@ class SyncService final : public v1::PolicySync::CallbackService {
   explicit SyncService(const ControlPlane* control_plane) : control_plane_(control_plane) {}
 
   grpc::ServerBidiReactor<v1::SyncRequest, v1::SyncResponse>* Sync(
-      grpc::CallbackServerContext*) override {
-    return SyncSession::Start(control_plane_);
+      grpc::CallbackServerContext* context) override {
+    return SyncSession::Start(control_plane_, context->auth_context());
   }
 
  private:

@@ -59,8 +59,9 @@ ResourceId IdOf(const v1::Resource& resource) {
 
 }  // namespace
 
-SyncSession* SyncSession::Start(const ControlPlane* control_plane) {
-  auto session = std::make_shared<SyncSession>(control_plane);
+SyncSession* SyncSession::Start(const ControlPlane* control_plane,
+                                std::shared_ptr<const grpc::AuthContext> connection) {
+  auto session = std::make_shared<SyncSession>(control_plane, std::move(connection));
   MutexLock lock(&session->mutex_);
   session->self_ = session;
   session->ReadNext();
@@ -81,6 +82,12 @@ void SyncSession::Replace() {
 
 void SyncSession::Stop(const std::string& why) {
   End(grpc::Status(grpc::StatusCode::UNAVAILABLE, why));
+}
+
+void SyncSession::Recheck() {
+  const absl::StatusOr<Caller> caller =
+      control_plane_->authorizer->authenticator().WhoIs(*connection_);
+  if (!caller.ok()) End(ToGrpc(caller.status()));
 }
 
 void SyncSession::OnReadDone(bool ok) {
@@ -124,6 +131,7 @@ void SyncSession::OnReadDone(bool ok) {
 
 absl::Status SyncSession::Greet(const v1::Hello& hello, Effect* effect, Transaction* transaction) {
   RETURN_IF_ERROR(ValidateHostName(hello.host_name()));
+  RETURN_IF_ERROR(CheckHost(hello.host_name()));
   {
     MutexLock lock(&mutex_);
     if (ended_) return absl::CancelledError();
@@ -140,6 +148,13 @@ absl::Status SyncSession::Greet(const v1::Hello& hello, Effect* effect, Transact
     AttachTo(effect->host, attached, Arrival::kBack, effect, transaction);
   }
   return absl::OkStatus();
+}
+
+absl::Status SyncSession::CheckHost(const std::string& host) {
+  const Authorizer& authorizer = *control_plane_->authorizer;
+  ASSIGN_OR_RETURN(const Caller caller, authorizer.authenticator().WhoIs(*connection_));
+  takeover_ = caller.is_local() ? Takeover::kAllowed : Takeover::kRefused;
+  return authorizer.CheckName(caller, "/sallyport.v1.PolicySync/Sync", host);
 }
 
 absl::Status SyncSession::Change(const v1::SyncRequest& request, Effect* effect,
@@ -164,7 +179,7 @@ void SyncSession::AttachTo(const std::string& host, const v1::Attached& attached
   };
   const auto placed = transaction->state().placements.Find(attached.container_id());
   if (placed != nullptr) effect->left.insert(*placed);
-  const absl::Status status = Attach(host, attached, arrival, is_live, transaction);
+  const absl::Status status = Attach(host, attached, arrival, takeover_, is_live, transaction);
   v1::AttachResult& answer = effect->answers.emplace_back();
   answer.set_container_id(attached.container_id());
   answer.set_error(std::string(status.message()));

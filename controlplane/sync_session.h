@@ -5,6 +5,7 @@
 #ifndef SALLYPORT_CONTROLPLANE_SYNC_SESSION_H_
 #define SALLYPORT_CONTROLPLANE_SYNC_SESSION_H_
 
+#include <grpcpp/security/auth_context.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
@@ -32,12 +33,17 @@ class SyncSession final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Sy
                           public SyncStream,
                           public std::enable_shared_from_this<SyncSession> {
  public:
-  static SyncSession* Start(const ControlPlane* control_plane);
-  explicit SyncSession(const ControlPlane* control_plane) : control_plane_(control_plane) {}
+  // `connection`: of the call, by which the agent is known.
+  static SyncSession* Start(const ControlPlane* control_plane,
+                            std::shared_ptr<const grpc::AuthContext> connection);
+  SyncSession(const ControlPlane* control_plane,
+              std::shared_ptr<const grpc::AuthContext> connection)
+      : control_plane_(control_plane), connection_(std::move(connection)) {}
 
   void Poke() override;
   void Replace() override;
   void Stop(const std::string& why) override;
+  void Recheck() override;
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -61,6 +67,7 @@ class SyncSession final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Sy
 
   // These run on the writer's thread: into the store, and after the commit.
   absl::Status Greet(const v1::Hello& hello, Effect* effect, Transaction* transaction);
+  absl::Status CheckHost(const std::string& host);
   absl::Status Change(const v1::SyncRequest& request, Effect* effect, Transaction* transaction);
   void AttachTo(const std::string& host, const v1::Attached& attached, Arrival arrival,
                 Effect* effect, Transaction* transaction);
@@ -87,6 +94,8 @@ class SyncSession final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Sy
   void EndLocked(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ControlPlane* const control_plane_;
+  const std::shared_ptr<const grpc::AuthContext> connection_;
+  Takeover takeover_ = Takeover::kRefused;  // The writer's thread's.
 
   Mutex mutex_;
   std::shared_ptr<SyncSession> self_ ABSL_GUARDED_BY(mutex_);

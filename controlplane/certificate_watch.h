@@ -1,0 +1,37 @@
+// Looks after certificates while nobody calls: takes in files that have changed, warns of expiry,
+// and ends the agents' streams whose certificate does not count any more.
+
+#ifndef SALLYPORT_CONTROLPLANE_CERTIFICATE_WATCH_H_
+#define SALLYPORT_CONTROLPLANE_CERTIFICATE_WATCH_H_
+
+#include <chrono>
+#include <thread>
+
+#include "common/base/mutex.h"
+#include "common/pki/tls_files.h"
+#include "controlplane/sync_hub.h"
+
+namespace sallyport {
+
+// Has a thread of its own. Both outlive it.
+class CertificateWatch {
+ public:
+  CertificateWatch(pki::TlsFiles* files, SyncHub* hub,
+                   std::chrono::milliseconds interval = std::chrono::seconds(1));
+  ~CertificateWatch();
+
+ private:
+  void Run();
+
+  pki::TlsFiles* const files_;
+  SyncHub* const hub_;
+  const std::chrono::milliseconds interval_;
+  Mutex mutex_;
+  CondVar stop_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;  // Last: it uses the rest.
+};
+
+}  // namespace sallyport
+
+#endif  // SALLYPORT_CONTROLPLANE_CERTIFICATE_WATCH_H_
