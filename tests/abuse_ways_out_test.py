@@ -1,5 +1,6 @@
 """Ways round the policy by port, address and name (NB, IP, DN and HC36 of the abuse list)."""
 
+import contextlib
 import socket
 import struct
 import time
@@ -124,6 +125,21 @@ class WaysOutTest(unittest.TestCase):
                 # FORMERR at most.
                 self.assertTrue(not answer or response_code(answer[2:]) == 1, answer)
         self.assertEqual(wire.frames(), [])
+
+    def test_DN02_connections_beyond_the_limit_are_reset_and_harm_nobody(self):
+        query = dns_query("good.test", 7)
+        framed = struct.pack("!H", len(query)) + query
+        answered = 0
+        with contextlib.ExitStack() as opened:
+            for _ in range(300):
+                with contextlib.suppress(ConnectionError):
+                    connection = opened.enter_context(self.open.connect("9.9.9.9", 53))
+                    connection.sendall(framed)
+                    answered += response_code(read_dns(connection)) == 0
+            # 64 for each of the two workers; some may have been idle for too long meanwhile.
+            self.assertTrue(64 <= answered < 300, answered)
+            self.assertIn("status: NXDOMAIN", self.closed.run("dig", "@9.9.9.9", "+tcp", "evil.test").stdout)
+        self.assertEqual(self.open.run("dig", "@9.9.9.9", "+tcp", "+short", "+retry=5", "good.test").stdout.strip(), ORIGIN)
 
     def test_DN04_names_that_carry_data_ask_nobody(self):
         wire = self.wire()

@@ -236,6 +236,25 @@ class OutageTest(unittest.TestCase):
         self.assertNotIn("rejection", self.status_of("c2"))
         self.assertEqual(self.get("b.test", container=other).reason, "denied_host")
 
+    def test_a_class_or_a_handler_that_the_host_cannot_use(self):
+        for method, fields, spoiling in (
+                ("ApplyClass", {"class": {**LISTED, "deniedHosts": {"hosts": ["good.test"]}}},
+                 lambda resource: getattr(resource, "class").denied_hosts.hosts.append("re:from-a-newer-one")),
+                ("RegisterHandler", {"handler": {"name": "respond", "endpoints": ["grpc://127.0.0.1:9"]}},
+                 lambda resource: resource.handler.endpoints.append("newer://from-a-newer-one"))):
+            with self.subTest(method):
+                kind = {"ApplyClass": "class", "RegisterHandler": "handler"}[method]
+                self.tap.change_response = spoil_kind(kind, spoiling)
+                answer = self.api.call(method, **fields)
+                self.assertEqual(answer["result"]["enforcement"], "REJECTED", answer)
+                self.assertIn("from-a-newer-one", answer["result"]["rejections"][0])
+                self.assertIn("from-a-newer-one", self.status_of("c1")["rejection"])
+                # The last good version of it holds, and everything else goes on.
+                self.assertEqual(self.get("good.test").status, 200)
+                self.assertEqual(json.loads(self.get("api.test").body)["handler"], "respond")
+                self.api.call("DenyHost", containerId="c1", host="b.test")
+                self.assertEqual(self.get("b.test").reason, "denied_host")
+
     def test_replayed_and_lost_deltas(self):
         """CP09, CP11: an older delta is not enforced; a lost one is made up for."""
         self.api.enforced("AllowHost", containerId="c1", host="evil.test")
@@ -292,6 +311,15 @@ class OutageTest(unittest.TestCase):
         with self.assertRaises(ApiError) as raised:
             self.api.call("DenyHost", containerId="c1", host="b.test", timeout=5)
         self.assertIn(raised.exception.code, ("UNAVAILABLE", "DEADLINE_EXCEEDED"))
+
+
+def spoil_kind(kind, spoiling):
+    def change(response):
+        for resource in response.delta.updated:
+            if resource.HasField(kind):
+                spoiling(resource)
+        return [response]
+    return change
 
 
 def spoil(container_id):

@@ -21,6 +21,8 @@ namespace {
 
 constexpr std::chrono::seconds kSniffTime{10};
 constexpr uint16_t kDnsPort = 53;
+// Of one container on one worker: each may have a query under way to the resolvers that all share.
+constexpr size_t kMaxDnsStreams = 64;
 
 // Ends a connection when its container is detached. A change of policy closes no connection: its
 // next request obeys.
@@ -126,8 +128,15 @@ Task<void> ServeNeither(ContainerPtr container, Origin origin, std::unique_ptr<T
 Task<void> ServeDns(ContainerPtr container, std::unique_ptr<TcpStream> stream) {
   OpenStream open(stream.get());
   const Container::Registration registration(container, &open);
+  if (container->dns_streams() >= kMaxDnsStreams) {
+    AuditRefusedQuery(*container, "", "overloaded");
+    stream->Close(Stream::How::kReset);
+    co_return;
+  }
   const DnsServerOptions options = Container::DnsOptions(container);
+  ++container->dns_streams();
   co_await ServeDnsStream(&options, stream.get());
+  --container->dns_streams();
 }
 
 }  // namespace

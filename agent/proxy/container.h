@@ -66,6 +66,8 @@ class Container {
   DialContext dial_context() const;
   // How its DNS is answered, over UDP and TCP.
   static DnsServerOptions DnsOptions(const std::shared_ptr<Container>& container);
+  // How many of its connections speak DNS now; kept by whoever serves them.
+  size_t& dns_streams() { return dns_streams_; }
 
   void Audit(const AuditRecord& record);
   std::string NewRequestId();
@@ -85,6 +87,7 @@ class Container {
   HandlerPool handlers_;
   std::list<ClosableConnection*> connections_;
   bool closed_ = false;
+  size_t dns_streams_ = 0;
   uint64_t next_request_ = 0;
   const uint64_t request_prefix_;
   std::string audit_line_;
