@@ -207,6 +207,15 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
             await self.assert_echoes(connection)
             await self.assert_closed_by(connection, "container", "detach", self.container.id)
 
+    async def test_the_end_of_the_container_closes_it(self):
+        async with self.connect("ws", "ws.test", "/echo") as connection:
+            await self.assert_echoes(connection)
+            self.container.close()
+            await asyncio.wait_for(connection.wait_closed(), 10)
+            self.assertEqual(connection.close_code, 1006)
+        self.assertEqual(self.origin_line("closed")["code"], 1006)
+        self.assertIn("detachment", self.audit_record(status=101)["detail"])
+
     async def test_a_handler_that_comes_or_goes_does_not(self):
         async with self.connect("ws", "ws.test", "/echo") as connection:
             self.set("set-outbound-by-host", "ws.test", "inject")

@@ -138,6 +138,23 @@ TEST_F(UpgradeTest, ADenialEndsBothSidesAtOnce) {
   EXPECT_EQ(end, "closed by a change of policy or by detachment");
 }
 
+TEST_F(UpgradeTest, HasTheIdleTimeOfARelay) {
+  Upgrade("", "");
+  std::string end;
+  Start(worker_->io_context(), RelayAside(upgraded_.get(), http_.get(), &end));
+  RunReady(worker_->io_context());
+  const SteadyTime at_first = client_.first->deadline();
+  EXPECT_GT(at_first, std::chrono::steady_clock::now() + kRelayIdleTime - std::chrono::minutes(1));
+  EXPECT_LE(at_first, std::chrono::steady_clock::now() + kRelayIdleTime);
+  origin_stream_->Receive("news");
+  RunReady(worker_->io_context());
+  EXPECT_GT(client_.first->deadline(), at_first);
+  EXPECT_GT(origin_stream_->deadline(), at_first);
+  client_.first->SetDeadline(std::chrono::steady_clock::now());
+  RunReady(worker_->io_context());
+  EXPECT_FALSE(open());
+}
+
 TEST_F(UpgradeTest, DetachmentEndsBothSides) {
   Upgrade("", "");
   container_->Shutdown();

@@ -1,5 +1,6 @@
 // A connection that receives these bytes, in segments whose size the first byte tells: it ends, it
-// serves nothing after a body that was not read whole, and the segments make no difference.
+// serves nothing after a body that was not read whole or after a refused WebSocket, and the
+// segments make no difference.
 
 #include <cstddef>
 #include <cstdint>
@@ -39,7 +40,7 @@ Task<std::string> Serve(H1ServerConnection* server) {
     response.status = 200;
     const absl::Status written = co_await server->WriteResponse(response, "x", true);
     SALLYPORT_CHECK(written.ok());
-    if (!server->body_complete()) {
+    if (!server->body_complete() || head.websocket) {
       const H1ServerConnection::HeadResult next = co_await server->ReadHead();
       SALLYPORT_CHECK(std::holds_alternative<H1ServerConnection::Closed>(next));
       co_return log;

@@ -36,6 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   SALLYPORT_CHECK(second->head.target == head.target);
   SALLYPORT_CHECK(second->head.authority.host == head.authority.host);
   SALLYPORT_CHECK(second->head.content_length == head.content_length);
+  SALLYPORT_CHECK(second->head.websocket == head.websocket);
   SALLYPORT_CHECK(head.framing == BodyFraming::kNone || second->head.framing == head.framing);
   return 0;
 }
