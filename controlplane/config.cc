@@ -15,7 +15,8 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
 
   FlagSet flags("sallyportd",
                 "Sallyport's control plane: stores classes, containers' rules and handlers, and "
-                "pushes them to the agents.");
+                "pushes them to the agents. `sallyportd backup` and `sallyportd restore` copy what "
+                "it stores; see their --help.");
   flags.String("state-dir", &config.state_dir, "DIR",
                "Where the store lives; made with mode 0700 if it is not there.");
   flags.StringList("listen", &listen, "ADDRESS",

@@ -1,6 +1,7 @@
 #include "controlplane/write_queue.h"
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <utility>
 
@@ -10,6 +11,9 @@ namespace {
 // Bounds how long the first of a batch waits for the edits of the others, and what a commit that
 // fails takes along.
 constexpr size_t kMaxBatch = 256;
+// Without changes the store is looked after this often, so that a database that went away is not
+// found out by the next change only.
+constexpr std::chrono::seconds kTidyEvery(5);
 
 }  // namespace
 
@@ -37,20 +41,24 @@ bool WriteQueue::Write(Store::Edit edit, Done done) {
 
 void WriteQueue::Loop() {
   while (true) {
-    std::deque<Waiting> batch = NextBatch();
-    if (batch.empty()) return;
-    WriteBatch(std::move(batch));
+    std::deque<Waiting> batch;
+    if (!NextBatch(&batch)) return;
+    if (!batch.empty()) WriteBatch(std::move(batch));
     store_->Tidy();
   }
 }
 
-std::deque<WriteQueue::Waiting> WriteQueue::NextBatch() {
+bool WriteQueue::NextBatch(std::deque<Waiting>* batch) {
+  const auto until = std::chrono::steady_clock::now() + kTidyEvery;
   MutexLock lock(&mutex_);
-  while (queue_.empty() && !stopping_) wake_.Wait(&mutex_);
+  while (queue_.empty() && !stopping_) {
+    if (!wake_.WaitUntil(&mutex_, until)) break;
+  }
+  if (queue_.empty()) return !stopping_;
   const auto end = queue_.begin() + static_cast<ptrdiff_t>(std::min(queue_.size(), kMaxBatch));
-  std::deque<Waiting> batch(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+  batch->assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
   queue_.erase(queue_.begin(), end);
-  return batch;
+  return true;
 }
 
 void WriteQueue::WriteBatch(std::deque<Waiting> batch) {

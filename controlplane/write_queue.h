@@ -38,8 +38,8 @@ class WriteQueue {
   };
 
   void Loop();
-  // Those that the next commit takes; empty: stop.
-  std::deque<Waiting> NextBatch();
+  // False: stop. `batch`: those that the next commit takes; empty after a while with none.
+  bool NextBatch(std::deque<Waiting>* batch);
   void WriteBatch(std::deque<Waiting> batch);
 
   Store* const store_;

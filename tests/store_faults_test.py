@@ -144,6 +144,8 @@ class StoreFaultsTest(unittest.TestCase):
     def test_database_moved_and_replaced(self):
         database = f"{self.world.state}/controlplane.db"
         os.rename(database, f"{database}.away")
+        # Also when nobody changes anything.
+        self.world.control_plane.await_text("was moved or deleted while in use")
         self.assert_refused(self.world.cli_result("class", "apply", "new"), "was moved or deleted while in use")
         with open(database, "wb") as file:
             file.write(b"another")

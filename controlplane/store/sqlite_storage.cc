@@ -138,7 +138,13 @@ absl::Status SqliteStorage::SetMeta(const std::string& key, uint64_t value) {
 }
 
 void SqliteStorage::Tidy() {
-  if (log_pages_ < kLogPages || !broken_.ok()) return;
+  if (!broken_.ok()) return;
+  const absl::Status in_place = CheckInPlace();
+  if (in_place.ok() == misplaced_ && broken_.ok()) {
+    misplaced_ = !in_place.ok();
+    misplaced_ ? LogError(in_place.message()) : LogInfo("the database is back in its place");
+  }
+  if (misplaced_ || log_pages_ < kLogPages || !broken_.ok()) return;
   int pages = 0;
   int moved = 0;
   const int code = sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE,

@@ -70,6 +70,7 @@ class SqliteStorage final : public Storage {
   uint64_t epoch_;
   int log_pages_ = 0;
   bool tidy_failed_ = false;
+  bool misplaced_ = false;
   absl::Status broken_;
 
   // Destroyed before the database.

@@ -24,7 +24,8 @@ class Storage {
   // Makes the changes durable, in their order, that lead to `after`. Returns when all of them are,
   // or an error and none of them is: UNAVAILABLE with a sentence for the operator.
   virtual absl::Status Commit(const State& after, const std::vector<Change>& changes) = 0;
-  // Housekeeping that may take as long as a few commits: for a moment when nobody waits.
+  // Housekeeping that may take as long as a few commits: for a moment when nobody waits. Logs what
+  // the operator must know.
   virtual void Tidy() {}
 };
 
@@ -52,7 +53,7 @@ class Store {
   std::vector<Written> WriteAll(const std::vector<Edit>& edits);
   // One edit, and what there is to tidy.
   Written Write(const Edit& edit);
-  // For after a WriteAll, when everyone has their answer. Blocks.
+  // For after a WriteAll, when everyone has their answer, and for now and then. Blocks.
   void Tidy();
 
  private:
