@@ -2,12 +2,14 @@
 
 #include <grpcpp/client_context.h>
 #include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 
+#include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/pki/channel_credentials.h"
 #include "proto/sallyport/v1/maintenance.grpc.pb.h"
 
 namespace sallyport {
@@ -18,9 +20,9 @@ constexpr std::chrono::minutes kPatience{10};
 
 class Client {
  public:
-  explicit Client(const std::string& address)
+  Client(const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials)
       : address_(address),
-        channel_(grpc::CreateChannel(address, grpc::InsecureChannelCredentials())),
+        channel_(grpc::CreateChannel(address, credentials)),
         stub_(v1::Maintenance::NewStub(channel_)) {
     context_.set_deadline(std::chrono::system_clock::now() + kPatience);
   }
@@ -32,6 +34,11 @@ class Client {
     if (status.ok()) return absl::OkStatus();
     const bool reached = channel_->GetState(false) == GRPC_CHANNEL_READY;
     if (status.error_code() == grpc::StatusCode::UNAVAILABLE && !reached) {
+      const std::string why = pki::ExplainConnectFailure(status.error_message());
+      if (why != status.error_message()) {
+        return absl::UnavailableError(
+            StrCat("cannot reach the control plane at ", address_, ": ", why));
+      }
       return absl::UnavailableError(
           StrCat("cannot reach the control plane at ", address_,
                  ": is sallyportd running? (--control-plane says where it is; if it does not run, "
@@ -49,8 +56,9 @@ class Client {
 
 }  // namespace
 
-absl::StatusOr<LiveBackup> BackupLive(const std::string& address) {
-  Client client(address);
+absl::StatusOr<LiveBackup> BackupLive(const std::string& address, const std::string& tls_dir) {
+  ASSIGN_OR_RETURN(const auto credentials, pki::CredentialsFor(address, tls_dir));
+  Client client(address, credentials);
   LiveBackup backup;
   uint64_t total = 0;
   const auto stream = client.stub().Backup(client.context(), {});
@@ -69,8 +77,10 @@ absl::StatusOr<LiveBackup> BackupLive(const std::string& address) {
   return backup;
 }
 
-absl::StatusOr<Restored> RestoreLive(const std::string& address, const std::string& file) {
-  Client client(address);
+absl::StatusOr<Restored> RestoreLive(const std::string& address, const std::string& file,
+                                     const std::string& tls_dir) {
+  ASSIGN_OR_RETURN(const auto credentials, pki::CredentialsFor(address, tls_dir));
+  Client client(address, credentials);
   v1::RestoreResponse response;
   const auto stream = client.stub().Restore(client.context(), &response);
   v1::RestoreRequest piece;

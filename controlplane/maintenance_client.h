@@ -21,9 +21,11 @@ struct Restored {
   uint64_t handlers = 0;
 };
 
-// `address` is unix:/PATH or HOST:PORT. Errors are sentences for the operator.
-absl::StatusOr<LiveBackup> BackupLive(const std::string& address);
-absl::StatusOr<Restored> RestoreLive(const std::string& address, const std::string& file);
+// `address` is unix:/PATH or HOST:PORT, which is dialled by the files in `tls_dir`; without it,
+// with no TLS. Errors are sentences for the operator.
+absl::StatusOr<LiveBackup> BackupLive(const std::string& address, const std::string& tls_dir = "");
+absl::StatusOr<Restored> RestoreLive(const std::string& address, const std::string& file,
+                                     const std::string& tls_dir = "");
 
 }  // namespace sallyport
 

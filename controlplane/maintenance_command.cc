@@ -18,6 +18,7 @@ constexpr char kDefaultAddress[] = "unix:/run/sallyport/controlplane.sock";
 
 struct Options {
   std::string control_plane;
+  std::string tls_dir;
   std::string state_dir;
   std::string file;
   bool force = false;
@@ -34,7 +35,7 @@ int Fail(std::string_view command, std::string_view message, int status) {
 
 absl::StatusOr<std::string> Backup(const Options& options) {
   if (options.state_dir.empty()) {
-    ASSIGN_OR_RETURN(const LiveBackup backup, BackupLive(options.control_plane));
+    ASSIGN_OR_RETURN(const LiveBackup backup, BackupLive(options.control_plane, options.tls_dir));
     RETURN_IF_ERROR(WriteBackupFile(options.file, backup.file,
                                     options.force ? Overwrite::kYes : Overwrite::kNo));
     return StrCat("backup of revision ", backup.revision, ", ", backup.file.size(), " bytes, in ",
@@ -52,7 +53,7 @@ absl::StatusOr<std::string> Restore(const Options& options) {
   ASSIGN_OR_RETURN(const std::string file, ReadBackupFile(options.file));
   Restored restored;
   if (options.state_dir.empty()) {
-    ASSIGN_OR_RETURN(restored, RestoreLive(options.control_plane, file));
+    ASSIGN_OR_RETURN(restored, RestoreLive(options.control_plane, file, options.tls_dir));
   } else {
     ASSIGN_OR_RETURN(const State backup, ReadBackup(file));
     ASSIGN_OR_RETURN(const State state, RestoreStateDir(options.state_dir, backup));
@@ -84,6 +85,8 @@ int RunMaintenanceCommand(const std::vector<std::string>& arguments) {
                StrCat("Where sallyportd listens: unix:/PATH or HOST:PORT. Without this and "
                       "--state-dir: ",
                       kDefaultAddress, ", or SALLYPORT_CONTROL_PLANE."));
+  flags.String("tls-dir", &options.tls_dir, "DIR",
+               "tls.crt, tls.key, ca.crt of role admin, by which HOST:PORT is dialled.");
   flags.String("state-dir", &options.state_dir, "DIR",
                "Where its store lies, when no sallyportd runs.");
   if (backup) flags.Bool("force", &options.force, "Overwrite FILE if it is there.");
