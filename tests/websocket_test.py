@@ -155,15 +155,16 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
 
     # What policy ends.
 
-    async def assert_closed_by(self, connection, *change):
-        """The change closes the connection within the time that it has, counted from its answer."""
+    async def assert_closed_by(self, connection, method, **request):
+        """The call closes the connection within the time that it has, counted from its answer."""
         async def end():
             with contextlib.suppress(websockets.ConnectionClosed):
                 await connection.recv()
             return time.monotonic()
 
+        call = self.world.agent_api.call if method == "Detach" else self.world.api.enforced
         ended = asyncio.create_task(end())
-        await asyncio.get_running_loop().run_in_executor(None, self.world.cli, *change)
+        await asyncio.get_running_loop().run_in_executor(None, lambda: call(method, **request))
         answered = time.monotonic()
         late = await asyncio.wait_for(ended, 10) - answered
         self.assertLess(late, CLOSE_SECONDS)
@@ -176,7 +177,7 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
                         self.connect(scheme, "other.test", "/echo") as other:
                     await self.assert_echoes(denied)
                     await self.assert_echoes(other)
-                    await self.assert_closed_by(denied, "deny-host", self.container.id, "ws.test")
+                    await self.assert_closed_by(denied, "DenyHost", containerId=self.container.id, host="ws.test")
                     await self.assert_echoes(other)
                 record = self.audit_record(host="ws.test", status=101, scheme="https" if scheme == "wss" else "http")
                 self.assertIn("closed by a change of policy", record["detail"])
@@ -185,7 +186,7 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
 
     async def test_an_allow_list_without_the_host_closes_it(self):
         async with self.connect("ws", "ws.test", "/echo") as denied, self.connect("ws", "other.test", "/echo") as other:
-            await self.assert_closed_by(denied, "set-allowed-hosts", self.container.id, "other.test")
+            await self.assert_closed_by(denied, "SetAllowedHosts", containerId=self.container.id, hosts=["other.test"])
             await self.assert_echoes(other)
 
     async def test_the_end_of_the_internet_closes_it(self):
@@ -195,17 +196,17 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
         self.addCleanup(self.container.close)
         async with self.connect("ws", "ws.test", "/echo") as connection:
             await self.assert_echoes(connection)
-            await self.assert_closed_by(connection, "class", "apply", "changing", "--enable-internet=false")
+            await self.assert_closed_by(connection, "ApplyClass", **{"class": {"name": "changing", "enableInternet": False}})
 
     async def test_a_denied_address_of_the_origin_closes_it(self):
         async with self.connect("ws", "ws.test", "/echo") as connection:
             await self.assert_echoes(connection)
-            await self.assert_closed_by(connection, "deny-host", self.container.id, f"{NAMES['ws.test']}/32")
+            await self.assert_closed_by(connection, "DenyHost", containerId=self.container.id, host=f"{NAMES['ws.test']}/32")
 
     async def test_detachment_closes_it(self):
         async with self.connect("ws", "ws.test", "/echo") as connection:
             await self.assert_echoes(connection)
-            await self.assert_closed_by(connection, "container", "detach", self.container.id)
+            await self.assert_closed_by(connection, "Detach", containerId=self.container.id)
 
     async def test_the_end_of_the_container_closes_it(self):
         async with self.connect("ws", "ws.test", "/echo") as connection:
@@ -223,14 +224,14 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
             async with self.connect("ws", "ws.test", "/echo") as forwarded:
                 self.set("remove-outbound-by-host", "ws.test")
                 await self.assert_echoes(forwarded)
-                await self.assert_closed_by(forwarded, "deny-host", self.container.id, "ws.test")
+                await self.assert_closed_by(forwarded, "DenyHost", containerId=self.container.id, host="ws.test")
 
     async def test_where_a_handler_sent_it_counts_too(self):
         self.set("set-outbound-by-host", "ws.test", "reroute", "--params", json.dumps({"to": "other.test"}))
         async with self.connect("ws", "ws.test", "/echo") as connection:
             await self.assert_echoes(connection)
             self.assertEqual(self.origin_line("open")["local"], NAMES["other.test"])
-            await self.assert_closed_by(connection, "deny-host", self.container.id, "other.test")
+            await self.assert_closed_by(connection, "DenyHost", containerId=self.container.id, host="other.test")
 
     def hold_request(self, connection):
         """Sends a request for a WebSocket, and returns what lets the origin agree to it."""
