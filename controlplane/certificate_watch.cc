@@ -1,10 +1,15 @@
 #include "controlplane/certificate_watch.h"
 
+#include <utility>
+
 namespace sallyport {
 
-CertificateWatch::CertificateWatch(pki::TlsFiles* files, SyncHub* hub,
+CertificateWatch::CertificateWatch(pki::TlsFiles* files, std::function<void()> recheck,
                                    std::chrono::milliseconds interval)
-    : files_(files), hub_(hub), interval_(interval), thread_([this] { Run(); }) {}
+    : files_(files),
+      recheck_(std::move(recheck)),
+      interval_(interval),
+      thread_([this] { Run(); }) {}
 
 CertificateWatch::~CertificateWatch() {
   {
@@ -26,7 +31,7 @@ void CertificateWatch::Run() {
       if (stopping_) return;
     }
     files_->Current();
-    hub_->RecheckAll();
+    recheck_();
   }
 }
 

@@ -1,22 +1,22 @@
 // Looks after certificates while nobody calls: takes in files that have changed, warns of expiry,
-// and ends the agents' streams whose certificate does not count any more.
+// and has streams ended whose certificate does not count any more.
 
 #ifndef SALLYPORT_CONTROLPLANE_CERTIFICATE_WATCH_H_
 #define SALLYPORT_CONTROLPLANE_CERTIFICATE_WATCH_H_
 
 #include <chrono>
+#include <functional>
 #include <thread>
 
 #include "common/base/mutex.h"
 #include "common/pki/tls_files.h"
-#include "controlplane/sync_hub.h"
 
 namespace sallyport {
 
-// Has a thread of its own. Both outlive it.
+// Has a thread of its own. `files` and what `recheck` uses outlive it.
 class CertificateWatch {
  public:
-  CertificateWatch(pki::TlsFiles* files, SyncHub* hub,
+  CertificateWatch(pki::TlsFiles* files, std::function<void()> recheck,
                    std::chrono::milliseconds interval = std::chrono::seconds(1));
   ~CertificateWatch();
 
@@ -24,7 +24,7 @@ class CertificateWatch {
   void Run();
 
   pki::TlsFiles* const files_;
-  SyncHub* const hub_;
+  const std::function<void()> recheck_;
   const std::chrono::milliseconds interval_;
   Mutex mutex_;
   CondVar stop_;

@@ -195,9 +195,9 @@ PolicyService::Reactor* PolicyService::DeleteContainer(Context* context,
                         }});
 }
 
-grpc::ServerWriteReactor<v1::WatchResponse>* PolicyService::Watch(Context*,
+grpc::ServerWriteReactor<v1::WatchResponse>* PolicyService::Watch(Context* context,
                                                                   const v1::WatchRequest* request) {
-  return WatchSession::Start(control_plane_, request->container_id());
+  return WatchSession::Start(control_plane_, context->auth_context(), request->container_id());
 }
 
 }  // namespace sallyport

@@ -98,7 +98,12 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
     }
     addresses_.push_back(listen[i].ToString(ports[i]));
   }
-  if (tls_files_ != nullptr) certificate_watch_.emplace(tls_files_.get(), &hub_);
+  if (tls_files_ != nullptr) {
+    certificate_watch_.emplace(tls_files_.get(), [this] {
+      hub_.RecheckAll();
+      watchers_.RecheckAll();
+    });
+  }
   return absl::OkStatus();
 }
 

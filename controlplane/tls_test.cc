@@ -242,9 +242,16 @@ TEST_F(TlsTest, RevokedCertificatesAreRefusedOnOpenConnectionsToo) {
   ASSERT_TRUE(agent.NextDelta().has_value());
   ASSERT_TRUE(stays.NextDelta().has_value());
   ASSERT_TRUE(List(viewer).ok());
+  grpc::ClientContext context;
+  context.set_deadline(system_clock::now() + std::chrono::seconds(20));
+  const auto watch = v1::OutboundPolicy::NewStub(viewer)->Watch(&context, {});
+  v1::WatchResponse event;
+  ASSERT_TRUE(watch->Read(&event));
   server_.pki().Revoke("viewer", "cp");
   server_.pki().Revoke("host-7", "cp");
   EXPECT_TRUE(Eventually([&] { return List(viewer).error_code() == StatusCode::UNAUTHENTICATED; }));
+  while (watch->Read(&event)) continue;
+  EXPECT_EQ(watch->Finish().error_code(), StatusCode::UNAUTHENTICATED);
   const grpc::Status end = agent.WaitForEnd();
   EXPECT_EQ(end.error_code(), StatusCode::UNAUTHENTICATED);
   EXPECT_THAT(end.error_message(), HasSubstr("revoked"));

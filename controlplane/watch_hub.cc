@@ -62,6 +62,15 @@ void WatchHub::Loop() {
   }
 }
 
+void WatchHub::RecheckAll() {
+  std::vector<std::shared_ptr<Watcher>> watchers;
+  {
+    MutexLock lock(&mutex_);
+    for (const auto& [key, watcher] : watchers_) watchers.push_back(watcher);
+  }
+  for (const auto& watcher : watchers) watcher->Recheck();
+}
+
 void WatchHub::StopAll() {
   std::vector<std::shared_ptr<Watcher>> watchers;
   {

@@ -21,6 +21,8 @@ class Watcher {
   virtual void Poke() = 0;
   // Ends with UNAVAILABLE.
   virtual void Stop() = 0;
+  // Ends if its caller's certificate has expired, or is revoked.
+  virtual void Recheck() = 0;
 };
 
 // Thread-safe. Calls watchers with no lock held.
@@ -40,6 +42,7 @@ class WatchHub {
   // Pokes all, soon and on the hub's thread; calls that come before that are one.
   void Notify();
   void StopAll();
+  void RecheckAll();
 
  private:
   void Loop();

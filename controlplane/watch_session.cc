@@ -21,8 +21,9 @@ absl::Status CheckContainer(const Store& store, const std::string& container_id)
 }  // namespace
 
 WatchSession* WatchSession::Start(const ControlPlane* control_plane,
+                                  std::shared_ptr<const grpc::AuthContext> connection,
                                   const std::string& container_id) {
-  auto session = std::make_shared<WatchSession>(control_plane, container_id);
+  auto session = std::make_shared<WatchSession>(control_plane, std::move(connection), container_id);
   {
     MutexLock lock(&session->mutex_);
     session->self_ = session;
@@ -55,6 +56,11 @@ void WatchSession::OnWriteDone(bool ok) {
 
 void WatchSession::Stop() {
   End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the control plane stops; watch again"));
+}
+
+void WatchSession::Recheck() {
+  const absl::StatusOr<Caller> caller = authorizer_->authenticator().WhoIs(*connection_);
+  if (!caller.ok()) End(ToGrpc(caller.status()));
 }
 
 void WatchSession::OnCancel() {

@@ -4,11 +4,13 @@
 #ifndef SALLYPORT_CONTROLPLANE_WATCH_SESSION_H_
 #define SALLYPORT_CONTROLPLANE_WATCH_SESSION_H_
 
+#include <grpcpp/security/auth_context.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "common/base/mutex.h"
 #include "controlplane/control_plane.h"
@@ -26,13 +28,20 @@ class WatchSession final : public grpc::ServerWriteReactor<v1::WatchResponse>,
   // A stream of everything, or (`container_id` is not empty) of what concerns one container. Ends
   // at once with INVALID_ARGUMENT or NOT_FOUND if there can be no such container or is none, with
   // RESOURCE_EXHAUSTED if there are too many watchers.
-  static WatchSession* Start(const ControlPlane* control_plane, const std::string& container_id);
-  WatchSession(const ControlPlane* control_plane, const std::string& container_id)
+  // `connection`: of the call, by which the caller is known.
+  static WatchSession* Start(const ControlPlane* control_plane,
+                             std::shared_ptr<const grpc::AuthContext> connection,
+                             const std::string& container_id);
+  WatchSession(const ControlPlane* control_plane,
+               std::shared_ptr<const grpc::AuthContext> connection, const std::string& container_id)
       : hub_(control_plane->watchers),
+        authorizer_(control_plane->authorizer),
+        connection_(std::move(connection)),
         feed_(control_plane->store, control_plane->waiters, container_id) {}
 
   void Poke() override;
   void Stop() override;
+  void Recheck() override;
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -44,6 +53,8 @@ class WatchSession final : public grpc::ServerWriteReactor<v1::WatchResponse>,
   void End(const grpc::Status& status);
 
   WatchHub* const hub_;
+  const Authorizer* const authorizer_;
+  const std::shared_ptr<const grpc::AuthContext> connection_;
 
   Mutex mutex_;
   std::shared_ptr<WatchSession> self_ ABSL_GUARDED_BY(mutex_);

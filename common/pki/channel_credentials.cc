@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "common/base/status.h"
@@ -55,6 +56,18 @@ class ServerVerifier final : public grpc::experimental::ExternalCertificateVerif
   const std::shared_ptr<const TlsMaterial> material_;
 };
 
+// Files that are being replaced, the key before its certificate, fit together a moment later.
+absl::StatusOr<std::shared_ptr<const TlsMaterial>> LoadSettled(const std::string& dir) {
+  constexpr int kMoreTries = 5;
+  constexpr std::chrono::milliseconds kPause{50};
+  for (int tries = 0;; ++tries) {
+    absl::StatusOr<std::shared_ptr<const TlsMaterial>> material =
+        LoadTlsDirectory(dir, Side::kClient, std::chrono::system_clock::now());
+    if (material.ok() || tries == kMoreTries) return material;
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<grpc::ChannelCredentials> MakeChannelCredentials(
@@ -77,8 +90,7 @@ std::shared_ptr<grpc::ChannelCredentials> MakeChannelCredentials(
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CredentialsFor(
     const std::string& address, const std::string& tls_dir) {
   if (tls_dir.empty() || address.starts_with("unix:")) return grpc::InsecureChannelCredentials();
-  ASSIGN_OR_RETURN(std::shared_ptr<const TlsMaterial> material,
-                   LoadTlsDirectory(tls_dir, Side::kClient, std::chrono::system_clock::now()));
+  ASSIGN_OR_RETURN(std::shared_ptr<const TlsMaterial> material, LoadSettled(tls_dir));
   return MakeChannelCredentials(std::move(material));
 }
 
