@@ -101,9 +101,11 @@ int Apply(const Arguments& arguments) {
       "--allowed-host github.com");
   CommonFlags common;
   WaitFlags wait;
+  MutationFlags options;
   ClassFlags fields;
   common.AddTo(&flags);
   wait.AddTo(&flags);
+  options.AddTo(&flags);
   fields.AddTo(&flags);
   const Arguments words = flags.ParseOrExit(arguments);
   const std::string name = words.empty() ? "" : words[0];
@@ -115,6 +117,7 @@ int Apply(const Arguments& arguments) {
   v1::ApplyClassRequest request;
   *request.mutable_class_() = *std::move(value);
   if (!wait.ToOptions(request.mutable_options())) return kUsage;
+  if (!options.ToOptions(request.mutable_options())) return kUsage;
   const Connection connection(Connection::Server::kControlPlane, common);
   const auto stub = v1::OutboundPolicy::NewStub(connection.channel());
   return Call(
@@ -143,36 +146,47 @@ void PrintClass(const v1::ContainerClass& value) {
     std::printf("  everything else -> %s\n", value.outbound().handler().c_str());
 }
 
-// Commands of one name: get and delete.
-template <typename Request, typename Response, typename Print>
-int ByName(const std::string& command, const std::string& summary, const Arguments& arguments,
-           grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-           Print print) {
-  FlagSet flags("sallyport " + command, summary, Positional::kAnywhere);
+int Get(const Arguments& arguments) {
+  FlagSet flags("sallyport class get", "Shows a class.", Positional::kAnywhere);
   flags.set_arguments("NAME");
-  flags.set_example("sallyport " + command + " untrusted-agent");
+  flags.set_example("sallyport class get untrusted-agent");
   CommonFlags common;
   common.AddTo(&flags);
   const Arguments words = flags.ParseOrExit(arguments);
-  if (words.size() != 1) return WrongUsage(command, "give one class name");
-  Request request;
+  if (words.size() != 1) return WrongUsage("class get", "give one class name");
+  v1::GetClassRequest request;
   request.set_name(words[0]);
   const Connection connection(Connection::Server::kControlPlane, common);
   const auto stub = v1::OutboundPolicy::NewStub(connection.channel());
-  return Call(connection, stub.get(), method, request, common, print);
-}
-
-int Get(const Arguments& arguments) {
-  return ByName("class get", "Shows a class.", arguments, &Stub::GetClass,
-                [](const v1::GetClassResponse& response) { PrintClass(response.class_()); });
+  return Call(connection, stub.get(), &Stub::GetClass, request, common,
+              [](const v1::GetClassResponse& response) {
+                PrintClass(response.class_());
+                std::printf("  revision %llu\n",
+                            static_cast<unsigned long long>(response.revision()));
+              });
 }
 
 int Delete(const Arguments& arguments) {
-  return ByName("class delete", "Deletes a class that no container is of.", arguments,
-                &Stub::DeleteClass, [](const v1::DeleteClassResponse& response) {
-                  std::printf("deleted   revision %llu\n",
-                              static_cast<unsigned long long>(response.revision()));
-                });
+  FlagSet flags("sallyport class delete", "Deletes a class that no container is of.",
+                Positional::kAnywhere);
+  flags.set_arguments("NAME");
+  flags.set_example("sallyport class delete untrusted-agent");
+  CommonFlags common;
+  MutationFlags options;
+  common.AddTo(&flags);
+  options.AddTo(&flags);
+  const Arguments words = flags.ParseOrExit(arguments);
+  if (words.size() != 1) return WrongUsage("class delete", "give one class name");
+  v1::DeleteClassRequest request;
+  request.set_name(words[0]);
+  if (!options.ToOptions(request.mutable_options())) return kUsage;
+  const Connection connection(Connection::Server::kControlPlane, common);
+  const auto stub = v1::OutboundPolicy::NewStub(connection.channel());
+  return Call(connection, stub.get(), &Stub::DeleteClass, request, common,
+              [](const v1::DeleteClassResponse& response) {
+                std::printf("deleted   revision %llu\n",
+                            static_cast<unsigned long long>(response.revision()));
+              });
 }
 
 int List(const Arguments& arguments) {

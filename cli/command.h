@@ -59,13 +59,23 @@ int Call(const Connection& connection, Stub* stub,
   return kDone;
 }
 
-// --wait and --timeout of every mutation.
+// --expected-revision and --request-id of every mutation.
+struct MutationFlags {
+  std::string expected_revision;
+  std::string request_id;
+
+  void AddTo(FlagSet* flags);
+  // False (after a message): a flag's value is wrong.
+  bool ToOptions(v1::MutationOptions* options) const;
+};
+
+// --wait and --timeout of the mutations that hosts have to enforce.
 struct WaitFlags {
   std::string wait = "enforced";
   std::chrono::milliseconds timeout{5000};
 
   void AddTo(FlagSet* flags);
-  // False (after a message): --wait is neither.
+  // Leaves other options alone. False (after a message): --wait is neither.
   bool ToOptions(v1::MutationOptions* options) const;
   // How long the call may take.
   std::chrono::milliseconds call_time() const { return timeout + std::chrono::seconds(5); }

@@ -1,6 +1,9 @@
 // Containers: their records in the control plane, and their attachment to this host's agent.
 
+#include <algorithm>
+#include <limits>
 #include <memory>
+#include <utility>
 
 #include "cli/command.h"
 #include "common/base/strings.h"
@@ -62,10 +65,24 @@ int Get(const Arguments& arguments) {
 }
 
 int Delete(const Arguments& arguments) {
-  return ById<v1::OutboundPolicy>(
-      "container delete", "Deletes the record and rules of a container that is not attached.",
-      Connection::Server::kControlPlane, arguments, &v1::OutboundPolicy::Stub::DeleteContainer,
-      [](const v1::DeleteContainerResponse&) { std::printf("deleted\n"); });
+  FlagSet flags("sallyport container delete",
+                "Deletes the record and rules of a container that is not attached.",
+                Positional::kAnywhere);
+  flags.set_arguments("CONTAINER");
+  flags.set_example("sallyport container delete web-1");
+  CommonFlags common;
+  MutationFlags options;
+  common.AddTo(&flags);
+  options.AddTo(&flags);
+  const Arguments words = flags.ParseOrExit(arguments);
+  if (words.size() != 1) return WrongUsage("container delete", "give one container id");
+  v1::DeleteContainerRequest request;
+  request.set_container_id(words[0]);
+  if (!options.ToOptions(request.mutable_options())) return kUsage;
+  const Connection connection(Connection::Server::kControlPlane, common);
+  const auto stub = v1::OutboundPolicy::NewStub(connection.channel());
+  return Call(connection, stub.get(), &v1::OutboundPolicy::Stub::DeleteContainer, request, common,
+              [](const v1::DeleteContainerResponse&) { std::printf("deleted\n"); });
 }
 
 int Detach(const Arguments& arguments) {
@@ -76,22 +93,45 @@ int Detach(const Arguments& arguments) {
 }
 
 int List(const Arguments& arguments) {
-  FlagSet flags("sallyport container list", "Lists the containers.");
-  flags.set_example("sallyport container list --class untrusted-agent");
+  FlagSet flags("sallyport container list", "Lists the containers by id.");
+  flags.set_example("sallyport container list --class untrusted-agent --not-enforced");
   CommonFlags common;
-  std::string class_name;
-  common.AddTo(&flags);
-  flags.String("class", &class_name, "NAME", "Only containers of this class.");
-  flags.ParseOrExit(arguments);
   v1::ListContainersRequest request;
-  request.set_class_name(class_name);
+  int64_t limit = std::numeric_limits<int32_t>::max();
+  common.AddTo(&flags);
+  flags.String("class", request.mutable_class_name(), "NAME", "Only containers of this class.");
+  flags.String("host", request.mutable_host(), "NAME", "Only containers attached on this host.");
+  flags.String("prefix", request.mutable_id_prefix(), "TEXT",
+               "Only containers whose id begins so.");
+  bool not_enforced = false;
+  flags.Bool("not-enforced", &not_enforced,
+             "Only containers whose host does not enforce the last change, or refused it.");
+  flags.Int("limit", &limit, 1, limit, "N", "Show so many at most.");
+  flags.ParseOrExit(arguments);
+  request.set_not_enforced(not_enforced);
   const Connection connection(Connection::Server::kControlPlane, common);
   const auto stub = v1::OutboundPolicy::NewStub(connection.channel());
-  return Call(connection, stub.get(), &v1::OutboundPolicy::Stub::ListContainers, request, common,
-              [](const v1::ListContainersResponse& response) {
-                for (const v1::ContainerStatus& container : response.containers())
-                  PrintContainer(container);
-              });
+  v1::ListContainersResponse all;  // With --json.
+  do {
+    request.set_page_size(static_cast<int32_t>(std::min<int64_t>(limit, 1000)));
+    v1::ListContainersResponse page;
+    const grpc::Status status = stub->ListContainers(ContextFor().get(), request, &page);
+    if (!status.ok()) return connection.Report(status);
+    limit -= page.containers_size();
+    request.set_page_token(page.next_page_token());
+    for (v1::ContainerStatus& container : *page.mutable_containers()) {
+      if (common.json) {
+        *all.add_containers() = std::move(container);
+      } else {
+        PrintContainer(container);
+      }
+    }
+  } while (limit > 0 && !request.page_token().empty());
+  if (common.json) {
+    all.set_next_page_token(request.page_token());
+    PrintJson(all);
+  }
+  return kDone;
 }
 
 int Create(const Arguments& arguments) {
@@ -100,8 +140,10 @@ int Create(const Arguments& arguments) {
   flags.set_arguments("CONTAINER");
   flags.set_example("sallyport container create web-1 --class untrusted-agent");
   CommonFlags common;
+  MutationFlags options;
   std::string class_name;
   common.AddTo(&flags);
+  options.AddTo(&flags);
   flags.String("class", &class_name, "NAME", "Its class. Required.");
   const Arguments words = flags.ParseOrExit(arguments);
   if (words.size() != 1 || class_name.empty())
@@ -109,6 +151,7 @@ int Create(const Arguments& arguments) {
   v1::CreateContainerRequest request;
   request.set_container_id(words[0]);
   request.set_class_name(class_name);
+  if (!options.ToOptions(request.mutable_options())) return kUsage;
   const Connection connection(Connection::Server::kControlPlane, common);
   const auto stub = v1::OutboundPolicy::NewStub(connection.channel());
   return Call(connection, stub.get(), &v1::OutboundPolicy::Stub::CreateContainer, request, common,

@@ -22,11 +22,13 @@ int Register(const Arguments& arguments) {
       "--holds-secrets");
   CommonFlags common;
   WaitFlags wait;
+  MutationFlags options;
   // --timeout is the handler's own here.
   std::string on_failure = "deny";
   std::chrono::milliseconds timeout{30'000};
   bool holds_secrets = false;
   common.AddTo(&flags);
+  options.AddTo(&flags);
   flags.Duration("timeout", &timeout, "DURATION",
                  "From a request's head until the handler's answer begins.");
   flags.String("on-failure", &on_failure, "deny|egress",
@@ -48,6 +50,7 @@ int Register(const Arguments& arguments) {
                                                 : v1::Handler::ON_FAILURE_DENY);
   handler.set_holds_secrets(holds_secrets);
   if (!wait.ToOptions(request.mutable_options())) return kUsage;
+  if (!options.ToOptions(request.mutable_options())) return kUsage;
   const Connection connection(Connection::Server::kControlPlane, common);
   const auto stub = v1::HandlerRegistry::NewStub(connection.channel());
   return Call(
@@ -94,7 +97,11 @@ int Get(const Arguments& arguments) {
   const Connection connection(Connection::Server::kControlPlane, common);
   const auto stub = v1::HandlerRegistry::NewStub(connection.channel());
   return Call(connection, stub.get(), &Stub::GetHandler, request, common,
-              [](const v1::GetHandlerResponse& response) { PrintHandler(response.handler()); });
+              [](const v1::GetHandlerResponse& response) {
+                PrintHandler(response.handler());
+                std::printf("  revision %llu\n",
+                            static_cast<unsigned long long>(response.revision()));
+              });
 }
 
 int Delete(const Arguments& arguments) {
@@ -105,13 +112,16 @@ int Delete(const Arguments& arguments) {
   flags.set_example("sallyport handler delete authenticated-github");
   CommonFlags common;
   WaitFlags wait;
+  MutationFlags options;
   common.AddTo(&flags);
   wait.AddTo(&flags);
+  options.AddTo(&flags);
   const Arguments words = flags.ParseOrExit(arguments);
   if (words.size() != 1) return WrongUsage("handler delete", "give one handler name");
   v1::RemoveHandlerRequest request;
   request.set_name(words[0]);
   if (!wait.ToOptions(request.mutable_options())) return kUsage;
+  if (!options.ToOptions(request.mutable_options())) return kUsage;
   const Connection connection(Connection::Server::kControlPlane, common);
   const auto stub = v1::HandlerRegistry::NewStub(connection.channel());
   return Call(

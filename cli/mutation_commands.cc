@@ -25,6 +25,7 @@ class Mutation {
     flags_.set_example(example);
     common_.AddTo(&flags_);
     wait_.AddTo(&flags_);
+    options_.AddTo(&flags_);
   }
 
   FlagSet& flags() { return flags_; }
@@ -45,6 +46,7 @@ class Mutation {
            const std::string& holds) {
     request.set_container_id(container);
     if (!wait_.ToOptions(request.mutable_options())) return kUsage;
+    if (!options_.ToOptions(request.mutable_options())) return kUsage;
     const Connection connection(Connection::Server::kControlPlane, common_);
     const std::unique_ptr<Stub> stub = v1::OutboundPolicy::NewStub(connection.channel());
     return Call(
@@ -60,6 +62,7 @@ class Mutation {
   FlagSet flags_;
   CommonFlags common_;
   WaitFlags wait_;
+  MutationFlags options_;
 };
 
 // CONTAINER HOST…: a list is set.

@@ -33,11 +33,12 @@ class Warnings {
 
 }  // namespace
 
-std::vector<std::string> ClassWarnings(const v1::ContainerClass& container_class,
+std::vector<std::string> ClassWarnings(const std::string& path,
+                                       const v1::ContainerClass& container_class,
                                        const State& state) {
   Warnings warnings(state);
-  const auto element = [](const char* field, int index) {
-    return StrCat("class.", field, "[", index, "]");
+  const auto element = [&path](const char* field, int index) {
+    return StrCat(path, ".", field, "[", index, "]");
   };
   for (int i = 0; i < container_class.allowed_hosts().hosts_size(); ++i) {
     warnings.CheckPattern(element("allowed_hosts", i), container_class.allowed_hosts().hosts(i));
@@ -48,7 +49,7 @@ std::vector<std::string> ClassWarnings(const v1::ContainerClass& container_class
     warnings.CheckHandler(element("outbound_by_host", i) + ".handler", rule.handler().handler());
   }
   if (container_class.has_outbound()) {
-    warnings.CheckHandler("class.outbound", container_class.outbound().handler());
+    warnings.CheckHandler(path + ".outbound", container_class.outbound().handler());
   }
   for (int i = 0; i < container_class.tls_passthrough_hosts_size(); ++i) {
     warnings.CheckPattern(element("tls_passthrough_hosts", i),

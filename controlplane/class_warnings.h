@@ -11,10 +11,11 @@
 
 namespace sallyport {
 
-// One sentence each, with the field's path: patterns that cross a public suffix, as `good.*`, which
-// also matches `good.evil.example`; and rules whose handler is not registered. `container_class` is
-// normalised.
-std::vector<std::string> ClassWarnings(const v1::ContainerClass& container_class,
+// One sentence each, with the field's path, which begins with `path`: patterns that cross a public
+// suffix, as `good.*`, which also matches `good.evil.example`; and rules whose handler is not
+// registered. `container_class` is normalised.
+std::vector<std::string> ClassWarnings(const std::string& path,
+                                       const v1::ContainerClass& container_class,
                                        const State& state);
 
 }  // namespace sallyport

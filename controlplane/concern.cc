@@ -94,7 +94,7 @@ std::set<std::string> ConcernedHosts(const State& state, const ResourceId& resou
   return concerned;
 }
 
-uint64_t RevisionOf(const State& state, const ResourceId& resource) {
+uint64_t StoredRevision(const State& state, const ResourceId& resource) {
   const auto revision = [&](const auto& map) -> uint64_t {
     const auto record = map.Find(resource.name);
     return record == nullptr ? 0 : record->revision;
@@ -102,10 +102,15 @@ uint64_t RevisionOf(const State& state, const ResourceId& resource) {
   switch (resource.kind) {
     case v1::RESOURCE_KIND_CLASS:
       return revision(state.classes);
-    case v1::RESOURCE_KIND_CONTAINER:
-      return revision(state.containers);
     case v1::RESOURCE_KIND_HANDLER:
       return revision(state.handlers);
+    case v1::RESOURCE_KIND_CONTAINER: {
+      uint64_t newest = 0;
+      for (const auto& [needed, of_needed] : ResourcesNeeded(state, {resource.name})) {
+        newest = std::max(newest, of_needed);
+      }
+      return newest;
+    }
     default:
       return 0;
   }
@@ -128,6 +133,13 @@ void FillResource(const State& state, const ResourceId& id, v1::Resource* resour
     default:
       SALLYPORT_CHECK(false);
   }
+}
+
+std::optional<v1::Resource> ResourceOf(const State& state, const ResourceId& id) {
+  if (StoredRevision(state, id) == 0) return std::nullopt;
+  v1::Resource resource;
+  FillResource(state, id, &resource);
+  return resource;
 }
 
 void FillDelta(const State& state, const ResourceRevisions& needed, const ResourceRevisions& has,

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -53,8 +54,12 @@ bool IsConcerned(const State& state, const std::string& host, const ResourceId& 
 // Names of the hosts that are sent the resource, or would be if it existed.
 std::set<std::string> ConcernedHosts(const State& state, const ResourceId& resource);
 
-// The revision of the resource; 0: there is none.
-uint64_t RevisionOf(const State& state, const ResourceId& resource);
+// The resource as it is stored; nullopt: there is none.
+std::optional<v1::Resource> ResourceOf(const State& state, const ResourceId& id);
+
+// The revision of the last change that concerns the resource: of a container also changes of its
+// class and of the handlers of both. 0: there is none.
+uint64_t StoredRevision(const State& state, const ResourceId& resource);
 
 // REQUIRES: the resource is in `state`.
 void FillResource(const State& state, const ResourceId& id, v1::Resource* resource);

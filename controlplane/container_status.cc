@@ -1,6 +1,5 @@
 #include "controlplane/container_status.h"
 
-#include <algorithm>
 #include <optional>
 
 #include "common/policy/effective_policy.h"
@@ -14,9 +13,7 @@ v1::ContainerStatus MakeContainerStatus(const State& state, const ContainerRecor
   const ResourceRevisions concerns = ResourcesNeeded(state, {id});
   v1::ContainerStatus status;
   *status.mutable_policy() = container.value;
-  for (const auto& [resource, revision] : concerns) {
-    status.set_stored_revision(std::max(status.stored_revision(), revision));
-  }
+  status.set_stored_revision(StoredRevision(state, ResourceId::Container(id)));
 
   const auto host = state.placements.Find(id);
   if (host != nullptr) {

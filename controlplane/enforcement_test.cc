@@ -256,17 +256,17 @@ TEST_F(EnforcementTest, StopAnswersThoseWhoWait) {
 TEST_F(EnforcementTest, ManyClientsLoseNoUpdate) {
   const auto agent = Agent("host-7", "web-1", Acks::kAtOnce);
   std::vector<std::future<void>> clients;
-  for (int client = 0; client < 8; ++client) {
+  for (int client = 0; client < 50; ++client) {
     clients.push_back(std::async(std::launch::async, [this, client] {
-      for (int i = 0; i < 10; ++i) {
-        const Result result = Allow(std::to_string(client * 10 + i) + ".example.com");
+      for (int i = 0; i < 4; ++i) {
+        const Result result = Allow(std::to_string(client * 4 + i) + ".example.com");
         EXPECT_EQ(result.enforcement(), Result::ENFORCED);
       }
     }));
   }
   for (auto& client : clients) client.get();
   const v1::ContainerStatus status = server_.GetContainer("web-1");
-  EXPECT_EQ(status.effective_allowed_hosts().hosts_size(), 80);
+  EXPECT_EQ(status.effective_allowed_hosts().hosts_size(), 200);
   EXPECT_TRUE(agent->WaitToHave(ResourceId::Container("web-1"), status.stored_revision()));
 }
 

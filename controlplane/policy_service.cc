@@ -1,10 +1,19 @@
 #include "controlplane/policy_service.h"
 
+#include <memory>
+#include <string>
+#include <utility>
+
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/policy/effective_policy.h"
+#include "common/policy/normalise.h"
+#include "common/policy/validate.h"
+#include "common/policy/whole_policy.h"
+#include "controlplane/apply_policy.h"
 #include "controlplane/attachments.h"
 #include "controlplane/class_warnings.h"
+#include "controlplane/container_list.h"
 #include "controlplane/container_status.h"
 #include "controlplane/mutation_call.h"
 #include "controlplane/unary.h"
@@ -13,12 +22,10 @@
 namespace sallyport {
 namespace {
 
-// Larger ones would not fit in a delta (server.cc).
-constexpr size_t kMaxClassBytes = 8 << 20;
-
-v1::MutationOptions Stored() {
-  v1::MutationOptions options;
+// For what no host has to enforce.
+v1::MutationOptions Stored(v1::MutationOptions options) {
   options.set_wait(v1::WAIT_STORED);
+  options.clear_timeout();
   return options;
 }
 
@@ -74,23 +81,22 @@ PolicyService::Reactor* PolicyService::ApplyClass(Context* context,
                                                   const v1::ApplyClassRequest* request,
                                                   v1::ApplyClassResponse* response) {
   v1::ContainerClass value = request->class_();
-  const absl::Status valid = NormaliseClass(&value);
-  if (!valid.ok()) {
-    return Answer(context, absl::Status(valid.code(), StrCat("class.", ToStd(valid.message()))));
-  }
-  if (value.ByteSizeLong() > kMaxClassBytes) {
-    return Answer(context,
-                  absl::InvalidArgumentError("class: is larger than 8 MiB; shorten its lists"));
-  }
+  Problems problems;
+  NormaliseClass("class", &value, &problems);
+  CheckOptions(request->options(), &problems);
+  if (!problems.empty()) return Answer(context, problems.ToStatus());
   *response->mutable_class_() = value;
   return StartMutation(control_plane_, context,
-                       {ResourceId::Class(value.name()), request->options(),
+                       {"ApplyClass",
+                        request,
+                        {ResourceId::Class(value.name())},
+                        request->options(),
                         [value](Transaction& transaction) {
                           transaction.PutClass(value);
                           return absl::OkStatus();
                         },
                         [value, response](const State& state, const v1::MutationResult& result) {
-                          for (const std::string& warning : ClassWarnings(value, state)) {
+                          for (const std::string& warning : ClassWarnings("class", value, state)) {
                             response->add_warnings(warning);
                           }
                           *response->mutable_result() = result;
@@ -121,10 +127,15 @@ PolicyService::Reactor* PolicyService::ListClasses(Context* context, const v1::L
 PolicyService::Reactor* PolicyService::DeleteClass(Context* context,
                                                    const v1::DeleteClassRequest* request,
                                                    v1::DeleteClassResponse* response) {
-  const absl::Status valid = ValidateName("name", request->name());
-  if (!valid.ok()) return Answer(context, valid);
+  Problems problems;
+  problems.Add(ValidateName("name", request->name()));
+  CheckOptions(request->options(), &problems);
+  if (!problems.empty()) return Answer(context, problems.ToStatus());
   return StartMutation(control_plane_, context,
-                       {ResourceId::Class(request->name()), Stored(),
+                       {"DeleteClass",
+                        request,
+                        {ResourceId::Class(request->name())},
+                        Stored(request->options()),
                         [request](Transaction& transaction) {
                           return sallyport::DeleteClass(request->name(), &transaction);
                         },
@@ -136,11 +147,16 @@ PolicyService::Reactor* PolicyService::DeleteClass(Context* context,
 PolicyService::Reactor* PolicyService::CreateContainer(Context* context,
                                                        const v1::CreateContainerRequest* request,
                                                        v1::CreateContainerResponse* response) {
-  absl::Status valid = ValidateContainerId(request->container_id());
-  if (valid.ok()) valid = ValidateName("class_name", request->class_name());
-  if (!valid.ok()) return Answer(context, valid);
+  Problems problems;
+  problems.Add(ValidateContainerId(request->container_id()));
+  problems.Add(ValidateName("class_name", request->class_name()));
+  CheckOptions(request->options(), &problems);
+  if (!problems.empty()) return Answer(context, problems.ToStatus());
   return StartMutation(control_plane_, context,
-                       {ResourceId::Container(request->container_id()), Stored(),
+                       {"CreateContainer",
+                        request,
+                        {ResourceId::Container(request->container_id())},
+                        Stored(request->options()),
                         [request](Transaction& transaction) {
                           return sallyport::CreateContainer(*request, &transaction);
                         },
@@ -164,28 +180,22 @@ PolicyService::Reactor* PolicyService::GetContainer(Context* context,
 PolicyService::Reactor* PolicyService::ListContainers(Context* context,
                                                       const v1::ListContainersRequest* request,
                                                       v1::ListContainersResponse* response) {
-  if (!request->class_name().empty()) {
-    const absl::Status valid = ValidateName("class_name", request->class_name());
-    if (!valid.ok()) return Answer(context, valid);
-  }
-  const auto state = control_plane_->store->Read();
-  for (const auto& [id, record] : state->containers.Sorted()) {
-    const bool wanted =
-        request->class_name().empty() || record->value.class_name() == request->class_name();
-    if (wanted) {
-      *response->add_containers() = MakeContainerStatus(*state, *record, *control_plane_->waiters);
-    }
-  }
-  return Answer(context, absl::OkStatus());
+  return Answer(context, FillContainerList(*control_plane_->store->Read(), *control_plane_->waiters,
+                                           *request, response));
 }
 
 PolicyService::Reactor* PolicyService::DeleteContainer(Context* context,
                                                        const v1::DeleteContainerRequest* request,
                                                        v1::DeleteContainerResponse* response) {
-  const absl::Status valid = ValidateContainerId(request->container_id());
-  if (!valid.ok()) return Answer(context, valid);
+  Problems problems;
+  problems.Add(ValidateContainerId(request->container_id()));
+  CheckOptions(request->options(), &problems);
+  if (!problems.empty()) return Answer(context, problems.ToStatus());
   return StartMutation(control_plane_, context,
-                       {ResourceId::Container(request->container_id()), Stored(),
+                       {"DeleteContainer",
+                        request,
+                        {ResourceId::Container(request->container_id())},
+                        Stored(request->options()),
                         [request, hub = control_plane_->hub](Transaction& transaction) {
                           return sallyport::DeleteContainer(request->container_id(), *hub,
                                                             &transaction);
@@ -198,6 +208,44 @@ PolicyService::Reactor* PolicyService::DeleteContainer(Context* context,
 grpc::ServerWriteReactor<v1::WatchResponse>* PolicyService::Watch(Context* context,
                                                                   const v1::WatchRequest* request) {
   return WatchSession::Start(control_plane_, context->auth_context(), request->container_id());
+}
+
+PolicyService::Reactor* PolicyService::ApplyPolicy(Context* context,
+                                                   const v1::ApplyPolicyRequest* request,
+                                                   v1::ApplyPolicyResponse* response) {
+  const auto policy = std::make_shared<v1::ApplyPolicyRequest>(*request);
+  Problems problems;
+  NormalisePolicy(policy.get(), &problems);
+  CheckOptions(request->options(), &problems);
+  if (!problems.empty()) return Answer(context, problems.ToStatus());
+
+  Mutation mutation;
+  mutation.method = "ApplyPolicy";
+  mutation.request = request;
+  mutation.subjects = ResourcesOf(*policy);
+  mutation.options = request->options();
+  mutation.revision = Mutation::Revision::kOfStore;
+  mutation.dry_run = request->dry_run();
+  mutation.edit = [policy, response](Transaction& transaction) {
+    const State before = transaction.state();
+    RETURN_IF_ERROR(PutPolicy(*policy, &transaction));
+    response->clear_changes();
+    AddChanges(*policy, before, transaction.state(), response);
+    return absl::OkStatus();
+  };
+  mutation.answer = [policy, response](const State& state, const v1::MutationResult& result) {
+    // A repetition of a call that was carried out.
+    if (response->changes().empty()) AddChanges(*policy, state, state, response);
+    if (policy->dry_run()) ForgetRevisionsAfter(result.revision(), response);
+    for (int i = 0; i < policy->classes_size(); ++i) {
+      for (const std::string& warning :
+           ClassWarnings(Element("classes", i), policy->classes(i), state)) {
+        response->add_warnings(warning);
+      }
+    }
+    *response->mutable_result() = result;
+  };
+  return StartMutation(control_plane_, context, std::move(mutation));
 }
 
 }  // namespace sallyport

@@ -69,6 +69,8 @@ class PolicyService final : public v1::OutboundPolicy::CallbackService {
   Reactor* RemoveInterceptAllOutboundHttp(Context*, const v1::ContainerRequest*,
                                           v1::MutationResult*) override;
 
+  Reactor* ApplyPolicy(Context*, const v1::ApplyPolicyRequest*, v1::ApplyPolicyResponse*) override;
+
   grpc::ServerWriteReactor<v1::WatchResponse>* Watch(Context*, const v1::WatchRequest*) override;
 
  private:

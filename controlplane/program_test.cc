@@ -10,9 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <memory>
+#include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "controlplane/testing/fake_agent.h"
@@ -177,6 +181,63 @@ TEST_F(ProgramTest, KilledOneIsReplaced) {
   request.set_name("web");
   v1::GetClassResponse response;
   EXPECT_TRUE(Call(*stub, &Policy::GetClass, request, &response).ok());
+}
+
+// A client that repeats each call until it is answered, while the program is killed at any time:
+// nothing is lost, and nothing is done twice, although the client cannot tell what was.
+TEST_F(ProgramTest, CallsRepeatedAfterKillsAreCarriedOutOnce) {
+  std::mt19937 random(20260102);
+  auto program = std::make_unique<Program>(Flags(Socket()));
+  program->ReadTo("\n");
+  ASSERT_TRUE(Apply(Socket(), "web").ok());
+  const auto channel = grpc::CreateChannel(Socket(), grpc::InsecureChannelCredentials());
+  const auto stub = v1::OutboundPolicy::NewStub(channel);
+  std::atomic<int> answered = 0;
+  std::atomic<int> unanswered = 0;
+  constexpr int kCalls = 200;
+  // Each call makes the class anew with another port: the revision counts them.
+  std::vector<uint64_t> revisions;
+  std::thread client([&] {
+    for (int call = 0; call < kCalls; ++call) {
+      v1::ApplyClassRequest request;
+      request.mutable_class_()->set_name("web");
+      request.mutable_class_()->add_http_ports(1000 + call);
+      request.mutable_options()->set_request_id("call-" + std::to_string(call));
+      request.mutable_options()->set_expected_revision(call + 1);
+      v1::ApplyClassResponse response;
+      grpc::Status status;
+      do {
+        status = Call(*stub, &Policy::ApplyClass, request, &response);
+        if (!status.ok()) ++unanswered;
+      } while (status.error_code() == grpc::StatusCode::UNAVAILABLE);
+      EXPECT_TRUE(status.ok()) << status.error_message();
+      revisions.push_back(response.result().revision());
+      ++answered;
+    }
+  });
+  int kills = 0;
+  while (answered < kCalls) {
+    ::usleep(random() % 20'000);
+    program->Signal(SIGKILL);
+    EXPECT_EQ(program->Wait(), -SIGKILL);
+    ++kills;
+    program = std::make_unique<Program>(Flags(Socket()));
+    program->ReadTo("\n");
+    const int before = answered;
+    // At least one call gets through between two kills.
+    while (answered == before && answered < kCalls) ::usleep(100);
+  }
+  client.join();
+  EXPECT_GT(kills, 5);
+  EXPECT_GT(unanswered.load(), 0) << "no kill met a call";
+  for (int call = 0; call < kCalls; ++call) EXPECT_EQ(revisions[call], call + 2u);
+
+  v1::GetClassRequest request;
+  request.set_name("web");
+  v1::GetClassResponse response;
+  ASSERT_TRUE(Call(*stub, &Policy::GetClass, request, &response).ok());
+  EXPECT_EQ(response.revision(), kCalls + 1u);
+  EXPECT_EQ(response.class_().http_ports(0), 1000u + kCalls - 1);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/policy/effective_policy.h"
+#include "common/policy/normalise.h"
 #include "controlplane/mutation_call.h"
 #include "controlplane/unary.h"
 
@@ -12,15 +13,19 @@ RegistryService::Reactor* RegistryService::RegisterHandler(
     Context* context, const v1::RegisterHandlerRequest* request,
     v1::RegisterHandlerResponse* response) {
   v1::Handler handler = request->handler();
-  absl::Status valid = NormaliseHandler(&handler);
-  if (valid.ok()) {
-    valid = control_plane_->authorizer->CheckName(
-        *context, "/sallyport.v1.HandlerRegistry/RegisterHandler", handler.name());
-  }
-  if (!valid.ok()) return Answer(context, valid);
+  Problems problems;
+  NormaliseHandler("handler", &handler, &problems);
+  CheckOptions(request->options(), &problems);
+  if (!problems.empty()) return Answer(context, problems.ToStatus());
+  const absl::Status permitted = control_plane_->authorizer->CheckName(
+      *context, "/sallyport.v1.HandlerRegistry/RegisterHandler", handler.name());
+  if (!permitted.ok()) return Answer(context, permitted);
   *response->mutable_handler() = handler;
   return StartMutation(control_plane_, context,
-                       {ResourceId::Handler(handler.name()), request->options(),
+                       {"RegisterHandler",
+                        request,
+                        {ResourceId::Handler(handler.name())},
+                        request->options(),
                         [handler](Transaction& transaction) {
                           transaction.PutHandler(handler);
                           return absl::OkStatus();
@@ -62,15 +67,19 @@ RegistryService::Reactor* RegistryService::ListHandlers(Context* context,
 RegistryService::Reactor* RegistryService::RemoveHandler(Context* context,
                                                          const v1::RemoveHandlerRequest* request,
                                                          v1::MutationResult* response) {
-  absl::Status valid = ValidateName("name", request->name());
-  if (valid.ok()) {
-    valid = control_plane_->authorizer->CheckName(
-        *context, "/sallyport.v1.HandlerRegistry/RemoveHandler", request->name());
-  }
-  if (!valid.ok()) return Answer(context, valid);
+  Problems problems;
+  problems.Add(ValidateName("name", request->name()));
+  CheckOptions(request->options(), &problems);
+  if (!problems.empty()) return Answer(context, problems.ToStatus());
+  const absl::Status permitted = control_plane_->authorizer->CheckName(
+      *context, "/sallyport.v1.HandlerRegistry/RemoveHandler", request->name());
+  if (!permitted.ok()) return Answer(context, permitted);
   return StartMutation(
       control_plane_, context,
-      {ResourceId::Handler(request->name()), request->options(),
+      {"RemoveHandler",
+       request,
+       {ResourceId::Handler(request->name())},
+       request->options(),
        [request](Transaction& transaction) {
          transaction.DeleteHandler(request->name());
          return absl::OkStatus();

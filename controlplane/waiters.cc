@@ -1,9 +1,23 @@
 #include "controlplane/waiters.h"
 
+#include <algorithm>
+
 #include "common/base/strings.h"
 
 namespace sallyport {
 namespace {
+
+// Hosts that the subjects concern, and the newest revision of those that do.
+std::map<std::string, uint64_t> HostsToReach(const State& state,
+                                             const ResourceRevisions& subjects) {
+  std::map<std::string, uint64_t> hosts;
+  for (const auto& [subject, revision] : subjects) {
+    for (const std::string& host : ConcernedHosts(state, subject)) {
+      hosts[host] = std::max(hosts[host], revision);
+    }
+  }
+  return hosts;
+}
 
 constexpr size_t kMaxGone = 1000;
 
@@ -97,7 +111,7 @@ void Waiters::Report(const std::string& host, uint64_t stream, Progress progress
     const auto pending = pending_on_.find(host);
     if (pending != pending_on_.end()) {
       for (const uint64_t id : std::set<uint64_t>(pending->second)) {
-        if (Reached(host, waiting_.at(id).revision)) NoLongerPending(id, host, &answers);
+        if (Reached(host, waiting_.at(id).hosts.at(host))) NoLongerPending(id, host, &answers);
       }
     }
   }
@@ -114,7 +128,10 @@ void Waiters::Recheck(const std::string& host) {
     const std::shared_ptr<const State> state = store_->Read();
     for (const uint64_t id : std::set<uint64_t>(pending->second)) {
       Waiting& waiting = waiting_.at(id);
-      if (IsConcerned(*state, host, waiting.subject)) continue;
+      const bool concerned = std::any_of(
+          waiting.subjects.begin(), waiting.subjects.end(),
+          [&](const auto& subject) { return IsConcerned(*state, host, subject.first); });
+      if (concerned) continue;
       waiting.hosts.erase(host);
       NoLongerPending(id, host, &answers);
     }
@@ -152,21 +169,19 @@ Waiters::News Waiters::MakeNews(const std::string& name, const Host& host) const
   return {host.news, name, host.connected, host.progress};
 }
 
-uint64_t Waiters::Wait(const ResourceId& subject, uint64_t revision, Clock::time_point deadline,
-                       Done done) {
+uint64_t Waiters::Wait(ResourceRevisions subjects, Clock::time_point deadline, Done done) {
   Answers answers;
   uint64_t id = 0;
   {
     MutexLock lock(&mutex_);
     id = ++last_id_;
     Waiting waiting;
-    waiting.subject = subject;
-    waiting.revision = revision;
+    waiting.subjects = std::move(subjects);
     waiting.begin = Clock::now();
     waiting.deadline = deadline;
     // Under the lock: a Recheck comes either before, and the store is then as it left it, or after.
-    waiting.hosts = ConcernedHosts(*store_->Read(), subject);
-    for (const std::string& host : waiting.hosts) {
+    waiting.hosts = HostsToReach(*store_->Read(), waiting.subjects);
+    for (const auto& [host, revision] : waiting.hosts) {
       if (!Reached(host, revision)) waiting.pending.insert(host);
     }
     waiting.done = std::move(done);
@@ -229,15 +244,16 @@ bool Waiters::Reached(const std::string& host, uint64_t revision) const {
   return it != hosts_.end() && it->second.progress.revision >= revision;
 }
 
-std::string Waiters::Refusal(const std::string& host, const ResourceId& subject) const {
+std::string Waiters::Refusal(const std::string& host, const ResourceRevisions& subjects) const {
   const auto it = hosts_.find(host);
   if (it == hosts_.end()) return "";
   for (const auto& [resource, reason] : it->second.progress.rejections) {
-    bool concerned = resource == subject;
+    bool concerned = subjects.contains(resource);
     // A class may fail in what it makes of a container.
-    if (subject.kind == v1::RESOURCE_KIND_CLASS && resource.kind == v1::RESOURCE_KIND_CONTAINER) {
+    if (!concerned && resource.kind == v1::RESOURCE_KIND_CONTAINER) {
       const auto container = store_->Read()->containers.Find(resource.name);
-      concerned = container != nullptr && container->value.class_name() == subject.name;
+      concerned = container != nullptr &&
+                  subjects.contains(ResourceId::Class(container->value.class_name()));
     }
     if (concerned) return StrCat(host, " refused ", resource.ToString(), ": ", reason);
   }
@@ -248,9 +264,9 @@ Waiters::Outcome Waiters::MakeOutcome(const Waiting& waiting) const {
   Outcome outcome;
   outcome.waited = Clock::now() - waiting.begin;
   outcome.pending = waiting.pending;
-  for (const std::string& host : waiting.hosts) {
+  for (const auto& [host, revision] : waiting.hosts) {
     if (waiting.pending.contains(host)) continue;
-    std::string refusal = Refusal(host, waiting.subject);
+    std::string refusal = Refusal(host, waiting.subjects);
     if (refusal.empty()) {
       outcome.enforced.insert(host);
     } else {

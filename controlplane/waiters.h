@@ -74,10 +74,10 @@ class Waiters {
   // How many hosts there are news of.
   size_t hosts() const;
 
-  // Calls `done` once: when every host that `subject` concerns has reported `revision` or more, or
-  // at `deadline`; at once, before it returns, if either holds already. Returns an id for Cancel.
-  uint64_t Wait(const ResourceId& subject, uint64_t revision, Clock::time_point deadline,
-                Done done);
+  // Calls `done` once: when every host that one of the subjects concerns has reported the revision
+  // of each that concerns it or more, or at `deadline`; at once, before it returns, if either holds
+  // already. Returns an id for Cancel.
+  uint64_t Wait(ResourceRevisions subjects, Clock::time_point deadline, Done done);
   // True: `done` will not be called.
   bool Cancel(uint64_t id);
   // Calls every `done` now, and later ones at once.
@@ -95,12 +95,11 @@ class Waiters {
     uint64_t news = 0;
   };
   struct Waiting {
-    ResourceId subject;
-    uint64_t revision = 0;
+    ResourceRevisions subjects;
     Clock::time_point begin;
     Clock::time_point deadline;
-    std::set<std::string> hosts;    // All that are concerned.
-    std::set<std::string> pending;  // Those of them that have not come so far.
+    std::map<std::string, uint64_t> hosts;  // All that are concerned, and how far they must come.
+    std::set<std::string> pending;          // Those of them that have not come so far.
     Done done;
   };
   using Answers = std::vector<std::pair<Done, Outcome>>;
@@ -112,8 +111,8 @@ class Waiters {
   News MakeNews(const std::string& name, const Host& host) const;
   bool Reached(const std::string& host, uint64_t revision) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Why the host refused the subject; empty: it did not.
-  std::string Refusal(const std::string& host, const ResourceId& subject) const
+  // Why the host refused one of the subjects; empty: it did not.
+  std::string Refusal(const std::string& host, const ResourceRevisions& subjects) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Outcome MakeOutcome(const Waiting& waiting) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoLongerPending(uint64_t id, const std::string& host, Answers* answers)

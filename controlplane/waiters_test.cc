@@ -44,7 +44,7 @@ class WaitersTest : public testing::Test {
                     .ok());
   }
   uint64_t Wait(const ResourceId& subject, uint64_t revision, Clock::duration wait = kLong) {
-    return waiters_.Wait(subject, revision, Clock::now() + wait,
+    return waiters_.Wait({{subject, revision}}, Clock::now() + wait,
                          [this](const Waiters::Outcome& outcome) {
                            ++answers_;
                            outcome_ = outcome;
@@ -92,6 +92,21 @@ TEST_F(WaitersTest, ClassWaitsForAllItsHosts) {
   EXPECT_THAT(outcome_.enforced, ElementsAre("host-1", "host-2"));
 }
 
+TEST_F(WaitersTest, EachHostMustReachWhatConcernsIt) {
+  waiters_.Wait({{ResourceId::Container("web-1"), 5}, {ResourceId::Container("web-2"), 9}},
+                Clock::now() + kLong, [this](const Waiters::Outcome& outcome) {
+                  ++answers_;
+                  outcome_ = outcome;
+                });
+  waiters_.Report("host-1", stream_1_, {5, {}});
+  waiters_.Report("host-2", stream_2_, {8, {}});
+  EXPECT_EQ(answers_, 0);
+  waiters_.Report("host-2", stream_2_, {9, {{ResourceId::Container("web-2"), "bad"}}});
+  EXPECT_EQ(answers_, 1);
+  EXPECT_THAT(outcome_.enforced, ElementsAre("host-1"));
+  EXPECT_THAT(outcome_.rejections, ElementsAre("host-2 refused container web-2: bad"));
+}
+
 TEST_F(WaitersTest, PassedDeadlineAnswersAtOnce) {
   Wait(ResourceId::Container("web-1"), 5, Clock::duration::zero());
   EXPECT_EQ(answers_, 1);
@@ -107,8 +122,8 @@ TEST_F(WaitersTest, TimerAnswersInOrderOfDeadlines) {
   };
   const Clock::time_point now = Clock::now();
   const ResourceId subject = ResourceId::Container("web-1");
-  const uint64_t late = waiters_.Wait(subject, 5, now + kLong, answer(2));
-  waiters_.Wait(subject, 5, now + std::chrono::milliseconds(5), answer(1));
+  const uint64_t late = waiters_.Wait({{subject, 5}}, now + kLong, answer(2));
+  waiters_.Wait({{subject, 5}}, now + std::chrono::milliseconds(5), answer(1));
   EXPECT_EQ(first.get_future().get(), 1);
   EXPECT_TRUE(waiters_.Cancel(late));
 }

@@ -1,6 +1,6 @@
 // What the calls of the service OutboundPolicy do to a container's rules, as functions from values
 // to values. Each checks everything before it changes anything: with an error, `policy` is as it
-// was. INVALID_ARGUMENT names the request's field and says what to write instead; NOT_FOUND is a
+// was. INVALID_ARGUMENT has a line for each wrong field of the request (problems.h); NOT_FOUND is a
 // handler that is not registered, or that the class does not let its containers use. Asking for
 // what holds already, or taking away what is not there, is OK and changes nothing.
 
@@ -23,6 +23,9 @@ struct PolicyContext {
   // Names of the registered handlers.
   const absl::flat_hash_set<std::string>& handlers;
 };
+
+// NOT_FOUND unless a rule of the container may name the handler.
+absl::Status CheckMayUse(const PolicyContext& context, const std::string& handler);
 
 // In all of them, REQUIRES: `policy` is normalised and of the class of the context. `container_id`
 // and `options` of the request are not looked at.

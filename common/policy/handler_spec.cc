@@ -6,6 +6,7 @@
 #include "common/base/strings.h"
 #include "common/net/host.h"
 #include "common/policy/effective_policy.h"
+#include "common/policy/normalise.h"
 #include "common/policy/validate.h"
 
 namespace sallyport {
@@ -38,48 +39,59 @@ absl::StatusOr<int64_t> ParseTimeout(const v1::Handler& handler) {
     const int64_t ms = timeout.seconds() * 1000 + timeout.nanos() / 1'000'000;
     if (ms >= 1 && ms <= kMaxTimeoutMs) return ms;
   }
-  return InvalidField("timeout", "must be whole milliseconds from 1 ms to 10 min");
+  return absl::InvalidArgumentError("must be whole milliseconds from 1 ms to 10 min");
 }
 
 }  // namespace
 
-absl::Status NormaliseHandler(v1::Handler* handler) {
-  v1::Handler next = *handler;
-  RETURN_IF_ERROR(ValidateName("name", next.name()));
-  if (next.endpoints().empty()) {
-    return InvalidField("endpoints", "is empty; write grpc://HOST:PORT");
+void NormaliseHandler(std::string_view path, v1::Handler* handler, Problems* problems) {
+  problems->Add(ValidateName(Member(path, "name"), handler->name()));
+  const std::string of_endpoints = Member(path, "endpoints");
+  google::protobuf::RepeatedPtrField<std::string> endpoints;
+  endpoints.Swap(handler->mutable_endpoints());
+  if (endpoints.empty()) problems->Add(of_endpoints, "is empty; write grpc://HOST:PORT");
+  if (endpoints.size() > kMaxEndpoints) {
+    problems->Add(of_endpoints, StrCat("has more than ", kMaxEndpoints, " entries; drop some"));
+    endpoints.DeleteSubrange(kMaxEndpoints, endpoints.size() - kMaxEndpoints);
   }
-  if (next.endpoints_size() > kMaxEndpoints) {
-    return InvalidField("endpoints", StrCat("has more than ", kMaxEndpoints, " entries"));
-  }
-  next.clear_endpoints();
   absl::flat_hash_set<std::string> seen;
-  for (int i = 0; i < handler->endpoints_size(); ++i) {
-    ASSIGN_OR_RETURN(const Authority authority,
-                     ParseEndpoint(Element("endpoints", i), handler->endpoints(i)));
-    const std::string canonical = StrCat(kGrpcScheme, authority.ToString(0));
-    if (seen.insert(canonical).second) next.add_endpoints(canonical);
+  for (int i = 0; i < endpoints.size(); ++i) {
+    const absl::StatusOr<Authority> authority =
+        ParseEndpoint(Element(of_endpoints, i), endpoints[i]);
+    problems->Add(authority.status());
+    if (!authority.ok()) continue;
+    const std::string canonical = StrCat(kGrpcScheme, authority->ToString(0));
+    if (seen.insert(canonical).second) handler->add_endpoints(canonical);
   }
-  ASSIGN_OR_RETURN(const int64_t timeout_ms, ParseTimeout(next));
-  next.mutable_timeout()->set_seconds(timeout_ms / 1000);
-  next.mutable_timeout()->set_nanos(static_cast<int32_t>(timeout_ms % 1000 * 1'000'000));
-  switch (next.on_failure()) {
+  const absl::StatusOr<int64_t> timeout_ms = ParseTimeout(*handler);
+  if (timeout_ms.ok()) {
+    handler->mutable_timeout()->set_seconds(*timeout_ms / 1000);
+    handler->mutable_timeout()->set_nanos(static_cast<int32_t>(*timeout_ms % 1000 * 1'000'000));
+  } else {
+    problems->Add(Member(path, "timeout"), ToStd(timeout_ms.status().message()));
+  }
+  switch (handler->on_failure()) {
     case v1::Handler::ON_FAILURE_UNSPECIFIED:
     case v1::Handler::ON_FAILURE_DENY:
-      next.set_on_failure(v1::Handler::ON_FAILURE_DENY);
+      handler->set_on_failure(v1::Handler::ON_FAILURE_DENY);
       break;
     case v1::Handler::ON_FAILURE_EGRESS:
-      if (next.holds_secrets()) {
-        return InvalidField("on_failure",
-                            "a handler that holds secrets may not fail open; write "
-                            "ON_FAILURE_DENY");
+      if (handler->holds_secrets()) {
+        problems->Add(Member(path, "on_failure"),
+                      "a handler that holds secrets may not fail open; write ON_FAILURE_DENY");
       }
       break;
     default:
-      return InvalidField("on_failure", "write ON_FAILURE_DENY or ON_FAILURE_EGRESS");
+      problems->Add(Member(path, "on_failure"), "write ON_FAILURE_DENY or ON_FAILURE_EGRESS");
   }
-  *handler = std::move(next);
-  return absl::OkStatus();
+}
+
+absl::Status NormaliseHandler(v1::Handler* handler) {
+  v1::Handler next = *handler;
+  Problems problems;
+  NormaliseHandler("", &next, &problems);
+  if (problems.empty()) *handler = std::move(next);
+  return problems.ToStatus();
 }
 
 absl::StatusOr<HandlerSpec> HandlerSpec::FromProto(const v1::Handler& handler, uint64_t revision) {

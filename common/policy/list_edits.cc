@@ -5,7 +5,6 @@
 #include "common/base/status.h"
 #include "common/policy/edits.h"
 #include "common/policy/effective_policy.h"
-#include "common/policy/pattern.h"
 #include "common/policy/validate.h"
 
 namespace sallyport {
@@ -15,9 +14,10 @@ using google::protobuf::RepeatedPtrField;
 using Hosts = RepeatedPtrField<std::string>;
 
 absl::StatusOr<std::string> CanonicalHost(std::string_view field, std::string_view host) {
-  const absl::StatusOr<Pattern> pattern = Pattern::Parse(host);
-  if (!pattern.ok()) return AtField(field, pattern.status());
-  return pattern->text();
+  Problems problems;
+  std::string canonical = CanonicalPattern(field, host, &problems);
+  if (!problems.empty()) return problems.ToStatus();
+  return canonical;
 }
 
 bool Contains(const Hosts& hosts, const std::string& host) {
@@ -29,9 +29,10 @@ void Erase(const std::string& host, Hosts* hosts) {
 }
 
 absl::Status CheckLimit(const Hosts& hosts) {
-  EntryLimit limit("host");
-  for (const std::string& host : hosts) RETURN_IF_ERROR(limit.Add(host));
-  return absl::OkStatus();
+  Problems problems;
+  EntryLimit limit("host", &problems);
+  for (const std::string& host : hosts) limit.Add(host);
+  return problems.ToStatus();
 }
 
 // The edit is kept even if the class lists the host too: who asked for it does not expect a change
@@ -68,14 +69,10 @@ absl::StatusOr<v1::HostListOverride> WithoutHost(const v1::HostList* of_class,
 absl::StatusOr<v1::HostListOverride> Replaced(const v1::HostsRequest& request) {
   v1::HostListOverride list;
   Hosts* hosts = list.mutable_replace()->mutable_hosts();
-  absl::flat_hash_set<std::string> seen;
-  EntryLimit limit("hosts");
-  for (int i = 0; i < request.hosts_size(); ++i) {
-    ASSIGN_OR_RETURN(std::string host, CanonicalHost(Element("hosts", i), request.hosts(i)));
-    if (!seen.insert(host).second) continue;
-    RETURN_IF_ERROR(limit.Add(host));
-    *hosts->Add() = std::move(host);
-  }
+  *hosts = request.hosts();
+  Problems problems;
+  NormalisePatterns("hosts", hosts, &problems);
+  if (!problems.empty()) return problems.ToStatus();
   return list;
 }
 

@@ -7,7 +7,6 @@
 #include "common/base/strings.h"
 #include "common/policy/edits.h"
 #include "common/policy/effective_policy.h"
-#include "common/policy/pattern.h"
 #include "common/policy/validate.h"
 
 namespace sallyport {
@@ -17,64 +16,59 @@ using google::protobuf::RepeatedPtrField;
 using Scheme = v1::InterceptRule::Scheme;
 
 absl::StatusOr<std::string> Canonical(std::string_view field, std::string_view host) {
-  const absl::StatusOr<Pattern> pattern = Pattern::Parse(host);
-  if (!pattern.ok()) return AtField(field, pattern.status());
-  return pattern->text();
+  Problems problems;
+  std::string canonical = CanonicalPattern(field, host, &problems);
+  if (!problems.empty()) return problems.ToStatus();
+  return canonical;
 }
 
-absl::Status CheckMayUse(const PolicyContext& context, const std::string& handler) {
-  if (!context.handlers.contains(handler)) {
-    return absl::NotFoundError(
-        StrCat("handler ", Quote(handler), " is not registered; register it first"));
-  }
-  const v1::ContainerClass& of_class = context.container_class;
-  if (!of_class.has_outbound_handlers()) return absl::OkStatus();
-  const auto& names = of_class.outbound_handlers().names();
-  if (std::find(names.begin(), names.end(), handler) != names.end()) return absl::OkStatus();
-  return absl::NotFoundError(
-      StrCat("handler ", Quote(handler), " is not among the outbound_handlers of class ",
-             Quote(of_class.name()),
-             ", which are: ", names.empty() ? "none" : absl::StrJoin(names, ", ")));
-}
-
-// The fields `handler` and `params` of a request as a reference.
-template <typename Request>
-absl::StatusOr<v1::HandlerReference> ReferenceIn(const PolicyContext& context,
-                                                 const Request& request) {
-  RETURN_IF_ERROR(ValidateName("handler", request.handler()));
-  RETURN_IF_ERROR(ValidateParams("params", request.params()));
-  RETURN_IF_ERROR(CheckMayUse(context, request.handler()));
+// One rule as a request gives it, checked.
+struct GivenRule {
+  std::string host;
   v1::HandlerReference reference;
-  reference.set_handler(request.handler());
-  if (request.has_params()) *reference.mutable_params() = request.params();
-  return reference;
+};
+
+// The fields `handler` and `params` of a request are the reference.
+template <typename Request>
+absl::StatusOr<GivenRule> RuleIn(const PolicyContext& context, std::string_view host_field,
+                                 std::string_view host, const Request& request) {
+  GivenRule rule;
+  rule.reference.set_handler(request.handler());
+  if (request.has_params()) *rule.reference.mutable_params() = request.params();
+  Problems problems;
+  rule.host = CanonicalPattern(host_field, host, &problems);
+  CheckReference("", rule.reference, &problems);
+  if (!problems.empty()) return problems.ToStatus();
+  RETURN_IF_ERROR(CheckMayUse(context, request.handler()));
+  return rule;
 }
 
 absl::Status CheckLimit(std::string_view field, const RepeatedPtrField<v1::HostRule>& rules,
                         const std::string& next) {
-  EntryLimit limit(field);
-  for (const v1::HostRule& rule : rules) RETURN_IF_ERROR(limit.Add(rule.host()));
-  return limit.Add(next);
+  Problems problems;
+  EntryLimit limit(field, &problems);
+  for (const v1::HostRule& rule : rules) limit.Add(rule.host());
+  limit.Add(next);
+  return problems.ToStatus();
 }
 
 absl::Status SetIntercept(const PolicyContext& context, Scheme scheme,
                           const v1::InterceptRequest& request, std::string_view given_target,
                           v1::ContainerPolicy* policy) {
-  ASSIGN_OR_RETURN(const std::string target, Canonical("target", given_target));
-  ASSIGN_OR_RETURN(v1::HandlerReference reference, ReferenceIn(context, request));
+  ASSIGN_OR_RETURN(GivenRule given, RuleIn(context, "target", given_target, request));
   for (v1::InterceptRule& rule : *policy->mutable_intercepts()) {
-    if (rule.scheme() != scheme || rule.target() != target) continue;
-    *rule.mutable_handler() = std::move(reference);
+    if (rule.scheme() != scheme || rule.target() != given.host) continue;
+    *rule.mutable_handler() = std::move(given.reference);
     return absl::OkStatus();
   }
   if (policy->intercepts_size() >= kMaxPatterns) {
-    return InvalidField("target",
-                        StrCat("the container has ", kMaxPatterns, " such rules already"));
+    return InvalidField("target", StrCat("the container has ", kMaxPatterns,
+                                         " such rules already; remove one first"));
   }
   v1::InterceptRule& rule = *policy->add_intercepts();
   rule.set_scheme(scheme);
-  rule.set_target(target);
-  *rule.mutable_handler() = std::move(reference);
+  rule.set_target(std::move(given.host));
+  *rule.mutable_handler() = std::move(given.reference);
   return absl::OkStatus();
 }
 
@@ -92,20 +86,34 @@ absl::Status RemoveIntercept(Scheme scheme, std::string_view given_target,
 
 }  // namespace
 
+absl::Status CheckMayUse(const PolicyContext& context, const std::string& handler) {
+  if (!context.handlers.contains(handler)) {
+    return absl::NotFoundError(
+        StrCat("handler ", Quote(handler), " is not registered; register it first"));
+  }
+  const v1::ContainerClass& of_class = context.container_class;
+  if (!of_class.has_outbound_handlers()) return absl::OkStatus();
+  const auto& names = of_class.outbound_handlers().names();
+  if (std::find(names.begin(), names.end(), handler) != names.end()) return absl::OkStatus();
+  return absl::NotFoundError(
+      StrCat("handler ", Quote(handler), " is not among the outbound_handlers of class ",
+             Quote(of_class.name()),
+             ", which are: ", names.empty() ? "none" : absl::StrJoin(names, ", ")));
+}
+
 absl::Status ApplySetOutboundByHost(const PolicyContext& context,
                                     const v1::SetOutboundByHostRequest& request,
                                     v1::ContainerPolicy* policy) {
-  ASSIGN_OR_RETURN(const std::string host, Canonical("host", request.host()));
-  ASSIGN_OR_RETURN(v1::HandlerReference reference, ReferenceIn(context, request));
+  ASSIGN_OR_RETURN(GivenRule given, RuleIn(context, "host", request.host(), request));
   for (v1::HostRule& rule : *policy->mutable_outbound_by_host()) {
-    if (rule.host() != host) continue;
-    *rule.mutable_handler() = std::move(reference);
+    if (rule.host() != given.host) continue;
+    *rule.mutable_handler() = std::move(given.reference);
     return absl::OkStatus();
   }
-  RETURN_IF_ERROR(CheckLimit("host", policy->outbound_by_host(), host));
+  RETURN_IF_ERROR(CheckLimit("host", policy->outbound_by_host(), given.host));
   v1::HostRule& rule = *policy->add_outbound_by_host();
-  rule.set_host(host);
-  *rule.mutable_handler() = std::move(reference);
+  rule.set_host(std::move(given.host));
+  *rule.mutable_handler() = std::move(given.reference);
   return absl::OkStatus();
 }
 
@@ -113,11 +121,14 @@ absl::Status ApplySetOutboundByHosts(const PolicyContext& context,
                                      const v1::SetOutboundByHostsRequest& request,
                                      v1::ContainerPolicy* policy) {
   RepeatedPtrField<v1::HostRule> rules = request.rules();
-  RETURN_IF_ERROR(NormaliseRules("rules", &rules));
+  Problems problems;
+  NormaliseRules("rules", &rules, &problems);
+  if (!problems.empty()) return problems.ToStatus();
   for (int i = 0; i < rules.size(); ++i) {
-    RETURN_IF_ERROR(AtField(StrCat(Element("rules", i), ".handler"),
-                            CheckMayUse(context, rules[i].handler().handler())));
+    problems.Add(AtField(StrCat(Element("rules", i), ".handler"),
+                         CheckMayUse(context, rules[i].handler().handler())));
   }
+  if (!problems.empty()) return problems.ToStatus(absl::StatusCode::kNotFound);
   *policy->mutable_outbound_by_host() = std::move(rules);
   return absl::OkStatus();
 }
@@ -136,7 +147,8 @@ absl::Status ApplyRemoveOutboundByHost(const PolicyContext&,
 absl::Status ApplySetOutboundHandler(const PolicyContext& context,
                                      const v1::SetOutboundHandlerRequest& request,
                                      v1::ContainerPolicy* policy) {
-  ASSIGN_OR_RETURN(*policy->mutable_outbound(), ReferenceIn(context, request));
+  ASSIGN_OR_RETURN(GivenRule given, RuleIn(context, "handler", "*", request));
+  *policy->mutable_outbound() = std::move(given.reference);
   return absl::OkStatus();
 }
 
@@ -173,7 +185,11 @@ absl::Status ApplyInterceptAllOutboundHttp(const PolicyContext& context,
                                            const v1::InterceptRequest& request,
                                            v1::ContainerPolicy* policy) {
   if (!request.target().empty()) {
-    return InvalidField("target", "must be empty; InterceptOutboundHttp takes a target");
+    Problems problems;
+    problems.Add("target", "must be empty; InterceptOutboundHttp takes a target");
+    const absl::StatusOr<GivenRule> rest = RuleIn(context, "target", "*", request);
+    if (absl::IsInvalidArgument(rest.status())) problems.Add(rest.status());
+    return problems.ToStatus();
   }
   return SetIntercept(context, v1::InterceptRule::SCHEME_HTTP, request, "*", policy);
 }

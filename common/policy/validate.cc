@@ -12,12 +12,17 @@
 namespace sallyport {
 namespace {
 
-constexpr int kMaxParamsDepth = 64;
+// A level of JSON is up to three messages, and no program reads more than 100 messages inside of
+// one another: a rule that the control plane takes must fit in a delta and in what the proxy is
+// sent.
+constexpr int kMaxParamsDepth = 25;
 
 absl::Status CheckValue(std::string_view field_path, const google::protobuf::Value& value,
                         int depth) {
   using google::protobuf::Value;
-  if (depth > kMaxParamsDepth) return InvalidField(field_path, "is nested more than 64 deep");
+  if (depth > kMaxParamsDepth)
+    return InvalidField(field_path,
+                        StrCat("is nested more than ", kMaxParamsDepth, " deep; make it flatter"));
   switch (value.kind_case()) {
     case Value::KIND_NOT_SET:
       return InvalidField(field_path, "has a value that is not set; write null");
@@ -41,9 +46,13 @@ absl::Status CheckValue(std::string_view field_path, const google::protobuf::Val
 
 absl::Status ValidateId(std::string_view field_path, std::string_view text, size_t longest,
                         std::string_view punctuation) {
-  if (text.empty()) return InvalidField(field_path, "is empty");
+  if (text.empty()) {
+    return InvalidField(field_path, StrCat("is empty; write letters, digits and any of ",
+                                           punctuation, ", ", longest, " at most"));
+  }
   if (text.size() > longest) {
-    return InvalidField(field_path, StrCat("is longer than ", longest, " bytes"));
+    return InvalidField(field_path,
+                        StrCat("is longer than ", longest, " bytes; choose a shorter one"));
   }
   for (size_t i = 0; i < text.size(); ++i) {
     if (absl::ascii_isalnum(static_cast<unsigned char>(text[i]))) continue;
@@ -83,24 +92,44 @@ absl::Status ValidateParams(std::string_view field_path, const google::protobuf:
       json.size() <= kMaxParamsJson) {
     return absl::OkStatus();
   }
-  return InvalidField(field_path, "is larger than 64 KiB as JSON");
+  return InvalidField(field_path,
+                      "is larger than 64 KiB as JSON; keep large values in the handler");
+}
+
+void CheckReference(std::string_view field_path, const v1::HandlerReference& reference,
+                    Problems* problems) {
+  problems->Add(ValidateName(Member(field_path, "handler"), reference.handler()));
+  problems->Add(ValidateParams(Member(field_path, "params"), reference.params()));
 }
 
 absl::Status ValidateReference(std::string_view field_path, const v1::HandlerReference& reference) {
-  RETURN_IF_ERROR(ValidateName(StrCat(field_path, ".handler"), reference.handler()));
-  return ValidateParams(StrCat(field_path, ".params"), reference.params());
+  Problems problems;
+  CheckReference(field_path, reference, &problems);
+  return problems.ToStatus();
 }
 
-absl::Status EntryLimit::Add(std::string_view canonical) {
-  if (++entries_ > kMaxEntries) {
-    return InvalidField(field_path_, StrCat("has more than ", kMaxEntries, " entries"));
+std::string CanonicalPattern(std::string_view field_path, std::string_view text,
+                             Problems* problems) {
+  const absl::StatusOr<Pattern> pattern = Pattern::Parse(text);
+  if (pattern.ok()) return pattern->text();
+  problems->Add(field_path, ToStd(pattern.status().message()));
+  return "";
+}
+
+bool CheckCount(std::string_view field_path, int entries, Problems* problems) {
+  if (entries <= kMaxEntries) return true;
+  problems->Add(field_path, StrCat("has more than ", kMaxEntries, " entries"));
+  return false;
+}
+
+void EntryLimit::Add(std::string_view canonical) {
+  if (++entries_ == kMaxEntries + 1) CheckCount(field_path_, entries_, problems_);
+  const bool is_pattern = canonical.find_first_of("*/") != std::string_view::npos;
+  if (is_pattern && ++patterns_ == kMaxPatterns + 1) {
+    problems_->Add(field_path_,
+                   StrCat("has more than ", kMaxPatterns,
+                          " entries with `*` or of networks; write exact hosts where you can"));
   }
-  if (canonical.find_first_of("*/") != std::string_view::npos && ++patterns_ > kMaxPatterns) {
-    return InvalidField(
-        field_path_, StrCat("has more than ", kMaxPatterns,
-                            " entries with `*` or of networks; write exact hosts where you can"));
-  }
-  return absl::OkStatus();
 }
 
 absl::Status ValidateContainerId(std::string_view id) {

@@ -10,6 +10,12 @@ namespace {
 // "SLYP", in the file's header.
 constexpr int kApplicationId = 0x534c5950;
 
+std::string CreateTable(Change::Table table) {
+  return StrCat("CREATE TABLE ", TableName(table),
+                " (key TEXT PRIMARY KEY, revision INTEGER NOT NULL, value BLOB NOT NULL,",
+                " checksum INTEGER NOT NULL) WITHOUT ROWID;");
+}
+
 }  // namespace
 
 const char* TableName(Change::Table table) {
@@ -22,6 +28,8 @@ const char* TableName(Change::Table table) {
       return "handlers";
     case Change::Table::kPlacements:
       return "placements";
+    case Change::Table::kRequests:
+      return "requests";
   }
   SALLYPORT_CHECK(false);
 }
@@ -43,11 +51,7 @@ absl::Status WriteSchema(SqliteDatabase* database, uint64_t epoch, uint64_t revi
   std::string sql = StrCat("PRAGMA application_id = ", kApplicationId,
                            "; CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) ",
                            "WITHOUT ROWID;");
-  for (const Change::Table table : kTables) {
-    sql += StrCat("CREATE TABLE ", TableName(table),
-                  " (key TEXT PRIMARY KEY, revision INTEGER NOT NULL, value BLOB NOT NULL,",
-                  " checksum INTEGER NOT NULL) WITHOUT ROWID;");
-  }
+  for (const Change::Table table : kTables) sql += CreateTable(table);
   // SQLite's integers are signed: the epoch is stored as the same 64 bits.
   sql +=
       StrCat("INSERT INTO meta VALUES ('schema_version', ", kSchemaVersion, "), ('epoch', ",
@@ -63,9 +67,10 @@ absl::Status CheckSchema(const SqliteDatabase& database) {
   ASSIGN_OR_RETURN(const std::string check, database.QueryText("PRAGMA quick_check(1)"));
   if (check != "ok") return absl::DataLossError(check);
   ASSIGN_OR_RETURN(const int64_t version, ReadMeta(database, "schema_version"));
-  if (version == kSchemaVersion) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      StrCat("it has schema ", version, ", and this sallyportd reads schema ", kSchemaVersion));
+  if (version >= 1 && version <= kSchemaVersion) return absl::OkStatus();
+  return absl::FailedPreconditionError(StrCat("it has schema ", version,
+                                              ", and this sallyportd reads schema ", kSchemaVersion,
+                                              " and older ones"));
 }
 
 absl::StatusOr<int64_t> ReadMeta(const SqliteDatabase& database, const std::string& key) {
@@ -75,6 +80,14 @@ absl::StatusOr<int64_t> ReadMeta(const SqliteDatabase& database, const std::stri
   ASSIGN_OR_RETURN(const bool found, statement.Step());
   if (!found) return absl::DataLossError(StrCat("it has no ", key));
   return statement.Int(0);
+}
+
+absl::Status Migrate(SqliteDatabase* database) {
+  ASSIGN_OR_RETURN(const int64_t version, ReadMeta(*database, "schema_version"));
+  if (version == kSchemaVersion) return absl::OkStatus();
+  return database->Execute(StrCat("BEGIN IMMEDIATE; ", CreateTable(Change::Table::kRequests),
+                                  "UPDATE meta SET value = ", kSchemaVersion,
+                                  " WHERE key = 'schema_version'; COMMIT"));
 }
 
 }  // namespace sallyport

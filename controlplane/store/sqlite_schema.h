@@ -15,11 +15,12 @@
 
 namespace sallyport {
 
-// Of this program. It reads no other.
-inline constexpr int kSchemaVersion = 1;
+// Of this program. It reads older ones, too: 1 has no table of requests.
+inline constexpr int kSchemaVersion = 2;
 
 inline constexpr Change::Table kTables[] = {Change::Table::kClasses, Change::Table::kContainers,
-                                            Change::Table::kHandlers, Change::Table::kPlacements};
+                                            Change::Table::kHandlers, Change::Table::kPlacements,
+                                            Change::Table::kRequests};
 const char* TableName(Change::Table table);
 
 // Of one row.
@@ -29,12 +30,16 @@ int64_t RowChecksum(Change::Table table, std::string_view key, uint64_t revision
 // Makes the tables, empty, in a database that has none.
 absl::Status WriteSchema(SqliteDatabase* database, uint64_t epoch, uint64_t revision);
 
-// Whether the database is ours, whole and of this schema. DATA_LOSS or FAILED_PRECONDITION with
-// half a sentence: what is wrong with it.
+// Whether the database is ours, whole and of a schema that we read. DATA_LOSS or
+// FAILED_PRECONDITION with half a sentence: what is wrong with it.
 absl::Status CheckSchema(const SqliteDatabase& database);
 
 // One of schema_version, epoch, revision. DATA_LOSS if it is not there.
 absl::StatusOr<int64_t> ReadMeta(const SqliteDatabase& database, const std::string& key);
+
+// Brings a database of an older schema to the present one. Durable and whole when it returns, or as
+// before.
+absl::Status Migrate(SqliteDatabase* database);
 
 }  // namespace sallyport
 

@@ -3,7 +3,10 @@
 #include <functional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "controlplane/store/sqlite_schema.h"
@@ -32,6 +35,21 @@ absl::Status ReadTable(const SqliteDatabase& database, Table table, const VisitR
           StrCat("row ", Quote(key), " of ", TableName(table), " is not as written"));
     }
   }
+}
+
+absl::Status LoadRequests(const SqliteDatabase& database, State* state) {
+  return ReadTable(database, Table::kRequests,
+                   [state](const std::string& key, uint64_t, const std::string& value) {
+                     const std::vector<std::string> words = absl::StrSplit(value, ' ');
+                     RequestRecord record;
+                     if (words.size() != 3 || !absl::SimpleAtoi(words[0], &record.number) ||
+                         !absl::SimpleAtoi(words[1], &record.revision)) {
+                       return false;
+                     }
+                     record.fingerprint = words[2];
+                     state->SetRequest(key, std::move(record));
+                     return true;
+                   });
 }
 
 // Writes rows of one table.
@@ -124,6 +142,8 @@ absl::StatusOr<State> LoadState(const SqliteDatabase& database) {
                               state.Place(key, value);
                               return true;
                             }));
+  ASSIGN_OR_RETURN(const int64_t version, ReadMeta(database, "schema_version"));
+  if (version >= 2) RETURN_IF_ERROR(LoadRequests(database, &state));
   return state;
 }
 

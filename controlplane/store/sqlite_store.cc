@@ -9,6 +9,7 @@
 #include "common/base/unique_fd.h"
 #include "controlplane/store/high_water_mark.h"
 #include "controlplane/store/sqlite_file.h"
+#include "controlplane/store/sqlite_schema.h"
 #include "controlplane/store/sqlite_storage.h"
 #include "controlplane/store/state_dir.h"
 
@@ -47,6 +48,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& state_dir,
   if (max_pages.has_value()) {
     RETURN_IF_ERROR(database.Execute(StrCat("PRAGMA max_page_count = ", *max_pages)));
   }
+  RETURN_IF_ERROR(Migrate(&database));
   ASSIGN_OR_RETURN(
       std::unique_ptr<Storage> storage,
       SqliteStorage::Make(std::move(lock), *std::move(mark), std::move(database), state.epoch));

@@ -6,6 +6,7 @@
 //   handlers   the same, of Handler
 //   placements the same: container id → host name. A container that has no record is one that a
 //              restore took away while it was attached.
+//   requests   the same: request id → "NUMBER REVISION FINGERPRINT"; since schema 2
 //
 // Write-ahead log, synchronous=FULL: a commit returns after its fsync. Checksums cover key,
 // revision and value, because SQLite's quick_check does not look inside of values and a flipped bit
@@ -27,7 +28,8 @@ namespace sallyport {
 // Opens the store in `state_dir`, or makes directory (mode 0700) and store if there is none.
 // Refuses, and leaves everything as it is: a directory that another process uses
 // (FAILED_PRECONDITION), a database that is damaged, truncated or empty (DATA_LOSS), of another
-// program or a newer schema (FAILED_PRECONDITION). The message says what to do.
+// program or a newer schema (FAILED_PRECONDITION). The message says what to do. A database of an
+// older schema is brought to the present one, in one transaction, after all of it was read.
 absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(const std::string& state_dir);
 
 // For tests of a full disk: as OpenSqliteStore, and the database never grows beyond `max_pages`

@@ -37,6 +37,18 @@ class SqliteStoreTest : public testing::Test {
         })
         .status();
   }
+  // So many requests more, in one transaction: "r-NUMBER", answered 1000 + NUMBER.
+  static absl::Status Remember(Store* store, uint64_t count) {
+    return store
+        ->Write([&](Transaction& transaction) {
+          for (uint64_t left = count; left > 0; --left) {
+            const uint64_t number = transaction.state().last_request + 1;
+            transaction.Remember(StrCat("r-", number), StrCat("f", number), 1000 + number);
+          }
+          return absl::OkStatus();
+        })
+        .status();
+  }
   // Makes a store with one container in it and closes it.
   void MakeOne() { ASSERT_TRUE(Put(OpenSqliteStore(dir_)->get(), "web-1").ok()); }
 
@@ -177,6 +189,54 @@ TEST_F(SqliteStoreTest, NewerSchemaIsRefused) {
 TEST_F(SqliteStoreTest, ChangedPolicyIsRefused) {
   MakeOne();
   Sql("UPDATE containers SET value = replace(value, 'web', 'wob')");
+  EXPECT_NE(RefusalLeavingFileAlone().find("is not as written"), std::string::npos);
+}
+
+TEST_F(SqliteStoreTest, FirstSchemaIsBroughtToThePresentOne) {
+  MakeOne();
+  const uint64_t epoch = (*OpenSqliteStore(dir_))->Read()->epoch;
+  Sql("DROP TABLE requests; UPDATE meta SET value = 1 WHERE key = 'schema_version'");
+  {
+    auto store = OpenSqliteStore(dir_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    EXPECT_EQ((*store)->Read()->epoch, epoch);
+    EXPECT_EQ((*store)->Read()->containers.Find("web-1")->revision, 1u);
+    ASSERT_TRUE(Remember(store->get(), 1).ok());
+  }
+  const auto state = (*OpenSqliteStore(dir_))->Read();
+  EXPECT_EQ(state->revision, 1u);
+  EXPECT_NE(state->requests.Find("r-1"), nullptr);
+}
+
+TEST_F(SqliteStoreTest, DamagedDatabaseOfTheFirstSchemaIsLeftAlone) {
+  MakeOne();
+  Sql("DROP TABLE requests; UPDATE meta SET value = 1 WHERE key = 'schema_version';"
+      "UPDATE containers SET value = replace(value, 'web', 'wob')");
+  EXPECT_NE(RefusalLeavingFileAlone().find("is not as written"), std::string::npos);
+}
+
+TEST_F(SqliteStoreTest, NewestRequestsAreRemembered) {
+  ASSERT_TRUE(Remember(OpenSqliteStore(dir_)->get(), kMaxRequests + 2).ok());
+  auto store = *OpenSqliteStore(dir_);
+  auto state = store->Read();
+  EXPECT_EQ(state->revision, 0u) << "remembering takes no revision";
+  EXPECT_EQ(state->requests.size(), kMaxRequests);
+  EXPECT_EQ(state->requests.Find("r-2"), nullptr);
+  const auto record = state->requests.Find("r-3");
+  ASSERT_NE(record, nullptr);
+  EXPECT_EQ(record->revision, 1003u);
+  EXPECT_EQ(record->fingerprint, "f3");
+
+  ASSERT_TRUE(Remember(store.get(), 1).ok());
+  state = store->Read();
+  EXPECT_EQ(state->requests.Find("r-3"), nullptr) << "the oldest makes room, also after a restart";
+  EXPECT_NE(state->requests.Find("r-4"), nullptr);
+  EXPECT_EQ(state->last_request, kMaxRequests + 3);
+}
+
+TEST_F(SqliteStoreTest, ChangedRequestIsRefused) {
+  ASSERT_TRUE(Remember(OpenSqliteStore(dir_)->get(), 1).ok());
+  Sql("UPDATE requests SET value = '1 1002 f1'");
   EXPECT_NE(RefusalLeavingFileAlone().find("is not as written"), std::string::npos);
 }
 

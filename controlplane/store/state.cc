@@ -1,5 +1,6 @@
 #include "controlplane/store/state.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -13,6 +14,8 @@ std::set<std::string> HandlersByHost(const Policy& policy) {
   if (policy.has_outbound()) names.insert(policy.outbound().handler());
   return names;
 }
+
+std::string RingPlace(uint64_t number) { return std::to_string(number % kMaxRequests); }
 
 }  // namespace
 
@@ -58,6 +61,16 @@ void State::Unplace(const std::string& container_id) {
   } else {
     hosts.Set(*host, std::move(after));
   }
+}
+
+std::shared_ptr<const std::string> State::RequestInPlaceOf(uint64_t number) const {
+  return request_ring.Find(RingPlace(number));
+}
+
+void State::SetRequest(const std::string& id, RequestRecord record) {
+  last_request = std::max(last_request, record.number);
+  request_ring.Set(RingPlace(record.number), std::make_shared<std::string>(id));
+  requests.Set(id, std::make_shared<RequestRecord>(std::move(record)));
 }
 
 }  // namespace sallyport

@@ -5,6 +5,7 @@
 #define SALLYPORT_CONTROLPLANE_STORE_STATE_H_
 
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -32,6 +33,16 @@ struct HandlerRecord {
   uint64_t revision = 0;
 };
 
+// A mutation that was carried out under an id of its caller's.
+struct RequestRecord {
+  uint64_t number = 0;      // Counts them, from 1.
+  uint64_t revision = 0;    // What was answered.
+  std::string fingerprint;  // Of the call's method and content.
+};
+
+// So many request ids are remembered.
+inline constexpr uint64_t kMaxRequests = 100'000;
+
 struct State {
   // Made at random with the store, never 0; revisions of different epochs do not compare.
   uint64_t epoch = 0;
@@ -44,6 +55,12 @@ struct State {
   CowMap<std::string> placements;
   // The same the other way round. Derived.
   CowMap<std::set<std::string>> hosts;
+  // The newest kMaxRequests by id.
+  CowMap<RequestRecord> requests;
+  // Number of the newest; 0: there was none.
+  uint64_t last_request = 0;
+  // A ring: number modulo kMaxRequests, in decimal → id. Derived.
+  CowMap<std::string> request_ring;
 
   // These keep the derived parts right.
   void SetClass(v1::ContainerClass value, uint64_t revision_of_change);
@@ -51,6 +68,11 @@ struct State {
   void SetHandler(v1::Handler value, uint64_t revision_of_change);
   void Place(const std::string& container_id, const std::string& host);
   void Unplace(const std::string& container_id);
+  // The id of the request whose place in the ring a request of that number takes; null: the place
+  // is free.
+  std::shared_ptr<const std::string> RequestInPlaceOf(uint64_t number) const;
+  // REQUIRES: that place is free, or the request in it is gone from `requests`.
+  void SetRequest(const std::string& id, RequestRecord record);
 };
 
 }  // namespace sallyport

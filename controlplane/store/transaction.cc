@@ -23,6 +23,8 @@ bool Same(const std::shared_ptr<const Record>& record, const Message& value) {
 void Transaction::Add(Change::Table table, const std::string& key,
                       std::optional<std::string> value) {
   changes_.push_back({table, key, revision_, std::move(value)});
+  // A request that is remembered is nothing that agents or operators see.
+  if (table != Change::Table::kRequests) takes_revision_ = true;
 }
 
 void Transaction::PutClass(const v1::ContainerClass& value) {
@@ -82,6 +84,11 @@ void Transaction::Restore(const State& backup, uint64_t epoch) {
   EraseOthers(backup.classes, Change::Table::kClasses, &state_.classes);
   EraseOthers(backup.containers, Change::Table::kContainers, &state_.containers);
   EraseOthers(backup.handlers, Change::Table::kHandlers, &state_.handlers);
+  state_.requests.ForEach([&](const std::string& id, const RequestRecord&) {
+    Add(Change::Table::kRequests, id, std::nullopt);
+  });
+  state_.requests = {};
+  state_.request_ring = {};
   state_.epoch = epoch;
   backup.classes.ForEach([&](const std::string& name, const ClassRecord& record) {
     Add(Change::Table::kClasses, name, record.value.SerializeAsString());
@@ -110,6 +117,17 @@ void Transaction::EraseOthers(const CowMap<Record>& kept, Change::Table table,
   }
 }
 
+void Transaction::Remember(const std::string& request_id, const std::string& fingerprint,
+                           uint64_t revision) {
+  const uint64_t number = state_.last_request + 1;
+  if (const auto oldest = state_.RequestInPlaceOf(number); oldest != nullptr) {
+    Add(Change::Table::kRequests, *oldest, std::nullopt);
+    state_.requests.Erase(*oldest);
+  }
+  Add(Change::Table::kRequests, request_id, StrCat(number, " ", revision, " ", fingerprint));
+  state_.SetRequest(request_id, {number, revision, fingerprint});
+}
+
 absl::Status Transaction::UpdateContainer(
     const std::string& container_id,
     const std::function<absl::Status(v1::ContainerPolicy*)>& edit) {
@@ -129,7 +147,7 @@ absl::Status NoContainer(const std::string& container_id) {
 
 State Transaction::Result() const {
   State result = state_;
-  result.revision = changed() ? revision_ : base_revision_;
+  result.revision = revision();
   return result;
 }
 

@@ -17,12 +17,13 @@ namespace sallyport {
 
 // One row of durable storage, after a change.
 struct Change {
-  enum class Table { kClasses, kContainers, kHandlers, kPlacements };
+  enum class Table { kClasses, kContainers, kHandlers, kPlacements, kRequests };
   Table table;
   std::string key;
   // Of the transaction that made it.
   uint64_t revision = 0;
-  // Serialized message, or a host's name for kPlacements. nullopt: the row is deleted.
+  // Serialized message, a host's name for kPlacements, or "NUMBER REVISION FINGERPRINT" for
+  // kRequests. nullopt: the row is deleted.
   std::optional<std::string> value;
 };
 
@@ -35,7 +36,10 @@ class Transaction {
 
   const State& state() const { return state_; }
   const std::vector<Change>& changes() const { return changes_; }
+  // Whether there is something to commit.
   bool changed() const { return restored_ || !changes_.empty(); }
+  // The store's revision after it: the next one, or the present one while nothing is changed.
+  uint64_t revision() const { return takes_revision_ || restored_ ? revision_ : base_revision_; }
 
   // The values must be normalised (common/policy).
   void PutClass(const v1::ContainerClass& value);
@@ -51,8 +55,13 @@ class Transaction {
   // Makes classes, containers and handlers those of the backup, all at one new revision that
   // neither has had, and gives the store a new epoch. Containers stay placed where they are, also
   // those that the backup does not know: they reach nothing until they are attached anew. (An empty
-  // store takes the backup's word for who is where.) REQUIRES: nothing else was changed.
+  // store takes the backup's word for who is where.) Requests are forgotten: what they did may be
+  // gone. REQUIRES: nothing else was changed.
   void Restore(const State& backup, uint64_t epoch);
+
+  // Remembers what was answered to the request, in place of the oldest one if there are
+  // kMaxRequests. Takes no revision. REQUIRES: the id is not in state().requests.
+  void Remember(const std::string& request_id, const std::string& fingerprint, uint64_t revision);
 
   // Reads the container, edits a copy, puts it back. NOT_FOUND if there is none of that id; an
   // error of `edit` is handed on, and the container stays as it was.
@@ -72,6 +81,7 @@ class Transaction {
   uint64_t revision_;
   bool restored_ = false;
   std::vector<Change> changes_;
+  bool takes_revision_ = false;
 };
 
 // NOT_FOUND with a sentence for the caller.
