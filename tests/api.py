@@ -58,6 +58,10 @@ class Api:
                 f"/{method.containing_service.full_name}/{method.name}", request.SerializeToString, response.FromString)
         return self.stubs[name]
 
+    def await_ready(self, seconds=20):
+        """Until the server is there; calls give up at once while it is not."""
+        grpc.channel_ready_future(self.channel).result(seconds)
+
     def call(self, method, timeout=30, **fields):
         request_class, stub = self.stub(method)
         request = json_format.ParseDict(fields, request_class())

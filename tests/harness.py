@@ -369,6 +369,8 @@ class World:
             binary("sallyportd"), "--state-dir", f"{self.dir}/controlplane", "--listen",
             f"unix:{self.dir}/controlplane.sock"], self.host)
         self.control_plane.await_text("listening on")
+        # Its log may say so of the one before it.
+        self.api.await_ready()
 
     def start_agent(self, connected=True):
         """`connected`: waits until it has heard the control plane."""
