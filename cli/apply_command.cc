@@ -41,13 +41,15 @@ int Apply(const Arguments& arguments) {
   flags.set_example("sallyport apply -f agent.yaml");
   CommonFlags common;
   WaitFlags wait;
+  MutationFlags mutation;
   FileFlags files;
   common.AddTo(&flags);
   wait.AddTo(&flags);
+  mutation.AddTo(&flags);
   files.AddTo(&flags);
   flags.ParseOrExit(FileFlags::Spelled(arguments));
   v1::MutationOptions options;
-  if (!wait.ToOptions(&options)) return kUsage;
+  if (!wait.ToOptions(&options) || !mutation.ToOptions(&options)) return kUsage;
   const std::optional<PolicyFile> file = files.Read("apply");
   if (!file.has_value()) return kUsage;
   const Connection connection(Connection::Server::kControlPlane, common);

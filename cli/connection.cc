@@ -9,6 +9,9 @@
 namespace sallyport::cli {
 namespace {
 
+// What the control plane sends at most.
+constexpr int kMaxMessageBytes = 16 << 20;
+
 std::string FromEnvironment(const char* variable, const char* otherwise) {
   const char* value = std::getenv(variable);
   return value != nullptr && *value != '\0' ? value : otherwise;
@@ -21,7 +24,10 @@ std::shared_ptr<grpc::Channel> Dial(const std::string& address, const std::strin
     std::fprintf(stderr, "sallyport: %s\n", std::string(credentials.status().message()).c_str());
     std::exit(kUnreachable);
   }
-  return grpc::CreateChannel(address, *credentials);
+  // Lists of the control plane may be longer than gRPC's 4 MiB.
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  return grpc::CreateCustomChannel(address, *credentials, arguments);
 }
 
 }  // namespace

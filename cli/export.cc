@@ -34,16 +34,22 @@ grpc::Status GetContainers(Policy* stub, const std::string& class_name,
                            v1::ApplyPolicyRequest* policy) {
   v1::ListContainersRequest request;
   request.set_class_name(class_name);
-  do {
+  request.set_page_size(1000);
+  while (true) {
     v1::ListContainersResponse response;
     const grpc::Status status =
         stub->ListContainers(ContextFor(kCallTime).get(), request, &response);
+    // A page of containers with long lists may be more than a message holds.
+    if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED && request.page_size() > 1) {
+      request.set_page_size(request.page_size() / 2);
+      continue;
+    }
     if (!status.ok()) return status;
     for (v1::ContainerStatus& container : *response.mutable_containers())
       policy->add_containers()->Swap(container.mutable_policy());
+    if (response.next_page_token().empty()) return grpc::Status::OK;
     request.set_page_token(response.next_page_token());
-  } while (!request.page_token().empty());
-  return grpc::Status::OK;
+  }
 }
 
 grpc::Status GetContainer(Policy* stub, const std::string& id, v1::ApplyPolicyRequest* policy) {

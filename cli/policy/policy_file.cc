@@ -31,6 +31,21 @@ const std::string& NameOf(const v1::Handler& value) { return value.name(); }
 const std::string& NameOf(const v1::ContainerClass& value) { return value.name(); }
 const std::string& NameOf(const v1::ContainerPolicy& value) { return value.container_id(); }
 
+// Of a value that could not be read, a check would only say again that it is not there.
+template <typename T>
+void AddChecks(const Written<T>& written, yaml::Problems* problems) {
+  yaml::Problems of_checking;
+  Check(written.value, written.marks, &of_checking);
+  const size_t read = problems->size();
+  for (yaml::Problem& problem : of_checking) {
+    const auto end = problems->begin() + static_cast<ptrdiff_t>(read);
+    const bool is_known = std::any_of(problems->begin(), end, [&](const yaml::Problem& known) {
+      return known.mark == problem.mark;
+    });
+    if (!is_known) problems->push_back(std::move(problem));
+  }
+}
+
 // A mapping from names to what is read of them.
 template <typename T>
 void ReadNamed(const Node& node, yaml::Problems* problems, std::vector<Written<T>>* into) {
@@ -42,11 +57,11 @@ void ReadNamed(const Node& node, yaml::Problems* problems, std::vector<Written<T
     Written<T> written;
     written.marks.Set("", entry.key_mark);
     SetName(entry.key, &written.value);
-    FieldReader reader(problems, &written.marks);
-    const size_t before = problems->size();
+    yaml::Problems of_reading;
+    FieldReader reader(&of_reading, &written.marks);
     Read(entry, &reader, &written.value);
-    // Of what could not be read whole, checks would only say the same again.
-    if (problems->size() == before) Check(written.value, written.marks, problems);
+    if (entry.is_mapping()) AddChecks(written, &of_reading);
+    problems->insert(problems->end(), of_reading.begin(), of_reading.end());
     into->push_back(std::move(written));
   }
 }

@@ -59,6 +59,8 @@ void ReadIntercept(const Node& node, const std::string& path, FieldReader* reade
 }  // namespace
 
 void Read(const Node& node, FieldReader* reader, v1::ContainerPolicy* value) {
+  // Where a class that is missing is missed.
+  reader->marks().Set("class_name", node.mark);
   const bool is_mapping = reader->Mapping(
       node, "a container", "",
       {{"class",

@@ -13,6 +13,8 @@ namespace sallyport::yaml {
 struct Mark {
   int line = 0;
   int column = 0;
+
+  friend bool operator==(const Mark&, const Mark&) = default;
 };
 
 // What is wrong, and where.
