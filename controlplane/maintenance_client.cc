@@ -20,8 +20,11 @@ constexpr std::chrono::minutes kPatience{10};
 
 class Client {
  public:
-  Client(const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials)
+  // `tls`: the credentials are not those of a plain connection.
+  Client(const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+         bool tls)
       : address_(address),
+        tls_(tls),
         channel_(grpc::CreateChannel(address, credentials)),
         stub_(v1::Maintenance::NewStub(channel_)) {
     context_.set_deadline(std::chrono::system_clock::now() + kPatience);
@@ -35,7 +38,7 @@ class Client {
     const bool reached = channel_->GetState(false) == GRPC_CHANNEL_READY;
     if (status.error_code() == grpc::StatusCode::UNAVAILABLE && !reached) {
       const std::string why = pki::ExplainConnectFailure(status.error_message());
-      if (why != status.error_message()) {
+      if (tls_ && why != status.error_message()) {
         return absl::UnavailableError(
             StrCat("cannot reach the control plane at ", address_, ": ", why));
       }
@@ -49,6 +52,7 @@ class Client {
 
  private:
   const std::string address_;
+  const bool tls_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::Maintenance::Stub> stub_;
   grpc::ClientContext context_;
@@ -58,7 +62,7 @@ class Client {
 
 absl::StatusOr<LiveBackup> BackupLive(const std::string& address, const std::string& tls_dir) {
   ASSIGN_OR_RETURN(const auto credentials, pki::CredentialsFor(address, tls_dir));
-  Client client(address, credentials);
+  Client client(address, credentials, !tls_dir.empty());
   LiveBackup backup;
   uint64_t total = 0;
   const auto stream = client.stub().Backup(client.context(), {});
@@ -80,7 +84,7 @@ absl::StatusOr<LiveBackup> BackupLive(const std::string& address, const std::str
 absl::StatusOr<Restored> RestoreLive(const std::string& address, const std::string& file,
                                      const std::string& tls_dir) {
   ASSIGN_OR_RETURN(const auto credentials, pki::CredentialsFor(address, tls_dir));
-  Client client(address, credentials);
+  Client client(address, credentials, !tls_dir.empty());
   v1::RestoreResponse response;
   const auto stream = client.stub().Restore(client.context(), &response);
   v1::RestoreRequest piece;

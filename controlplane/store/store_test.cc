@@ -162,6 +162,20 @@ TEST(StoreTest, ConcurrentEditsAllCount) {
   EXPECT_EQ(store->Read()->revision, 201u);
 }
 
+TEST(CowMapTest, ChangesDoNotShowInCopies) {
+  CowMap<int> map;
+  for (int i = 0; i < 1'000; ++i) map.Set(std::to_string(i), std::make_shared<int>(i));
+  const CowMap<int> copy = map;
+  map.Set("7", std::make_shared<int>(70));
+  map.Set("7", std::make_shared<int>(71));
+  map.Erase("8");
+  EXPECT_EQ(*copy.Find("7"), 7);
+  EXPECT_EQ(*copy.Find("8"), 8);
+  EXPECT_EQ(copy.size(), 1'000u);
+  EXPECT_EQ(*map.Find("7"), 71);
+  EXPECT_EQ(map.Find("8"), nullptr);
+}
+
 TEST(CowMapTest, DifferenceOfTwoCopies) {
   CowMap<int> before;
   for (int i = 0; i < 1'000; ++i) before.Set(std::to_string(i), std::make_shared<int>(i));
