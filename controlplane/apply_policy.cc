@@ -13,6 +13,8 @@
 namespace sallyport {
 namespace {
 
+constexpr size_t kMaxAnswerBytes = 3 << 20;
+
 // Handlers that a container's rules name, each with the path of the rule's reference.
 template <typename Visit>
 void VisitReferences(const std::string& path, const v1::ContainerPolicy& policy, Visit visit) {
@@ -105,6 +107,14 @@ void AddChanges(const v1::ApplyPolicyRequest& request, const State& before, cons
     } else {
       change->set_kind(v1::PolicyChange::UNCHANGED);
     }
+  }
+}
+
+void Shorten(v1::ApplyPolicyResponse* response) {
+  if (response->ByteSizeLong() <= kMaxAnswerBytes) return;
+  for (v1::PolicyChange& change : *response->mutable_changes()) {
+    change.clear_before();
+    change.clear_after();
   }
 }
 

@@ -25,6 +25,10 @@ std::vector<ResourceId> ResourcesOf(const v1::ApplyPolicyRequest& request);
 void AddChanges(const v1::ApplyPolicyRequest& request, const State& before, const State& after,
                 v1::ApplyPolicyResponse* response);
 
+// Leaves out what resources were and are if the answer would be larger than 3 MiB: gRPC's clients
+// take 4 MiB unless told otherwise, and an answer that does not arrive is no answer.
+void Shorten(v1::ApplyPolicyResponse* response);
+
 // A dry run's revisions after `present` are not to come: they go to whoever changes something
 // first.
 void ForgetRevisionsAfter(uint64_t present, v1::ApplyPolicyResponse* response);

@@ -179,6 +179,20 @@ TEST_F(ApplyPolicyTest, WarningsNameThePath) {
                           HasSubstr("classes[1].outbound: handler \"nope\" is not registered")));
 }
 
+TEST_F(ApplyPolicyTest, AnswerThatWouldBeTooLargeLeavesValuesOut) {
+  const auto policy = [](const std::string& name) {
+    std::string text = "classes { name: 'large' denied_hosts { ";
+    for (int i = 0; i < 100'000; ++i) text += "hosts: '" + name + std::to_string(i) + ".test' ";
+    return text + "} }";
+  };
+  ASSERT_TRUE(Apply(policy("a-rather-long-name-")).ok());
+  EXPECT_EQ(response_.changes(0).after().class_().denied_hosts().hosts_size(), 100'000);
+  ASSERT_TRUE(Apply(policy("another-long-name-")).ok());
+  EXPECT_THAT(Kinds(), ElementsAre(Kind::UPDATED));
+  EXPECT_FALSE(response_.changes(0).has_before());
+  EXPECT_FALSE(response_.changes(0).has_after());
+}
+
 TEST_F(ApplyPolicyTest, NothingAtAll) {
   ASSERT_TRUE(Apply("").ok());
   EXPECT_THAT(Kinds(), IsEmpty());

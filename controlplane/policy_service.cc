@@ -236,7 +236,11 @@ PolicyService::Reactor* PolicyService::ApplyPolicy(Context* context,
   mutation.answer = [policy, response](const State& state, const v1::MutationResult& result) {
     // A repetition of a call that was carried out.
     if (response->changes().empty()) AddChanges(*policy, state, state, response);
-    if (policy->dry_run()) ForgetRevisionsAfter(result.revision(), response);
+    if (policy->dry_run()) {
+      ForgetRevisionsAfter(result.revision(), response);
+    } else {
+      Shorten(response);
+    }
     for (int i = 0; i < policy->classes_size(); ++i) {
       for (const std::string& warning :
            ClassWarnings(Element("classes", i), policy->classes(i), state)) {
