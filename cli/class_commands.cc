@@ -15,7 +15,7 @@ using Stub = v1::OutboundPolicy::Stub;
 
 // The flags of `class apply` that make up a class.
 struct ClassFlags {
-  std::string enable_internet, intercept_https, outbound, file;
+  std::string enable_internet, intercept_https, monitor, outbound, file;
   bool no_allowed = false, no_denied = false;
   std::vector<std::string> allowed, denied, by_host, handlers, passthrough, ports;
 
@@ -24,6 +24,8 @@ struct ClassFlags {
                   "Whether hosts that nothing else speaks of may be reached.");
     flags->String("intercept-https", &intercept_https, "true|false",
                   "Whether HTTPS is decrypted where there is something to decide.");
+    flags->String("monitor", &monitor, "true|false",
+                  "Whether what the lists refuse passes, and is only recorded.");
     flags->StringList("allowed-host", &allowed, "HOST",
                       "Only these hosts may be reached. Repeatable.");
     flags->Bool("no-allowed-hosts", &no_allowed,
@@ -46,13 +48,15 @@ struct ClassFlags {
   absl::StatusOr<v1::ContainerClass> ToProto(const std::string& name) const {
     v1::ContainerClass result;
     result.set_name(name);
-    for (const auto& [flag, value] : {std::pair("--enable-internet", &enable_internet),
-                                      std::pair("--intercept-https", &intercept_https)}) {
+    for (const auto& [flag, value] :
+         {std::pair("--enable-internet", &enable_internet),
+          std::pair("--intercept-https", &intercept_https), std::pair("--monitor", &monitor)}) {
       if (value->empty()) continue;
       if (*value != "true" && *value != "false")
         return absl::InvalidArgumentError(StrCat(flag, " is neither true nor false"));
       if (value == &enable_internet) result.set_enable_internet(*value == "true");
       if (value == &intercept_https) result.set_intercept_https(*value == "true");
+      if (value == &monitor) result.set_monitor(*value == "true");
     }
     if (!allowed.empty() || no_allowed)
       result.mutable_allowed_hosts()->mutable_hosts()->Assign(allowed.begin(), allowed.end());

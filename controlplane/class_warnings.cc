@@ -24,6 +24,13 @@ class Warnings {
                                 "for it are refused with handler_missing until it is"));
   }
 
+  void SayMonitored(const std::string& path) {
+    sentences_.push_back(
+        path +
+        ".monitor: is on: nothing that the lists and enable_internet refuse is stopped, it is "
+        "only recorded; set it to false to enforce them");
+  }
+
   std::vector<std::string> Take() { return std::move(sentences_); }
 
  private:
@@ -37,6 +44,7 @@ std::vector<std::string> ClassWarnings(const std::string& path,
                                        const v1::ContainerClass& container_class,
                                        const State& state) {
   Warnings warnings(state);
+  if (container_class.monitor()) warnings.SayMonitored(path);
   const auto element = [&path](const char* field, int index) {
     return StrCat(path, ".", field, "[", index, "]");
   };

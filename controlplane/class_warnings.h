@@ -12,8 +12,8 @@
 namespace sallyport {
 
 // One sentence each, with the field's path, which begins with `path`: patterns that cross a public
-// suffix, as `good.*`, which also matches `good.evil.example`; and rules whose handler is not
-// registered. `container_class` is normalised.
+// suffix, as `good.*`, which also matches `good.evil.example`; rules whose handler is not
+// registered; and monitor mode, which enforces no list. `container_class` is normalised.
 std::vector<std::string> ClassWarnings(const std::string& path,
                                        const v1::ContainerClass& container_class,
                                        const State& state);

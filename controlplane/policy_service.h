@@ -72,6 +72,8 @@ class PolicyService final : public v1::OutboundPolicy::CallbackService {
   Reactor* ApplyPolicy(Context*, const v1::ApplyPolicyRequest*, v1::ApplyPolicyResponse*) override;
 
   grpc::ServerWriteReactor<v1::WatchResponse>* Watch(Context*, const v1::WatchRequest*) override;
+  // In explain.cc.
+  Reactor* Explain(Context*, const v1::ExplainRequest*, v1::ExplainResponse*) override;
 
  private:
   const ControlPlane* const control_plane_;

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "common/base/strings.h"
+#include "common/cases/case_reader.h"
 #include "controlplane/testing/test_server.h"
-#include "tests/conformance/cases.h"
 
 namespace sallyport {
 namespace {
@@ -120,10 +120,10 @@ TEST_F(PolicyServiceTest, WrongClassNamesTheField) {
 
 // Cases whose class or call is refused: the code is the case's, and nothing is stored.
 TEST_F(PolicyServiceTest, ConformanceRejections) {
-  const auto cases = conformance::LoadCases("tests/conformance/cases.json");
-  ASSERT_TRUE(cases.ok()) << cases.status();
+  const auto loaded = cases::LoadCases("tests/conformance/cases.json");
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
   int rejected = 0;
-  for (const conformance::Case& one : *cases) {
+  for (const cases::Case& one : *loaded) {
     if (one.expect.outcome != "class_rejected") continue;
     ++rejected;
     EXPECT_EQ(one.expect.code, "INVALID_ARGUMENT");

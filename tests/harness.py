@@ -450,7 +450,7 @@ class World:
 def class_flags(fields):
     flags = []
     for key, value in fields.items():
-        if key in ("enable_internet", "intercept_https"):
+        if key in ("enable_internet", "intercept_https", "monitor"):
             flags.append(f"--{key.replace('_', '-')}={'true' if value else 'false'}")
         elif key in ("allowed_hosts", "denied_hosts"):
             flag = key.replace("_", "-")

@@ -44,7 +44,7 @@ v1::HandleRequest StartMessage(const Exchange& exchange, const ToHandler& verdic
   context.set_class_name(exchange.policy->class_name);
   context.set_handler(verdict.reference->handler);
   *context.mutable_params() = verdict.reference->params;
-  context.set_rule(verdict.rule);
+  context.set_rule(verdict.rule.ToString());
   context.set_policy_revision(exchange.policy->revision);
   context.set_request_id(exchange.request_id);
   context.set_dialled_address(exchange.client.origin.address.ToString());
@@ -188,10 +188,14 @@ OriginRequest Changed(const Exchange& exchange, Forward forward) {
 Task<Outcome> ForwardOn(const Exchange& exchange, Forward forward, const ToHandler& verdict) {
   OriginRequest request = Changed(exchange, std::move(forward));
   const std::shared_ptr<const EffectivePolicy> now = exchange.client.container->policy();
-  std::optional<Deny> deny =
-      now == nullptr ? Deny{Reason::kNoPolicy, ""} : CheckForwardHost(*now, request.host);
-  if (deny.has_value()) co_return co_await RefuseByPolicy(exchange, *std::move(deny));
-  co_return co_await SendToOrigin(exchange, std::move(request), verdict.rule);
+  if (now == nullptr) co_return co_await RefuseByPolicy(exchange, Denial{Reason::kNoPolicy});
+  const AddressVerdict host = CheckForwardHost(*now, request.host);
+  if (const Deny* deny = std::get_if<Deny>(&host))
+    co_return co_await RefuseByPolicy(exchange, ToDenial(*deny));
+  Outcome outcome = co_await SendToOrigin(exchange, std::move(request), verdict.rule.ToString());
+  const std::optional<Reason> would_deny = std::get<MayDial>(host).would_deny;
+  if (would_deny.has_value()) outcome.would_deny = ReasonName(*would_deny);
+  co_return outcome;
 }
 
 Task<Outcome> Fail(const Exchange& exchange, const HandlerSpec& handler, Failure failure,
@@ -200,11 +204,16 @@ Task<Outcome> Fail(const Exchange& exchange, const HandlerSpec& handler, Failure
   if (handler.egress_on_failure && !answered && !body_touched) {
     const std::string rule =
         StrCat("handler ", handler.name, " on_failure egress: ", failure.reason);
-    // As if no handler rule had matched: steps 1 and 2 have passed already.
-    const bool permitted =
-        exchange.policy->allowed_hosts.has_value() || exchange.policy->enable_internet;
-    if (!permitted) co_return co_await RefuseByPolicy(exchange, Deny{Reason::kNoInternet, rule});
-    co_return co_await SendToOrigin(exchange, OriginRequestOf(exchange), rule);
+    // As if no handler rule had matched.
+    const TcpVerdict verdict = DecideWithoutHandlers(*exchange.policy, exchange.destination.host,
+                                                     exchange.client.origin.address);
+    if (const Deny* deny = std::get_if<Deny>(&verdict)) {
+      co_return co_await RefuseByPolicy(exchange, Denial{deny->reason, rule});
+    }
+    Outcome outcome = co_await SendToOrigin(exchange, OriginRequestOf(exchange), rule);
+    const std::optional<Reason> would_deny = std::get<Relay>(verdict).would_deny;
+    if (would_deny.has_value()) outcome.would_deny = ReasonName(*would_deny);
+    co_return outcome;
   }
   const int status = failure.reason == "handler_timeout" ? 504 : 502;
   co_return co_await AnswerFailure(exchange, status, failure.reason, std::move(failure.detail));
@@ -239,7 +248,7 @@ Task<Outcome> Converse(const Exchange& exchange, const ToHandler& verdict,
     if (failure.reason.empty()) {
       Outcome outcome;
       outcome.decision = "handler";
-      outcome.rule = verdict.rule;
+      outcome.rule = verdict.rule.ToString();
       outcome.status = message->respond().status();
       co_return outcome;
     }
@@ -252,13 +261,6 @@ Task<Outcome> Converse(const Exchange& exchange, const ToHandler& verdict,
 }
 
 }  // namespace
-
-std::optional<Deny> CheckForwardHost(const EffectivePolicy& policy, const Host& host) {
-  if (!policy.denied_hosts.has_value()) return std::nullopt;
-  const Pattern* denied = policy.denied_hosts->Match(host);
-  if (denied == nullptr) return std::nullopt;
-  return Deny{Reason::kDeniedHost, StrCat("denied_hosts ", denied->text())};
-}
 
 Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict) {
   Outcome outcome;
@@ -281,7 +283,7 @@ Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict) {
     }
   }
   outcome.handler = verdict.reference->handler;
-  outcome.rule = verdict.rule;
+  outcome.rule = verdict.rule.ToString();
   if (outcome.decision == "egress") outcome.decision = "handler";
   co_return outcome;
 }

@@ -14,10 +14,6 @@ namespace sallyport::proxy {
 // nothing of the body.
 Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict);
 
-// A forward to a host that trusted code chose: only `denied_hosts` and, when dialled, the address
-// checks apply.
-std::optional<Deny> CheckForwardHost(const EffectivePolicy& policy, const Host& host);
-
 }  // namespace sallyport::proxy
 
 #endif  // SALLYPORT_AGENT_PROXY_ASK_HANDLER_H_

@@ -17,12 +17,29 @@ AuditRecord ConnectionRecord(Container& container, const Origin& origin, std::st
   return record;
 }
 
-void AuditRefusedQuery(Container& container, std::string_view name, std::string_view reason) {
+namespace {
+
+AuditRecord QueryRecord(Container& container, std::string_view name) {
   AuditRecord record = ConnectionRecord(container, Origin{IpAddress(), 53}, "dns");
   record.dialled.clear();
   record.host = std::string(name);
+  return record;
+}
+
+}  // namespace
+
+void AuditRefusedQuery(Container& container, std::string_view name, std::string_view reason) {
+  AuditRecord record = QueryRecord(container, name);
   record.decision = "deny";
   record.reason = reason;
+  container.Audit(record);
+}
+
+void AuditMonitoredQuery(Container& container, std::string_view name, std::string_view would_deny) {
+  AuditRecord record = QueryRecord(container, name);
+  record.decision = "egress";
+  record.rule = "class monitor";
+  record.would_deny = would_deny;
   container.Audit(record);
 }
 

@@ -18,6 +18,8 @@ namespace sallyport::proxy {
 AuditRecord ConnectionRecord(Container& container, const Origin& origin, std::string_view scheme);
 
 void AuditRefusedQuery(Container& container, std::string_view name, std::string_view reason);
+// A query that only monitor mode lets pass.
+void AuditMonitoredQuery(Container& container, std::string_view name, std::string_view would_deny);
 
 }  // namespace sallyport::proxy
 

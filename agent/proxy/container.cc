@@ -56,6 +56,9 @@ DnsServerOptions Container::DnsOptions(const ContainerPtr& container) {
   options.on_refused = [container](std::string_view name, std::string_view reason) {
     AuditRefusedQuery(*container, name, reason);
   };
+  options.on_monitored = [container](std::string_view name, std::string_view would_deny) {
+    AuditMonitoredQuery(*container, name, would_deny);
+  };
   return options;
 }
 

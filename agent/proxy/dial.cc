@@ -64,19 +64,21 @@ Task<DialResult> Dial(DialContext context, PolicySource policy, Host host, uint1
   DialResult outcome = DialFailed{"origin_unreachable", StrCat(host.text(), " has no address")};
   for (const IpAddress& address : *addresses) {
     const std::shared_ptr<const EffectivePolicy> now = policy();
-    if (now == nullptr) co_return Deny{Reason::kNoPolicy, ""};
-    if (std::optional<Deny> deny = CheckDialledAddress(*now, address, *context.open_ranges);
-        deny.has_value()) {
+    if (now == nullptr) co_return Denial{Reason::kNoPolicy};
+    const AddressVerdict verdict = CheckDialledAddress(*now, address, *context.open_ranges);
+    if (const Deny* deny = std::get_if<Deny>(&verdict)) {
       // A failed attempt says more than the refusal of another address.
       if (std::get_if<DialFailed>(&outcome) != nullptr && address == addresses->front())
-        outcome = *std::move(deny);
+        outcome = ToDenial(*deny);
       continue;
     }
     const SteadyTime attempt_deadline =
         std::min(deadline, std::chrono::steady_clock::now() + kAttemptTime);
     absl::StatusOr<std::unique_ptr<TcpStream>> stream =
         co_await ConnectTo(context.context, address, port, attempt_deadline);
-    if (stream.ok()) co_return Dialled{*std::move(stream), address};
+    if (stream.ok()) {
+      co_return Dialled{*std::move(stream), address, std::get<MayDial>(verdict).would_deny};
+    }
     const bool late = absl::IsDeadlineExceeded(stream.status());
     outcome = DialFailed{late ? "origin_timeout" : "origin_unreachable",
                          std::string(stream.status().message())};

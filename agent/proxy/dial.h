@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -18,13 +19,15 @@ namespace sallyport::proxy {
 struct Dialled {
   std::unique_ptr<TcpStream> stream;
   IpAddress address;
+  // In monitor mode: an enforcing class would not dial it.
+  std::optional<Reason> would_deny = {};
 };
 // `reason` is an audit reason: origin_unreachable or origin_timeout. `detail` is for the operator.
 struct DialFailed {
   std::string_view reason;
   std::string detail;
 };
-using DialResult = std::variant<Dialled, Deny, DialFailed>;
+using DialResult = std::variant<Dialled, Denial, DialFailed>;
 
 // What a dial needs from its worker. The referenced objects outlive every dial.
 struct DialContext {
@@ -35,7 +38,7 @@ struct DialContext {
 
 // Resolves `host` and connects to the first of its addresses that answers, each checked against
 // `denied_hosts` and the platform deny set right before the connect(2). The policy is asked for
-// anew at that point, so that a change during resolution counts. Deny: no address may be dialled,
+// anew at that point, so that a change during resolution counts. Denial: no address may be dialled,
 // or the policy is gone.
 using PolicySource = std::function<std::shared_ptr<const EffectivePolicy>()>;
 Task<DialResult> Dial(DialContext context, PolicySource policy, Host host, uint16_t port,

@@ -21,7 +21,7 @@ struct Failure {
   std::string_view reason;
   std::string detail;
 };
-using Connected = std::variant<std::unique_ptr<OriginConnection>, Deny, Failure>;
+using Connected = std::variant<std::unique_ptr<OriginConnection>, Denial, Failure>;
 
 Failure FailureOf(std::string_view reason, std::string detail) {
   return Failure{reason == "origin_timeout" ? 504 : 502, reason, std::move(detail)};
@@ -32,7 +32,7 @@ Task<Connected> Connect(const Exchange& exchange, const OriginRequest& request) 
   const SteadyTime deadline = Clock::now() + kConnectTime;
   DialResult dialled = co_await Dial(container.dial_context(), container.policy_source(),
                                      request.host, request.port, deadline);
-  if (auto* deny = std::get_if<Deny>(&dialled)) co_return std::move(*deny);
+  if (auto* denial = std::get_if<Denial>(&dialled)) co_return std::move(*denial);
   if (auto* failed = std::get_if<DialFailed>(&dialled))
     co_return FailureOf(failed->reason, std::move(failed->detail));
   auto& reached = std::get<Dialled>(dialled);
@@ -56,6 +56,7 @@ Task<Connected> Connect(const Exchange& exchange, const OriginRequest& request) 
   connection->http =
       std::make_unique<H1ClientConnection>(std::move(stream), H1Limits{}, H1Timeouts{});
   connection->address = reached.address;
+  connection->would_deny = reached.would_deny;
   co_return connection;
 }
 
@@ -64,9 +65,13 @@ std::unique_ptr<OriginConnection> TakePooled(const Exchange& exchange, const Ori
   Container& container = *exchange.client.container;
   while (std::unique_ptr<OriginConnection> pooled = container.origins().Take(key)) {
     const std::shared_ptr<const EffectivePolicy> now = container.policy();
-    const OpenRanges& open_ranges = *container.dial_context().open_ranges;
-    if (now != nullptr && !CheckDialledAddress(*now, pooled->address, open_ranges).has_value())
+    if (now == nullptr) continue;
+    const AddressVerdict verdict =
+        CheckDialledAddress(*now, pooled->address, *container.dial_context().open_ranges);
+    if (const MayDial* may_dial = std::get_if<MayDial>(&verdict)) {
+      pooled->would_deny = may_dial->would_deny;
       return pooled;
+    }
   }
   return nullptr;
 }
@@ -178,10 +183,10 @@ Task<Outcome> Upgrade(const Exchange& exchange, const OriginRequest& request,
       UpgradedConnection::Parts{exchange.destination, exchange.client.origin.address,
                                 request.scheme, request.host, std::move(connection),
                                 std::move(switched.answer)});
-  std::optional<Deny> deny = upgraded->DeniedBy(container->policy().get());
-  if (deny.has_value()) {
+  std::optional<Denial> denial = upgraded->DeniedBy(container->policy().get());
+  if (denial.has_value()) {
     upgraded = nullptr;
-    co_return co_await RefuseByPolicy(exchange, *std::move(deny));
+    co_return co_await RefuseByPolicy(exchange, *std::move(denial));
   }
   switched.outcome.upgraded = std::move(upgraded);
   co_return std::move(switched.outcome);
@@ -215,8 +220,8 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
   while (true) {
     if (connection == nullptr) {
       Connected connected = co_await Connect(exchange, request);
-      if (auto* deny = std::get_if<Deny>(&connected))
-        co_return co_await RefuseByPolicy(exchange, std::move(*deny));
+      if (auto* denial = std::get_if<Denial>(&connected))
+        co_return co_await RefuseByPolicy(exchange, std::move(*denial));
       if (auto* failure = std::get_if<Failure>(&connected)) {
         co_return co_await AnswerFailure(exchange, failure->status, failure->reason,
                                          std::move(failure->detail));
@@ -227,6 +232,9 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
     outcome.decision = "egress";
     outcome.rule = rule;
     outcome.upstream = StrCat(connection->address.ToUriString(), ":", request.port);
+    if (connection->would_deny.has_value()) {
+      outcome.would_deny = ReasonName(*connection->would_deny);
+    }
     Sent sent = co_await SendOver(exchange, request, *connection, *first, std::move(outcome));
     if (std::get_if<Retry>(&sent) != nullptr) {
       connection = nullptr;

@@ -1,6 +1,7 @@
 #include "agent/proxy/exchange.h"
 
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -49,24 +50,34 @@ void Finish(const ClientConnection& client, Outcome outcome, Clock::time_point s
     record->bytes_sent = client.http->body_bytes_sent();
     record->bytes_received = client.http->body_bytes_received();
   }
+  record->would_deny = outcome.would_deny;
   record->duration_us = MicrosecondsSince(start);
   client.container->Audit(*record);
+}
+
+// The verdict's reason comes before one that was met on the way.
+Outcome Monitored(Outcome outcome, std::optional<Reason> would_deny) {
+  if (would_deny.has_value()) outcome.would_deny = ReasonName(*would_deny);
+  return outcome;
 }
 
 // Decides, and acts on the verdict. The last line of the switch is the default: nothing leaves.
 Task<Outcome> Act(const Exchange& exchange) {
   if (exchange.policy == nullptr)
-    co_return co_await RefuseByPolicy(exchange, Deny{Reason::kNoPolicy, ""});
+    co_return co_await RefuseByPolicy(exchange, Denial{Reason::kNoPolicy});
   const Verdict verdict = DecideRequest(*exchange.policy, exchange.destination.scheme,
                                         exchange.destination.host, exchange.client.origin.address);
-  if (const auto* to_handler = std::get_if<ToHandler>(&verdict))
-    co_return co_await AskHandler(exchange, *to_handler);
+  if (const auto* to_handler = std::get_if<ToHandler>(&verdict)) {
+    co_return Monitored(co_await AskHandler(exchange, *to_handler), to_handler->would_deny);
+  }
   if (const auto* egress = std::get_if<Egress>(&verdict)) {
-    co_return co_await SendToOrigin(exchange, OriginRequestOf(exchange), egress->rule);
+    Outcome outcome =
+        co_await SendToOrigin(exchange, OriginRequestOf(exchange), egress->rule.ToString());
+    co_return Monitored(std::move(outcome), egress->would_deny);
   }
   const auto* deny = std::get_if<Deny>(&verdict);
   co_return co_await RefuseByPolicy(exchange,
-                                    deny != nullptr ? *deny : Deny{Reason::kNoPolicy, ""});
+                                    deny != nullptr ? ToDenial(*deny) : Denial{Reason::kNoPolicy});
 }
 
 // Returns whether the connection may carry another request.

@@ -45,6 +45,8 @@ struct Outcome {
   std::string detail;
   // The request has become a WebSocket, which is yet to be relayed; else null.
   std::unique_ptr<UpgradedConnection> upgraded;
+  // In monitor mode: the reason for which an enforcing class would have denied; else empty.
+  std::string_view would_deny = {};
 };
 
 // Serves the requests of a connection, each decided on its own, until it ends. `early` was read

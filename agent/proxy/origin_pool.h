@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
 #include "agent/proxy/http/h1_connection.h"
 #include "common/net/host.h"
+#include "common/policy/steps.h"
 
 namespace sallyport::proxy {
 
@@ -34,6 +36,9 @@ struct OriginConnection {
   IpAddress address;
   // Whether it carried an exchange before: the origin may be about to close it.
   bool reused = false;
+  // In monitor mode: an enforcing class would not have dialled the address. Of the exchange that
+  // uses the connection now.
+  std::optional<Reason> would_deny = {};
 };
 
 // Belongs to one container on one worker. At most kMaxIdle connections in all (the longest idle

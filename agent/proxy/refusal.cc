@@ -32,11 +32,11 @@ Task<bool> MayKeepAlive(const ClientConnection& client, const RequestHead& head)
 
 }  // namespace
 
-Task<Outcome> RefuseByPolicy(const Exchange& exchange, Deny deny) {
+Task<Outcome> RefuseByPolicy(const Exchange& exchange, Denial denial) {
   Outcome outcome;
   outcome.decision = "deny";
-  outcome.reason = ReasonName(deny.reason);
-  outcome.rule = std::move(deny.rule);
+  outcome.reason = ReasonName(denial.reason);
+  outcome.rule = std::move(denial.rule);
   const DenyResponse response =
       exchange.policy != nullptr ? exchange.policy->deny_response : DenyResponse{};
   outcome.status = response.status;

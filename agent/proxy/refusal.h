@@ -8,7 +8,7 @@
 namespace sallyport::proxy {
 
 // Policy says no: the class's deny response, with its reason.
-Task<Outcome> RefuseByPolicy(const Exchange& exchange, Deny deny);
+Task<Outcome> RefuseByPolicy(const Exchange& exchange, Denial denial);
 
 // The request itself is at fault; the connection is closed after the answer.
 Task<Outcome> RefuseRequest(const ClientConnection& client, Refusal refusal);

@@ -22,18 +22,19 @@ struct Target {
   IpAddress dialled;
 };
 
-std::variant<Relay, Deny> DecideTunnel(const EffectivePolicy* policy, const Target& target) {
-  if (policy == nullptr) return Deny{Reason::kNoPolicy, ""};
+TcpVerdict DecideTunnel(const EffectivePolicy& policy, const Target& target) {
   if (!target.tls) {
-    return DecideTcp(*policy, target.dialled,
+    return DecideTcp(policy, target.dialled,
                      target.dns_name.has_value() ? &*target.dns_name : nullptr);
   }
-  const TlsVerdict verdict = DecideTls(*policy, target.host, target.dialled);
+  const TlsVerdict verdict = DecideTls(policy, target.host, target.dialled);
   if (const auto* deny = std::get_if<Deny>(&verdict)) return *deny;
   if (const auto* relay = std::get_if<Relay>(&verdict)) return *relay;
   // What is to be decrypted now was not when the tunnel was made: its inside cannot be decided any
   // more.
-  return Deny{Reason::kNotAllowed, "to be decrypted"};
+  const Rule rule{"", "to be decrypted", nullptr, "", {}};
+  if (policy.monitor) return Relay{rule, Reason::kNotAllowed};
+  return Deny{Reason::kNotAllowed, rule};
 }
 
 // Ends both sides when the policy turns against the tunnel.
@@ -47,12 +48,7 @@ class OpenTunnel final : public ClosableConnection {
     address_ = address;
   }
   void OnPolicyChange(const EffectivePolicy* policy) override {
-    const std::variant<Relay, Deny> verdict = DecideTunnel(policy, target_);
-    const bool denied = std::get_if<Deny>(&verdict) != nullptr;
-    const OpenRanges& open_ranges = *container_.dial_context().open_ranges;
-    if (denied ||
-        (upstream_ != nullptr && CheckDialledAddress(*policy, address_, open_ranges).has_value()))
-      CloseNow();
+    if (policy == nullptr || IsDenied(*policy)) CloseNow();
   }
   void CloseNow() override {
     closed_ = true;
@@ -62,6 +58,13 @@ class OpenTunnel final : public ClosableConnection {
   bool closed() const { return closed_; }
 
  private:
+  bool IsDenied(const EffectivePolicy& policy) const {
+    if (std::holds_alternative<Deny>(DecideTunnel(policy, target_))) return true;
+    if (upstream_ == nullptr) return false;
+    const OpenRanges& open_ranges = *container_.dial_context().open_ranges;
+    return std::holds_alternative<Deny>(CheckDialledAddress(policy, address_, open_ranges));
+  }
+
   const Container& container_;
   const Target& target_;
   Stream* const client_;
@@ -70,10 +73,23 @@ class OpenTunnel final : public ClosableConnection {
   bool closed_ = false;
 };
 
-void RecordDeny(const Deny& deny, AuditRecord* record) {
+void RecordDenial(Denial denial, AuditRecord* record) {
   record->decision = "deny";
-  record->reason = ReasonName(deny.reason);
-  record->rule = deny.rule;
+  record->reason = ReasonName(denial.reason);
+  record->rule = std::move(denial.rule);
+}
+
+// What the policy of this moment says, in a form that outlives it.
+struct Permitted {
+  std::string rule;
+  std::optional<Reason> would_deny;
+};
+std::variant<Permitted, Denial> Decide(const EffectivePolicy* policy, const Target& target) {
+  if (policy == nullptr) return Denial{Reason::kNoPolicy};
+  const TcpVerdict verdict = DecideTunnel(*policy, target);
+  if (const auto* deny = std::get_if<Deny>(&verdict)) return ToDenial(*deny);
+  const Relay& relay = std::get<Relay>(verdict);
+  return Permitted{relay.rule.ToString(), relay.would_deny};
 }
 
 Task<void> Serve(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> client,
@@ -84,22 +100,28 @@ Task<void> Serve(ContainerPtr container, Origin origin, std::unique_ptr<TcpStrea
   OpenTunnel open(*container, target, client.get());
   const Container::Registration registration(container, &open);
 
-  const std::variant<Relay, Deny> verdict = DecideTunnel(container->policy().get(), target);
-  if (const auto* deny = std::get_if<Deny>(&verdict)) {
-    RecordDeny(*deny, &record);
+  std::variant<Permitted, Denial> verdict = Decide(container->policy().get(), target);
+  if (auto* denial = std::get_if<Denial>(&verdict)) {
+    RecordDenial(std::move(*denial), &record);
     client->Close(Stream::How::kReset);
     container->Audit(record);
     co_return;
   }
+  const auto& permitted = std::get<Permitted>(verdict);
+  if (permitted.would_deny.has_value()) record.would_deny = ReasonName(*permitted.would_deny);
   DialResult dialled = co_await Dial(container->dial_context(), container->policy_source(),
                                      target.host, origin.port, start + kConnectTime);
   if (auto* reached = std::get_if<Dialled>(&dialled)) {
     open.SetUpstream(reached->stream.get(), reached->address);
+    // The policy may have turned against the address while the connection was being made.
+    open.OnPolicyChange(container->policy().get());
     record.decision = "relay";
-    record.rule = std::get<Relay>(verdict).rule;
+    record.rule = permitted.rule;
+    if (record.would_deny.empty() && reached->would_deny.has_value())
+      record.would_deny = ReasonName(*reached->would_deny);
     record.upstream = StrCat(reached->address.ToUriString(), ":", origin.port);
     if (open.closed()) {
-      RecordDeny(Deny{Reason::kNotAllowed, "policy changed while connecting"}, &record);
+      RecordDenial(Denial{Reason::kNotAllowed, "policy changed while connecting"}, &record);
     } else {
       const RelayedBytes bytes = co_await RelayBytes(
           container->dial_context().context, client.get(), reached->stream.get(), std::move(early));
@@ -107,8 +129,8 @@ Task<void> Serve(ContainerPtr container, Origin origin, std::unique_ptr<TcpStrea
       record.bytes_sent = bytes.to_client;
       if (open.closed()) record.detail = "closed by a change of policy or by detachment";
     }
-  } else if (const auto* deny = std::get_if<Deny>(&dialled)) {
-    RecordDeny(*deny, &record);
+  } else if (auto* denial = std::get_if<Denial>(&dialled)) {
+    RecordDenial(std::move(*denial), &record);
   } else if (const auto* failed = std::get_if<DialFailed>(&dialled)) {
     record.decision = "error";
     record.reason = failed->reason;

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "agent/proxy/ask_handler.h"
+#include "common/policy/decide.h"
 
 namespace sallyport::proxy {
 
@@ -12,22 +12,24 @@ UpgradedConnection::UpgradedConnection(ContainerPtr container, Stream* client, P
       parts_(std::move(parts)),
       registration_(container_, this) {}
 
-std::optional<Deny> UpgradedConnection::DeniedBy(const EffectivePolicy* policy) const {
-  if (policy == nullptr) return Deny{Reason::kNoPolicy, ""};
+std::optional<Denial> UpgradedConnection::DeniedBy(const EffectivePolicy* policy) const {
+  if (policy == nullptr) return Denial{Reason::kNoPolicy};
   Verdict verdict =
       DecideRequest(*policy, parts_.request.scheme, parts_.request.host, parts_.dialled);
-  if (auto* deny = std::get_if<Deny>(&verdict)) return std::move(*deny);
+  if (const auto* deny = std::get_if<Deny>(&verdict)) return ToDenial(*deny);
   if (!(parts_.origin_host == parts_.request.host)) {
     if (std::get_if<ToHandler>(&verdict) != nullptr) {
-      std::optional<Deny> deny = CheckForwardHost(*policy, parts_.origin_host);
-      if (deny.has_value()) return deny;
+      const AddressVerdict host = CheckForwardHost(*policy, parts_.origin_host);
+      if (const auto* deny = std::get_if<Deny>(&host)) return ToDenial(*deny);
     } else {
       verdict = DecideRequest(*policy, parts_.origin_scheme, parts_.origin_host, parts_.dialled);
-      if (auto* deny = std::get_if<Deny>(&verdict)) return std::move(*deny);
+      if (const auto* deny = std::get_if<Deny>(&verdict)) return ToDenial(*deny);
     }
   }
-  return CheckDialledAddress(*policy, parts_.origin->address,
-                             *container_->dial_context().open_ranges);
+  const AddressVerdict address =
+      CheckDialledAddress(*policy, parts_.origin->address, *container_->dial_context().open_ranges);
+  if (const auto* deny = std::get_if<Deny>(&address)) return ToDenial(*deny);
+  return std::nullopt;
 }
 
 void UpgradedConnection::OnPolicyChange(const EffectivePolicy* policy) {

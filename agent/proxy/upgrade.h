@@ -32,7 +32,7 @@ class UpgradedConnection final : public ClosableConnection {
   // Why `policy` (null: none) does not permit this connection; nullopt: it does. A handler that
   // comes or goes does not end it, except one that had sent it to a host that the container may not
   // reach by itself.
-  std::optional<Deny> DeniedBy(const EffectivePolicy* policy) const;
+  std::optional<Denial> DeniedBy(const EffectivePolicy* policy) const;
   void OnPolicyChange(const EffectivePolicy* policy) override;
   void CloseNow() override;
 

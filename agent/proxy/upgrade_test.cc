@@ -185,6 +185,7 @@ const ChangeCase kChangeCases[] = {
      ""},
     {"DialledDenied", "a.test", "denied_hosts { hosts: '198.51.100.0/24' }", "denied_host"},
     {"OriginsAddressDenied", "a.test", "denied_hosts { hosts: '203.0.113.10' }", "denied_host"},
+    {"MonitorMode", "a.test", "monitor: true denied_hosts { hosts: 'a.test' }", ""},
     {"HandlerComes", "a.test", kToHandler, ""},
     {"HandlerComesNoInternet", "a.test", std::string(kToHandler) + "enable_internet: false", ""},
     {"HandlerDoesNotAllow", "a.test", std::string(kToHandler) + "allowed_hosts { hosts: 'b.test' }",
@@ -207,8 +208,8 @@ TEST_P(UpgradeChangeTest, EndsWhatIsDeniedAndNothingElse) {
   const ChangeCase& c = GetParam();
   Upgrade("", "", c.origin_host);
   SetPolicy(c.class_fields);
-  const std::optional<Deny> deny = upgraded_->DeniedBy(container_->policy().get());
-  EXPECT_EQ(deny.has_value() ? ReasonName(deny->reason) : "", c.denied);
+  const std::optional<Denial> denial = upgraded_->DeniedBy(container_->policy().get());
+  EXPECT_EQ(denial.has_value() ? ReasonName(denial->reason) : "", c.denied);
   EXPECT_EQ(open(), c.denied.empty());
 }
 

@@ -2,108 +2,85 @@
 
 #include <algorithm>
 
-#include "common/base/strings.h"
-
 namespace sallyport {
 namespace {
 
-std::string Describe(std::string_view field, const PatternList& list, const Pattern* entry) {
-  return StrCat(list.OwnerOf(entry), " ", field, " ", entry->text());
+using enum StepResult::Outcome;
+
+struct Decided {
+  StepResult result;
+  std::optional<Reason> would_deny = {};
+};
+
+// Runs the steps until one decides.
+Decided Walk(const Question& question) {
+  std::optional<Reason> waived;
+  for (const Step& step : DecisionSteps()) {
+    if (!IsAsked(step, question.traffic)) continue;
+    const StepResult result = step.run(question);
+    if (result.outcome == kPasses) continue;
+    if (result.outcome == kDenies && question.policy.monitor) {
+      if (!waived.has_value()) waived = result.reason;
+      continue;
+    }
+    return {result, waived};
+  }
+  // In monitor mode, and only there, the last step's denial is waived too.
+  if (waived.has_value()) return {{kEgress, {"class", "monitor", nullptr, "", {}}}, waived};
+  return {{kDenies, {}, Reason::kNoPolicy}};
 }
 
-// Step 1. The host as it was asked for, and the address that the container dialled.
-std::optional<Deny> DeniedBy(const EffectivePolicy& policy, const Host& host,
-                             const IpAddress& dialled) {
-  if (!policy.denied_hosts.has_value()) return std::nullopt;
-  const PatternList& list = *policy.denied_hosts;
-  if (const Pattern* entry = list.Match(host)) {
-    return Deny{Reason::kDeniedHost, Describe("denied_hosts", list, entry)};
-  }
-  if (const Pattern* entry = list.MatchAddress(dialled)) {
-    return Deny{Reason::kDeniedHost,
-                StrCat(Describe("denied_hosts", list, entry), " (address dialled)")};
-  }
-  return std::nullopt;
-}
-
-// Step 2. `entry` is set if there is a list and it matches; the dialled address does not count.
-std::optional<Deny> NotAllowed(const EffectivePolicy& policy, const Host& host,
-                               const Pattern** entry) {
-  *entry = nullptr;
-  if (!policy.allowed_hosts.has_value()) return std::nullopt;
-  *entry = policy.allowed_hosts->Match(host);
-  if (*entry != nullptr) return std::nullopt;
-  return Deny{Reason::kNotAllowed, "allowed_hosts"};
-}
-
-// The low level, then steps 3 to 6.
-std::optional<ToHandler> HandlerFor(const EffectivePolicy& policy, RequestScheme scheme,
-                                    const Host& host, const IpAddress& dialled) {
-  const bool https = scheme == RequestScheme::kHttps;
-  for (const Intercept& intercept : policy.intercepts) {
-    const Pattern& target = intercept.rule.pattern;
-    if (intercept.https != https) continue;
-    if (!target.Matches(host) && !target.MatchesAddress(dialled)) continue;
-    return ToHandler{&intercept.rule.reference,
-                     StrCat("intercept ", https ? "https " : "http ", target.text())};
-  }
-  if (const HandlerRule* rule = policy.instance_rules.Match(host, dialled)) {
-    return ToHandler{&rule->reference, StrCat("instance outbound_by_host ", rule->pattern.text())};
-  }
-  if (const HandlerRule* rule = policy.class_rules.Match(host, dialled)) {
-    return ToHandler{&rule->reference, StrCat("class outbound_by_host ", rule->pattern.text())};
-  }
-  if (policy.instance_catch_all.has_value()) {
-    return ToHandler{&*policy.instance_catch_all, "instance outbound"};
-  }
-  if (policy.class_catch_all.has_value()) {
-    return ToHandler{&*policy.class_catch_all, "class outbound"};
-  }
-  return std::nullopt;
-}
-
-// Steps 7 to 9: the rule that permits, or the denial. `allowed` is the entry that step 2 found.
-std::variant<std::string, Deny> PermittedBy(const EffectivePolicy& policy, const Pattern* allowed) {
-  if (allowed != nullptr) return Describe("allowed_hosts", *policy.allowed_hosts, allowed);
-  if (policy.enable_internet) return std::string("enable_internet");
-  return Deny{Reason::kNoInternet, "enable_internet"};
+// Of a question that no handler is asked about.
+TcpVerdict RelayOrDeny(const Question& question) {
+  const Decided decided = Walk(question);
+  if (decided.result.outcome == kEgress) return Relay{decided.result.rule, decided.would_deny};
+  return Deny{decided.result.reason, decided.result.rule};
 }
 
 // Whether decrypting would change what happens: without that, the container's own TLS is left
 // alone.
 bool SomethingToDecideInside(const EffectivePolicy& policy, const Host& name,
                              const IpAddress& dialled) {
-  return policy.allowed_hosts.has_value() || policy.denied_hosts.has_value() ||
-         HandlerFor(policy, RequestScheme::kHttps, name, dialled).has_value();
+  if (policy.allowed_hosts.has_value() || policy.denied_hosts.has_value()) return true;
+  const Question question(policy, Traffic::kHttps, name, &dialled);
+  const auto steps = DecisionSteps();
+  return std::any_of(steps.begin(), steps.end(), [&](const Step& step) {
+    return step.is_for_handlers && step.run(question).outcome == kHandler;
+  });
 }
 
 // Whether requests for the name would meet a handler. The question comes before any connection, so
 // address rules match only a name that is an address.
 bool HandlerMayServe(const EffectivePolicy& policy, const Host& name) {
   return policy.instance_catch_all.has_value() || policy.class_catch_all.has_value() ||
-         policy.instance_rules.MatchName(name) != nullptr ||
-         policy.class_rules.MatchName(name) != nullptr ||
-         std::any_of(policy.intercepts.begin(), policy.intercepts.end(),
-                     [&](const Intercept& i) { return i.rule.pattern.Matches(name); });
+         policy.instance_rules.Match(name, nullptr) || policy.class_rules.Match(name, nullptr) ||
+         policy.http_intercepts.FirstMatch(name, nullptr) ||
+         policy.https_intercepts.FirstMatch(name, nullptr);
+}
+
+// Why a name may not even be resolved, whatever handlers there are.
+std::optional<Reason> RefusedByLists(const EffectivePolicy& policy, const Host& name,
+                                     bool* is_allowed) {
+  if (policy.denied_hosts.has_value() && policy.denied_hosts->Match(name) != nullptr) {
+    return Reason::kDeniedHost;
+  }
+  if (!policy.allowed_hosts.has_value()) return std::nullopt;
+  *is_allowed = policy.allowed_hosts->Match(name) != nullptr;
+  if (!*is_allowed) return Reason::kNotAllowed;
+  return std::nullopt;
+}
+
+// The entry of `denied_hosts` for an address, or for one that it carries.
+const Pattern* DeniedAddress(const EffectivePolicy& policy, const IpAddress& address) {
+  if (!policy.denied_hosts.has_value()) return nullptr;
+  const Pattern* entry = policy.denied_hosts->MatchAddress(address);
+  for (const IpAddress& embedded : EmbeddedV4(address)) {
+    if (entry == nullptr) entry = policy.denied_hosts->MatchAddress(embedded);
+  }
+  return entry;
 }
 
 }  // namespace
-
-std::string_view ReasonName(Reason reason) {
-  switch (reason) {
-    case Reason::kDeniedHost:
-      return "denied_host";
-    case Reason::kNotAllowed:
-      return "not_allowed";
-    case Reason::kNoInternet:
-      return "no_internet";
-    case Reason::kForbiddenAddress:
-      return "forbidden_address";
-    case Reason::kNoPolicy:
-      return "no_policy";
-  }
-  return "no_policy";
-}
 
 bool IsHttpPort(const EffectivePolicy& policy, uint16_t port) {
   return std::find(policy.http_ports.begin(), policy.http_ports.end(), port) !=
@@ -112,83 +89,74 @@ bool IsHttpPort(const EffectivePolicy& policy, uint16_t port) {
 
 Verdict DecideRequest(const EffectivePolicy& policy, RequestScheme scheme, const Host& host,
                       const IpAddress& dialled) {
-  if (std::optional<Deny> denied = DeniedBy(policy, host, dialled)) return *std::move(denied);
-  const Pattern* allowed;
-  if (std::optional<Deny> denied = NotAllowed(policy, host, &allowed)) return *std::move(denied);
-  if (std::optional<ToHandler> handler = HandlerFor(policy, scheme, host, dialled)) {
-    return *std::move(handler);
+  const Traffic traffic = scheme == RequestScheme::kHttp ? Traffic::kHttp : Traffic::kHttps;
+  const Decided decided = Walk(Question(policy, traffic, host, &dialled));
+  const StepResult& result = decided.result;
+  if (result.outcome == kHandler) {
+    return ToHandler{result.handler, result.rule, decided.would_deny};
   }
-  std::variant<std::string, Deny> permitted = PermittedBy(policy, allowed);
-  if (auto* rule = std::get_if<std::string>(&permitted)) return Egress{std::move(*rule)};
-  return std::get<Deny>(std::move(permitted));
+  if (result.outcome == kEgress) return Egress{result.rule, decided.would_deny};
+  return Deny{result.reason, result.rule};
 }
 
 TlsVerdict DecideTls(const EffectivePolicy& policy, const Host& name, const IpAddress& dialled) {
   const bool may_decrypt =
       policy.intercept_https && policy.tls_passthrough_hosts.Match(name) == nullptr;
   if (may_decrypt && SomethingToDecideInside(policy, name, dialled)) return Decrypt{};
+  const TcpVerdict verdict = DecideWithoutHandlers(policy, name, dialled);
+  if (const Relay* relay = std::get_if<Relay>(&verdict)) return *relay;
+  return std::get<Deny>(verdict);
+}
 
-  if (std::optional<Deny> denied = DeniedBy(policy, name, dialled)) return *std::move(denied);
-  const Pattern* allowed;
-  if (std::optional<Deny> denied = NotAllowed(policy, name, &allowed)) return *std::move(denied);
-  std::variant<std::string, Deny> permitted = PermittedBy(policy, allowed);
-  if (auto* rule = std::get_if<std::string>(&permitted)) return Relay{std::move(*rule)};
-  return std::get<Deny>(std::move(permitted));
+TcpVerdict DecideWithoutHandlers(const EffectivePolicy& policy, const Host& host,
+                                 const IpAddress& dialled) {
+  return RelayOrDeny(Question(policy, Traffic::kTlsName, host, &dialled));
 }
 
 TcpVerdict DecideTcp(const EffectivePolicy& policy, const IpAddress& dialled,
                      const Host* dns_name) {
   const Host address = Host::FromAddress(dialled);
-  if (std::optional<Deny> denied = DeniedBy(policy, address, dialled)) return *std::move(denied);
-  if (dns_name != nullptr) {
-    if (std::optional<Deny> denied = DeniedBy(policy, *dns_name, dialled)) {
-      return *std::move(denied);
-    }
-  }
-  const Pattern* allowed;
-  std::optional<Deny> not_allowed = NotAllowed(policy, address, &allowed);
-  if (not_allowed.has_value() && dns_name != nullptr) {
-    not_allowed = NotAllowed(policy, *dns_name, &allowed);
-  }
-  if (not_allowed.has_value()) return *std::move(not_allowed);
-  // Unlike HTTP: an allow list alone does not permit bytes that nobody can read.
-  if (!policy.enable_internet) return Deny{Reason::kNoInternet, "enable_internet"};
-  if (allowed != nullptr) return Relay{Describe("allowed_hosts", *policy.allowed_hosts, allowed)};
-  return Relay{"enable_internet"};
+  return RelayOrDeny(Question(policy, Traffic::kTcp, address, &dialled, dns_name));
 }
 
 DnsVerdict DecideDns(const EffectivePolicy& policy, const Host& name) {
-  if (policy.denied_hosts.has_value() && policy.denied_hosts->Match(name) != nullptr) {
-    return DnsVerdict::kNxdomain;
+  using enum DnsVerdict::Action;
+  bool is_allowed = false;
+  std::optional<Reason> refused = RefusedByLists(policy, name, &is_allowed);
+  const bool is_handled = HandlerMayServe(policy, name);
+  if (!refused.has_value() && !policy.enable_internet && !is_allowed && !is_handled) {
+    refused = Reason::kNoInternet;
   }
-  const Pattern* allowed;
-  if (NotAllowed(policy, name, &allowed).has_value()) return DnsVerdict::kNxdomain;
-  const bool handled = HandlerMayServe(policy, name);
-  if (policy.enable_internet) {
-    return handled ? DnsVerdict::kResolveOrPlaceholder : DnsVerdict::kResolve;
-  }
-  return allowed != nullptr || handled ? DnsVerdict::kPlaceholder : DnsVerdict::kNxdomain;
+  const DnsVerdict::Action resolve = is_handled ? kResolveOrPlaceholder : kResolve;
+  // In monitor mode the world is open, so names have their real addresses.
+  if (policy.monitor) return {resolve, std::nullopt, refused};
+  if (refused.has_value()) return {kNxdomain, refused};
+  return {policy.enable_internet ? resolve : kPlaceholder};
 }
 
-std::optional<Deny> CheckDialledAddress(const EffectivePolicy& policy, const IpAddress& address,
-                                        const OpenRanges& open_ranges) {
-  if (policy.denied_hosts.has_value()) {
-    const PatternList& list = *policy.denied_hosts;
-    const Pattern* entry = list.MatchAddress(address);
-    for (const IpAddress& embedded : EmbeddedV4(address)) {
-      if (entry == nullptr) entry = list.MatchAddress(embedded);
-    }
-    if (entry != nullptr) {
-      return Deny{Reason::kDeniedHost, StrCat(Describe("denied_hosts", list, entry), " (address ",
-                                              address.ToString(), ")")};
-    }
+AddressVerdict CheckDialledAddress(const EffectivePolicy& policy, const IpAddress& address,
+                                   const OpenRanges& open_ranges) {
+  const Pattern* denied = DeniedAddress(policy, address);
+  if (denied != nullptr && !policy.monitor) {
+    return Deny{Reason::kDeniedHost,
+                {policy.denied_hosts->OwnerOf(denied), "denied_hosts", denied, "", address}};
   }
-  if (!IsForbiddenAddress(address, open_ranges)) return std::nullopt;
-  if (IsPrivateAddress(address) && policy.allowed_hosts.has_value() &&
-      policy.allowed_hosts->MatchAddress(address) != nullptr) {
-    return std::nullopt;
+  const bool is_opened = IsPrivateAddress(address) && policy.allowed_hosts.has_value() &&
+                         policy.allowed_hosts->MatchAddress(address) != nullptr;
+  if (IsForbiddenAddress(address, open_ranges) && !is_opened) {
+    return Deny{Reason::kForbiddenAddress, {"", "platform", nullptr, "", address}};
   }
-  return Deny{Reason::kForbiddenAddress, StrCat("platform ", address.ToString())};
+  if (denied != nullptr) return MayDial{Reason::kDeniedHost};
+  return MayDial{};
+}
+
+AddressVerdict CheckForwardHost(const EffectivePolicy& policy, const Host& host) {
+  const Pattern* denied =
+      policy.denied_hosts.has_value() ? policy.denied_hosts->Match(host) : nullptr;
+  if (denied == nullptr) return MayDial{};
+  if (policy.monitor) return MayDial{Reason::kDeniedHost};
+  return Deny{Reason::kDeniedHost,
+              {policy.denied_hosts->OwnerOf(denied), "denied_hosts", denied, "", {}}};
 }
 
 }  // namespace sallyport

@@ -11,13 +11,13 @@ constexpr char kRuleH[] = "{ handler { handler: 'h' } host: ";
 
 // "deny REASON: RULE", "handler NAME: RULE", "egress: RULE", "relay: RULE", "decrypt".
 std::string Text(const Deny& deny) {
-  return "deny " + std::string(ReasonName(deny.reason)) + ": " + deny.rule;
+  return "deny " + std::string(ReasonName(deny.reason)) + ": " + deny.rule.ToString();
 }
 std::string Text(const ToHandler& to) {
-  return "handler " + to.reference->handler + ": " + to.rule;
+  return "handler " + to.reference->handler + ": " + to.rule.ToString();
 }
-std::string Text(const Egress& egress) { return "egress: " + egress.rule; }
-std::string Text(const Relay& relay) { return "relay: " + relay.rule; }
+std::string Text(const Egress& egress) { return "egress: " + egress.rule.ToString(); }
+std::string Text(const Relay& relay) { return "relay: " + relay.rule.ToString(); }
 std::string Text(const Decrypt&) { return "decrypt"; }
 
 std::string Http(const EffectivePolicy& policy, std::string_view host,
@@ -197,14 +197,14 @@ TEST(DecideTcpTest, NeedsInternetAndBothListsOnAddressAndName) {
 }
 
 TEST(DecideDnsTest, AnswersByListsInternetAndRules) {
-  using enum DnsVerdict;
+  using enum DnsVerdict::Action;
   const std::string rule = std::string("outbound_by_host ") + kRuleH + "'a.com' } ";
   const std::string off = "enable_internet: false ";
   struct {
     const char* name;
     EffectivePolicy policy;
-    DnsVerdict a_com;
-    DnsVerdict b_com;
+    DnsVerdict::Action a_com;
+    DnsVerdict::Action b_com;
   } cases[] = {
       {"open", Given(""), kResolve, kResolve},
       {"denied", Given("denied_hosts { hosts: 'a.com' }"), kNxdomain, kResolve},
@@ -228,16 +228,17 @@ TEST(DecideDnsTest, AnswersByListsInternetAndRules) {
       {"denied address", Given("denied_hosts { hosts: '0.0.0.0/0' }"), kResolve, kResolve},
   };
   for (const auto& c : cases) {
-    EXPECT_EQ(DecideDns(c.policy, HostOf("a.com")), c.a_com) << c.name;
-    EXPECT_EQ(DecideDns(c.policy, HostOf("b.com")), c.b_com) << c.name;
+    EXPECT_EQ(DecideDns(c.policy, HostOf("a.com")).action, c.a_com) << c.name;
+    EXPECT_EQ(DecideDns(c.policy, HostOf("b.com")).action, c.b_com) << c.name;
   }
 }
 
 TEST(CheckDialledAddressTest, DeniedThenForbiddenUnlessOpened) {
   const auto check = [](const EffectivePolicy& policy, std::string_view address,
                         const OpenRanges& open = {}) {
-    const auto deny = CheckDialledAddress(policy, AddressOf(address), open);
-    return deny.has_value() ? std::string(ReasonName(deny->reason)) : "dial";
+    const AddressVerdict verdict = CheckDialledAddress(policy, AddressOf(address), open);
+    const Deny* deny = std::get_if<Deny>(&verdict);
+    return deny != nullptr ? std::string(ReasonName(deny->reason)) : "dial";
   };
   const EffectivePolicy plain = Given("");
   EXPECT_EQ(check(plain, "203.0.113.10"), "dial");

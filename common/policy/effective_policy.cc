@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/container/flat_hash_set.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/policy/validate.h"
@@ -42,16 +43,6 @@ DenyResponse DenyResponseFromProto(const v1::DenyResponse& proto) {
   return response;
 }
 
-absl::StatusOr<std::vector<Intercept>> BuildIntercepts(const v1::ContainerPolicy& container) {
-  std::vector<Intercept> intercepts;
-  for (const v1::InterceptRule& rule : container.intercepts()) {
-    ASSIGN_OR_RETURN(Pattern pattern, Pattern::Parse(rule.target()));
-    intercepts.push_back({rule.scheme() == v1::InterceptRule::SCHEME_HTTPS,
-                          {std::move(pattern), ReferenceFromProto(rule.handler())}});
-  }
-  return intercepts;
-}
-
 }  // namespace
 
 absl::StatusOr<EffectivePolicy> EffectivePolicy::FromProto(
@@ -82,7 +73,12 @@ absl::StatusOr<EffectivePolicy> EffectivePolicy::FromProto(
       policy.denied_hosts,
       BuildList("denied_hosts", of_class.has_denied_hosts() ? &of_class.denied_hosts() : nullptr,
                 container.has_denied_hosts() ? &container.denied_hosts() : nullptr));
-  ASSIGN_OR_RETURN(policy.intercepts, BuildIntercepts(container));
+  ASSIGN_OR_RETURN(
+      policy.http_intercepts,
+      RuleTier::FromIntercepts(container.intercepts(), v1::InterceptRule::SCHEME_HTTP));
+  ASSIGN_OR_RETURN(
+      policy.https_intercepts,
+      RuleTier::FromIntercepts(container.intercepts(), v1::InterceptRule::SCHEME_HTTPS));
   ASSIGN_OR_RETURN(policy.instance_rules,
                    RuleTier::FromProto(container.outbound_by_host(), "outbound_by_host"));
   ASSIGN_OR_RETURN(policy.class_rules,
@@ -99,6 +95,7 @@ absl::StatusOr<EffectivePolicy> EffectivePolicy::FromProto(
   if (of_class.http_ports_size() > 0) {
     policy.http_ports.assign(of_class.http_ports().begin(), of_class.http_ports().end());
   }
+  policy.monitor = of_class.monitor();
   return policy;
 }
 

@@ -11,17 +11,15 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "common/net/address.h"
 #include "common/net/host.h"
-#include "common/policy/pattern.h"
+#include "common/policy/pattern_table.h"
 #include "proto/sallyport/v1/policy.pb.h"
 
 namespace sallyport {
 
-// A set of patterns. Exact names and addresses are looked up in constant time. Immutable.
+// A set of patterns. Immutable.
 class PatternList {
  public:
   // The first `class_entries` entries are the class's, the rest the container's own.
@@ -29,22 +27,21 @@ class PatternList {
                                                std::string_view field_path,
                                                size_t class_entries = SIZE_MAX);
 
-  // The entry that matches the request host, or null.
+  // The entry that matches the request host, an exact one before the first pattern, or null.
   const Pattern* Match(const Host& host) const;
   // The entry that matches an address that the host stands for, or null.
   const Pattern* MatchAddress(const IpAddress& address) const;
-  const std::vector<Pattern>& entries() const { return entries_; }
+  const std::vector<Pattern>& entries() const { return table_.patterns(); }
   // "class" or "instance": whose entry it is. REQUIRES: Match or MatchAddress of this list returned
   // it.
   std::string_view OwnerOf(const Pattern* entry) const;
+  size_t MemoryBytes() const { return table_.MemoryBytes(); }
 
  private:
-  std::vector<Pattern> entries_;
+  const Pattern* At(Position position) const;
+
+  PatternTable table_;
   size_t class_entries_ = SIZE_MAX;
-  absl::flat_hash_map<std::string, size_t> names_;
-  absl::flat_hash_map<IpAddress, size_t> addresses_;
-  std::vector<size_t> globs_;
-  std::vector<size_t> networks_;
 };
 
 struct HandlerReference {
@@ -52,44 +49,46 @@ struct HandlerReference {
   google::protobuf::Struct params;
 };
 
+// What a tier says about a host: both null, or both living as long as the tier.
 struct HandlerRule {
-  Pattern pattern;
-  HandlerReference reference;
+  const Pattern* pattern = nullptr;
+  const HandlerReference* reference = nullptr;
+  explicit operator bool() const { return reference != nullptr; }
 };
 
-// An ordered tier of rules by host: exact host, then exact dialled address, then the first other
-// pattern. Immutable.
+// An ordered tier of rules by host. Immutable.
 class RuleTier {
  public:
   static absl::StatusOr<RuleTier> FromProto(
       const google::protobuf::RepeatedPtrField<v1::HostRule>& rules, std::string_view field_path);
-  // The rule for a request to `host` on a connection that the container dialled to `dialled`, or
-  // null.
-  const HandlerRule* Match(const Host& host, const IpAddress& dialled) const;
-  // The rule whose name pattern matches, with no connection in sight (DNS, deciding to decrypt by
-  // name alone).
-  const HandlerRule* MatchName(const Host& host) const;
-  bool empty() const { return rules_.empty(); }
+  // The low-level rules for one scheme.
+  static absl::StatusOr<RuleTier> FromIntercepts(
+      const google::protobuf::RepeatedPtrField<v1::InterceptRule>& rules,
+      v1::InterceptRule::Scheme scheme);
+
+  // The rule for a request to `host` on a connection that the container dialled to `dialled`: exact
+  // host, then exact dialled address, then the first other pattern. `dialled` is null where no
+  // connection is in sight (DNS).
+  HandlerRule Match(const Host& host, const IpAddress* dialled) const;
+  // The first rule that matches, exact or not.
+  HandlerRule FirstMatch(const Host& host, const IpAddress* dialled) const;
+  size_t MemoryBytes() const;
 
  private:
-  const HandlerRule* Exact(const Host& host) const;
+  class Builder;
+  HandlerRule At(Position position) const;
+  Position FirstPattern(const Host& host, const IpAddress* dialled) const;
 
-  std::vector<HandlerRule> rules_;
-  absl::flat_hash_map<std::string, size_t> names_;
-  absl::flat_hash_map<IpAddress, size_t> addresses_;
-  std::vector<size_t> patterns_;  // Globs and networks, in order.
+  PatternTable table_;
+  // Rules share what they have in common: most have the handler of their neighbours.
+  std::vector<uint32_t> reference_of_;
+  std::vector<HandlerReference> references_;
 };
 
 struct DenyResponse {
   int status = 520;
   std::string content_type = "text/plain";
   std::string body = "Origin is disallowed";
-};
-
-// Low-level rule (semantics section 7, Intercept…).
-struct Intercept {
-  bool https = false;
-  HandlerRule rule;
 };
 
 // Immutable; shared between threads as shared_ptr<const EffectivePolicy>.
@@ -102,7 +101,9 @@ struct EffectivePolicy {
   bool intercept_https = false;
   std::optional<PatternList> allowed_hosts;
   std::optional<PatternList> denied_hosts;
-  std::vector<Intercept> intercepts;
+  // The low level: looked at before the tiers (semantics.md section 7, Intercept…).
+  RuleTier http_intercepts;
+  RuleTier https_intercepts;
   RuleTier instance_rules;
   RuleTier class_rules;
   std::optional<HandlerReference> instance_catch_all;
@@ -110,6 +111,8 @@ struct EffectivePolicy {
   PatternList tls_passthrough_hosts;
   DenyResponse deny_response;
   std::vector<uint16_t> http_ports = {80, 443};
+  // What the lists and `enable_internet` refuse passes, and is said to be a would-be denial.
+  bool monitor = false;
 
   // The only validation of policy values. INVALID_ARGUMENT names the field by path, as
   // `denied_hosts[2]`.

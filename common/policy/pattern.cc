@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_split.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/policy/idna.h"
@@ -150,20 +149,26 @@ std::string WithStarsCollapsed(std::string_view name) {
   return collapsed;
 }
 
-// Takes the leftmost place for each part, which leaves the most for the parts after it: no
-// backtracking. The searches cover disjoint pieces of `text`, so all of them cost text × pattern
+// Takes the leftmost place for each literal piece, which leaves the most for the pieces after it:
+// no backtracking. The searches cover disjoint parts of `text`, so all of them cost text × pattern
 // bytes at most.
-bool GlobMatches(const std::vector<std::string>& parts, std::string_view text) {
-  const std::string& prefix = parts.front();
-  const std::string& suffix = parts.back();
+bool GlobMatches(std::string_view glob, std::string_view text) {
+  const size_t first_star = glob.find('*');
+  const size_t last_star = glob.rfind('*');
+  const std::string_view prefix = glob.substr(0, first_star);
+  const std::string_view suffix = glob.substr(last_star + 1);
   if (text.size() < prefix.size() + suffix.size()) return false;
   if (!text.starts_with(prefix) || !text.ends_with(suffix)) return false;
   text.remove_prefix(prefix.size());
   text.remove_suffix(suffix.size());
-  for (size_t i = 1; i + 1 < parts.size(); ++i) {
-    const size_t at = text.find(parts[i]);
+  // Between the outer stars, a star after each piece.
+  std::string_view pieces = glob.substr(first_star + 1, last_star - first_star);
+  while (!pieces.empty()) {
+    const std::string_view piece = pieces.substr(0, pieces.find('*'));
+    pieces.remove_prefix(piece.size() + 1);
+    const size_t at = text.find(piece);
     if (at == std::string_view::npos) return false;
-    text.remove_prefix(at + parts[i].size());
+    text.remove_prefix(at + piece.size());
   }
   return true;
 }
@@ -187,7 +192,6 @@ absl::StatusOr<Pattern> Pattern::Parse(std::string_view text) {
   Pattern pattern;
   if (name.find('*') != std::string::npos) {
     pattern.kind_ = Kind::kGlob;
-    pattern.parts_ = absl::StrSplit(name, '*');
     pattern.text_ = std::move(name);
     return pattern;
   }
@@ -212,7 +216,7 @@ bool Pattern::Matches(const Host& host) const {
     case Kind::kExactName:
       return host.text() == text_;
     case Kind::kGlob:
-      return GlobMatches(parts_, host.text());
+      return GlobMatches(text_, host.text());
     case Kind::kAddress:
     case Kind::kNetwork:
       return host.is_address() && cidr_.Contains(host.address());

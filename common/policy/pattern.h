@@ -6,7 +6,6 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/net/address.h"
@@ -38,8 +37,7 @@ class Pattern {
 
   Kind kind_ = Kind::kExactName;
   std::string text_;
-  Cidr cidr_;                       // kAddress, kNetwork.
-  std::vector<std::string> parts_;  // kGlob: the literals between the stars.
+  Cidr cidr_;  // kAddress, kNetwork.
 };
 
 }  // namespace sallyport

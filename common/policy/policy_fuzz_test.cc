@@ -6,6 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/policy/decide.h"
+#include "common/policy/explain.h"
 #include "common/policy/snapshot.h"
 
 namespace {
@@ -31,18 +32,35 @@ void CheckStable(const v1::Resource& resource) {
   }
 }
 
+// Explaining must come to the verdict that deciding comes to.
+void CheckExplained(const EffectivePolicy& policy, const Host& host, const IpAddress& dialled,
+                    const Verdict& verdict) {
+  if (!IsHttpPort(policy, 80)) return;
+  const ExplainQuery query{ExplainQuery::Scheme::kHttp, host, 80, dialled, {}};
+  const Explanation explanation = ExplainRequest(policy, query, {*Cidr::Parse("0.0.0.0/0")});
+  if (host.is_address() && explanation.steps.back().decides) return;
+  SALLYPORT_CHECK(std::holds_alternative<Deny>(verdict) == (explanation.decision == "deny"));
+  SALLYPORT_CHECK(std::holds_alternative<ToHandler>(verdict) ==
+                  (explanation.decision == "handler"));
+}
+
 void DecideEverything(const EffectivePolicy& policy) {
   const IpAddress dialled = *IpAddress::Parse("203.0.113.10");
   for (const char* text : {"a.com", "x.test", "203.0.113.10", "[2001:db8::1]"}) {
     const Host host = *Host::Parse(text);
     const Verdict verdict = DecideRequest(policy, RequestScheme::kHttp, host, dialled);
+    const DnsVerdict dns = DecideDns(policy, host);
+    const bool is_monitored = policy.monitor;
+    SALLYPORT_CHECK(!is_monitored || !std::holds_alternative<Deny>(verdict));
     if (policy.allowed_hosts.has_value() && policy.allowed_hosts->Match(host) == nullptr) {
-      SALLYPORT_CHECK(std::holds_alternative<Deny>(verdict));
+      SALLYPORT_CHECK(is_monitored || std::holds_alternative<Deny>(verdict));
     }
     if (policy.denied_hosts.has_value() && policy.denied_hosts->Match(host) != nullptr) {
-      SALLYPORT_CHECK(std::holds_alternative<Deny>(verdict));
-      SALLYPORT_CHECK(DecideDns(policy, host) == DnsVerdict::kNxdomain);
+      SALLYPORT_CHECK(is_monitored || std::holds_alternative<Deny>(verdict));
+      SALLYPORT_CHECK(is_monitored || dns.action == DnsVerdict::Action::kNxdomain);
+      SALLYPORT_CHECK(!is_monitored || dns.would_deny == Reason::kDeniedHost);
     }
+    CheckExplained(policy, host, dialled, verdict);
     DecideTls(policy, host, dialled);
     DecideTcp(policy, dialled, &host);
   }

@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/policy/effective_policy.h"
@@ -5,54 +9,84 @@
 
 namespace sallyport {
 
+class RuleTier::Builder {
+ public:
+  explicit Builder(size_t rules) { patterns_.reserve(rules); }
+
+  void Add(Pattern pattern, const v1::HandlerReference& reference) {
+    patterns_.push_back(std::move(pattern));
+    const auto [same, is_new] = places_.try_emplace(
+        reference.SerializeAsString(), static_cast<uint32_t>(tier_.references_.size()));
+    if (is_new) tier_.references_.push_back({reference.handler(), reference.params()});
+    tier_.reference_of_.push_back(same->second);
+  }
+  RuleTier Build() {
+    tier_.table_ = PatternTable(std::move(patterns_));
+    return std::move(tier_);
+  }
+
+ private:
+  RuleTier tier_;
+  std::vector<Pattern> patterns_;
+  absl::flat_hash_map<std::string, uint32_t> places_;  // By serialised reference.
+};
+
 absl::StatusOr<RuleTier> RuleTier::FromProto(
     const google::protobuf::RepeatedPtrField<v1::HostRule>& rules, std::string_view field_path) {
-  RuleTier tier;
-  tier.rules_.reserve(rules.size());
+  Builder builder(rules.size());
   for (int i = 0; i < rules.size(); ++i) {
     const std::string path = Element(field_path, i);
     absl::StatusOr<Pattern> pattern = Pattern::Parse(rules[i].host());
     if (!pattern.ok()) return AtField(StrCat(path, ".host"), pattern.status());
     RETURN_IF_ERROR(ValidateReference(StrCat(path, ".handler"), rules[i].handler()));
-    const size_t index = tier.rules_.size();
-    if (pattern->kind() == Pattern::Kind::kExactName) {
-      tier.names_.try_emplace(pattern->text(), index);
-    } else if (pattern->kind() == Pattern::Kind::kAddress) {
-      tier.addresses_.try_emplace(pattern->network().address(), index);
-    } else {
-      tier.patterns_.push_back(index);
+    builder.Add(*std::move(pattern), rules[i].handler());
+  }
+  return builder.Build();
+}
+
+absl::StatusOr<RuleTier> RuleTier::FromIntercepts(
+    const google::protobuf::RepeatedPtrField<v1::InterceptRule>& rules,
+    v1::InterceptRule::Scheme scheme) {
+  Builder builder(0);
+  for (int i = 0; i < rules.size(); ++i) {
+    if (rules[i].scheme() != scheme) continue;
+    absl::StatusOr<Pattern> pattern = Pattern::Parse(rules[i].target());
+    if (!pattern.ok()) {
+      return AtField(StrCat(Element("intercepts", i), ".target"), pattern.status());
     }
-    tier.rules_.push_back(
-        {*std::move(pattern), {rules[i].handler().handler(), rules[i].handler().params()}});
+    builder.Add(*std::move(pattern), rules[i].handler());
   }
-  return tier;
+  return builder.Build();
 }
 
-const HandlerRule* RuleTier::Exact(const Host& host) const {
-  if (host.is_address()) {
-    const auto it = addresses_.find(host.address());
-    return it == addresses_.end() ? nullptr : &rules_[it->second];
-  }
-  const auto it = names_.find(host.text());
-  return it == names_.end() ? nullptr : &rules_[it->second];
+HandlerRule RuleTier::At(Position position) const {
+  if (position == kNoPosition) return {};
+  return {&table_[position], &references_[reference_of_[position]]};
 }
 
-const HandlerRule* RuleTier::Match(const Host& host, const IpAddress& dialled) const {
-  if (const HandlerRule* rule = Exact(host)) return rule;
-  if (const auto it = addresses_.find(dialled); it != addresses_.end()) return &rules_[it->second];
-  for (const size_t index : patterns_) {
-    const Pattern& pattern = rules_[index].pattern;
-    if (pattern.Matches(host) || pattern.MatchesAddress(dialled)) return &rules_[index];
-  }
-  return nullptr;
+Position RuleTier::FirstPattern(const Host& host, const IpAddress* dialled) const {
+  const Position network = dialled == nullptr ? kNoPosition : table_.FirstNetwork(*dialled);
+  return std::min(network, table_.FirstPattern(host));
 }
 
-const HandlerRule* RuleTier::MatchName(const Host& host) const {
-  if (const HandlerRule* rule = Exact(host)) return rule;
-  for (const size_t index : patterns_) {
-    if (rules_[index].pattern.Matches(host)) return &rules_[index];
-  }
-  return nullptr;
+HandlerRule RuleTier::Match(const Host& host, const IpAddress* dialled) const {
+  if (table_.empty()) return {};
+  Position position = table_.Exact(host);
+  if (position == kNoPosition && dialled != nullptr) position = table_.ExactAddress(*dialled);
+  if (position == kNoPosition) position = FirstPattern(host, dialled);
+  return At(position);
+}
+
+HandlerRule RuleTier::FirstMatch(const Host& host, const IpAddress* dialled) const {
+  if (table_.empty()) return {};
+  Position position = std::min(table_.Exact(host), FirstPattern(host, dialled));
+  if (dialled != nullptr) position = std::min(position, table_.ExactAddress(*dialled));
+  return At(position);
+}
+
+size_t RuleTier::MemoryBytes() const {
+  return table_.MemoryBytes() + reference_of_.capacity() * sizeof(uint32_t) +
+         references_.capacity() * sizeof(HandlerReference);
 }
 
 }  // namespace sallyport

@@ -115,6 +115,7 @@ void AppendJsonLine(const AuditRecord& record, std::string* out) {
   writer.Number("durationUs", static_cast<uint64_t>(record.duration_us));
   writer.Number("handlerUs", static_cast<uint64_t>(record.handler_us));
   writer.Text("detail", record.detail);
+  writer.Text("wouldDeny", record.would_deny);
   out->append("}\n");
 }
 

@@ -33,6 +33,7 @@ struct AuditRecord {
   int64_t duration_us = 0;
   int64_t handler_us = 0;
   std::string detail;
+  std::string_view would_deny;
 };
 
 // Appends the record as one line of JSON, its end of line included. Empty and zero fields are left

@@ -19,6 +19,15 @@ TEST(AuditRecordTest, LeavesOutWhatIsEmpty) {
             "{\"time\":\"1970-01-01T00:00:00.000Z\",\"containerId\":\"web-1\",\"status\":520}\n");
 }
 
+TEST(AuditRecordTest, WouldDenyIsThereInMonitorMode) {
+  AuditRecord record;
+  record.decision = "egress";
+  record.would_deny = "not_allowed";
+  EXPECT_EQ(LineOf(record),
+            "{\"time\":\"1970-01-01T00:00:00.000Z\",\"decision\":\"egress\","
+            "\"wouldDeny\":\"not_allowed\"}\n");
+}
+
 TEST(AuditRecordTest, TimesHaveMilliseconds) {
   AuditRecord record;
   record.time = std::chrono::system_clock::time_point(std::chrono::milliseconds(1'700'000'000'007));

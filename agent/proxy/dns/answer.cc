@@ -28,6 +28,12 @@ DnsReply Addresses(const DnsQuery& query, const std::vector<IpAddress>& addresse
   return {BuildDnsReply(query, DnsRcode::kNoError, records), ""};
 }
 
+// The name's reason comes before that of its addresses.
+DnsReply Monitored(DnsReply reply, std::string_view would_deny) {
+  if (!would_deny.empty()) reply.would_deny = would_deny;
+  return reply;
+}
+
 // A name for which a handler may answer exists, whatever the world's DNS says.
 DnsReply Placeholder(const DnsQuery& query, DnsNames& names) {
   if (query.type != DnsType::kA) return Empty(query);
@@ -53,11 +59,8 @@ bool IsUnsupported(DnsType type) {
   return value == 0 || type == DnsType::kOpt || (value >= 128 && value <= 255);
 }
 
-// Which of the nine steps refused the name, for audit.
-std::string_view WhyRefused(const EffectivePolicy& policy, const Host& host) {
-  const Verdict verdict = DecideRequest(policy, RequestScheme::kHttps, host, IpAddress());
-  const Deny* deny = std::get_if<Deny>(&verdict);
-  return ReasonName(deny == nullptr ? Reason::kNotAllowed : deny->reason);
+std::string_view NameOf(std::optional<Reason> reason) {
+  return reason.has_value() ? ReasonName(*reason) : std::string_view();
 }
 
 DnsReply AddressesFromUpstream(const DnsQuery& query, const EffectivePolicy& policy,
@@ -65,16 +68,25 @@ DnsReply AddressesFromUpstream(const DnsQuery& query, const EffectivePolicy& pol
                                const UpstreamAnswer& answer) {
   const DnsAddresses found = answer.Addresses();
   std::vector<IpAddress> permitted;
+  std::optional<Reason> would_deny;
+  size_t would_stay = 0;
   for (const IpAddress& address : found.addresses) {
     if (IsPlaceholderAddress(address)) continue;
-    if (CheckDialledAddress(policy, address, open_ranges).has_value()) continue;
+    const AddressVerdict verdict = CheckDialledAddress(policy, address, open_ranges);
+    const MayDial* may_dial = std::get_if<MayDial>(&verdict);
+    if (may_dial == nullptr) continue;
     permitted.push_back(address);
+    if (may_dial->would_deny.has_value()) would_deny = may_dial->would_deny;
+    if (!may_dial->would_deny.has_value()) ++would_stay;
   }
   if (permitted.empty() && !found.addresses.empty()) {
     return Nxdomain(query, ReasonName(Reason::kForbiddenAddress));
   }
   for (const IpAddress& address : permitted) names.Remember(address, *query.host);
-  return Addresses(query, permitted, found.ttl);
+  DnsReply reply = Addresses(query, permitted, found.ttl);
+  // Some addresses fewer is no refusal.
+  if (would_stay == 0) reply.would_deny = NameOf(would_deny);
+  return reply;
 }
 
 bool IsNxdomain(const DnsReply& reply) {
@@ -117,14 +129,19 @@ std::variant<DnsReply, AskUpstream> DnsReplyWithoutUpstream(const DnsQuery& quer
   }
   if (!query.host.has_value()) return Nxdomain(query, "bad_name");
   const DnsVerdict verdict = DecideDns(*policy, *query.host);
-  if (verdict == DnsVerdict::kNxdomain) return Nxdomain(query, WhyRefused(*policy, *query.host));
+  const std::string_view would_deny = NameOf(verdict.would_deny);
+  if (verdict.action == DnsVerdict::Action::kNxdomain) {
+    return Nxdomain(query, NameOf(verdict.refused));
+  }
   // Permitted, but only ever the container's own: an address from elsewhere would break its local
   // servers.
-  if (IsLocalhostName(*query.host)) return Loopback(query);
-  if (verdict == DnsVerdict::kPlaceholder) return Placeholder(query, names);
+  if (IsLocalhostName(*query.host)) return Monitored(Loopback(query), would_deny);
+  if (verdict.action == DnsVerdict::Action::kPlaceholder) return Placeholder(query, names);
   // They could send the client to other addresses, to HTTP/3, or hide the name (ECH).
-  if (query.type == DnsType::kHttps || query.type == DnsType::kSvcb) return Empty(query);
-  return AskUpstream();
+  if (query.type == DnsType::kHttps || query.type == DnsType::kSvcb) {
+    return Monitored(Empty(query), would_deny);
+  }
+  return AskUpstream{would_deny};
 }
 
 DnsReply DnsReplyFromUpstream(const DnsQuery& query, const EffectivePolicy* policy,
@@ -134,9 +151,9 @@ DnsReply DnsReplyFromUpstream(const DnsQuery& query, const EffectivePolicy* poli
   if (DnsReply* reply = std::get_if<DnsReply>(&changed)) return *std::move(reply);
   DnsReply reply = FromUpstream(query, *policy, open_ranges, names, std::move(upstream));
   const bool handler_may_serve =
-      DecideDns(*policy, *query.host) == DnsVerdict::kResolveOrPlaceholder;
-  if (handler_may_serve && IsNxdomain(reply)) return Placeholder(query, names);
-  return reply;
+      DecideDns(*policy, *query.host).action == DnsVerdict::Action::kResolveOrPlaceholder;
+  if (handler_may_serve && IsNxdomain(reply)) reply = Placeholder(query, names);
+  return Monitored(std::move(reply), std::get<AskUpstream>(changed).would_deny);
 }
 
 }  // namespace sallyport::proxy

@@ -22,9 +22,13 @@ struct DnsReply {
   // Empty: not refused. Else why: an audit reason of common/policy (denied_host, not_allowed,
   // no_internet, forbidden_address, no_policy), bad_name, or not_supported.
   std::string_view refused;
+  // In monitor mode: why an enforcing class would have refused it. Else empty.
+  std::string_view would_deny = {};
 };
 // The operator's resolvers have to be asked; see DnsReplyFromUpstream.
-struct AskUpstream {};
+struct AskUpstream {
+  std::string_view would_deny = {};  // As in DnsReply.
+};
 
 // The answer as far as it needs nobody. `policy`: null: none yet.
 std::variant<DnsReply, AskUpstream> DnsReplyWithoutUpstream(const DnsQuery& query,

@@ -56,13 +56,17 @@ std::string Text(const DnsReply& reply) {
     }
   }
   if (!reply.refused.empty()) text += " (" + std::string(reply.refused) + ")";
+  if (!reply.would_deny.empty()) text += " (would deny: " + std::string(reply.would_deny) + ")";
   return text;
 }
 
 std::string Locally(const EffectivePolicy& policy, const DnsQuery& query) {
   DnsNames names;
   const auto reply = DnsReplyWithoutUpstream(query, &policy, names);
-  if (std::holds_alternative<AskUpstream>(reply)) return "ASK";
+  if (const AskUpstream* ask = std::get_if<AskUpstream>(&reply)) {
+    return ask->would_deny.empty() ? "ASK"
+                                   : "ASK (would deny: " + std::string(ask->would_deny) + ")";
+  }
   return Text(std::get<DnsReply>(reply));
 }
 
@@ -110,6 +114,17 @@ TEST(DnsReplyWithoutUpstreamTest, FollowsThePolicy) {
     EXPECT_EQ(Locally(test.policy, Question(test.name, test.type)), test.reply)
         << test.name << " " << DnsTypeName(test.type);
   }
+}
+
+TEST(DnsReplyWithoutUpstreamTest, MonitorModeResolvesWhatItWouldRefuse) {
+  const auto monitored = [](const std::string& fields, DnsType type = DnsType::kA) {
+    return Locally(Policy("monitor: true " + fields), Question("api.test", type));
+  };
+  EXPECT_EQ(monitored("denied_hosts { hosts: 'api.test' }"), "ASK (would deny: denied_host)");
+  EXPECT_EQ(monitored("allowed_hosts {}", DnsType::kTxt), "ASK (would deny: not_allowed)");
+  EXPECT_EQ(monitored("enable_internet: false"), "ASK (would deny: no_internet)");
+  EXPECT_EQ(monitored("allowed_hosts {}", DnsType::kHttps), "NOERROR (would deny: not_allowed)");
+  EXPECT_EQ(monitored("allowed_hosts { hosts: '*.test' } enable_internet: false"), "ASK");
 }
 
 TEST(DnsReplyWithoutUpstreamTest, NothingIsKnownBeforeThePolicy) {
@@ -194,6 +209,21 @@ TEST_F(DnsReplyFromUpstreamTest, DeniedNetworksCount) {
   EXPECT_EQ(
       Reply(denied, DnsType::kA, Upstream(DnsType::kA, Addresses({"203.0.113.1", "198.51.100.1"}))),
       "NOERROR 198.51.100.1@90");
+}
+
+TEST_F(DnsReplyFromUpstreamTest, MonitorModeKeepsDeniedNetworksAndNoForbiddenOnes) {
+  const EffectivePolicy policy =
+      Policy("monitor: true denied_hosts { hosts: '203.0.113.0/24' hosts: '10.0.0.0/8' }");
+  EXPECT_EQ(Reply(policy, DnsType::kA, Upstream(DnsType::kA, Addresses({"203.0.113.1"}))),
+            "NOERROR 203.0.113.1@90 (would deny: denied_host)");
+  EXPECT_EQ(
+      Reply(policy, DnsType::kA, Upstream(DnsType::kA, Addresses({"203.0.113.1", "198.51.100.1"}))),
+      "NOERROR 203.0.113.1@90 198.51.100.1@90");
+  EXPECT_EQ(Reply(policy, DnsType::kA, Upstream(DnsType::kA, Addresses({"10.0.0.1"}))),
+            "NXDOMAIN (forbidden_address)");
+  EXPECT_EQ(Reply(Policy("monitor: true allowed_hosts {}"), DnsType::kA,
+                  Upstream(DnsType::kA, Addresses({"203.0.113.1"}))),
+            "NOERROR 203.0.113.1@90 (would deny: not_allowed)");
 }
 
 TEST_F(DnsReplyFromUpstreamTest, KeepsApartNoNameAndNoAddress) {

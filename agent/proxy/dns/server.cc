@@ -60,6 +60,9 @@ void Finish(State& state, const Client& client, const DnsQuery& query, const Dns
     Refused(state, query.host.has_value() ? std::string_view(query.host->text()) : "",
             reply.refused);
   }
+  if (!reply.would_deny.empty() && state.options.on_monitored) {
+    state.options.on_monitored(query.host->text(), reply.would_deny);
+  }
   Send(state, client, reply.message);
 }
 

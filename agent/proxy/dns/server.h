@@ -24,6 +24,8 @@ struct DnsServerOptions {
   // Called for each refused query (for audit): name, or "" if malformed, and why: an audit reason,
   // bad_name, not_supported, malformed or overloaded. May be null.
   std::function<void(std::string_view name, std::string_view reason)> on_refused;
+  // Called for each query that only monitor mode lets pass. May be null.
+  std::function<void(std::string_view name, std::string_view would_deny)> on_monitored = {};
   size_t max_in_flight = 256;
 };
 

@@ -89,6 +89,9 @@ Task<void> ServeDnsStream(const DnsServerOptions* options, Stream* stream) {
       Refused(*options, query.host.has_value() ? std::string_view(query.host->text()) : "",
               reply.refused);
     }
+    if (!reply.would_deny.empty() && options->on_monitored) {
+      options->on_monitored(query.host->text(), reply.would_deny);
+    }
     open = co_await WriteMessage(stream, reply.message);
   }
   stream->Close(Stream::How::kGraceful);

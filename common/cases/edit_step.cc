@@ -1,11 +1,11 @@
-#include "tests/conformance/edit_step.h"
+#include "common/cases/edit_step.h"
 
 #include <map>
 #include <variant>
 
 #include "common/base/strings.h"
 
-namespace sallyport::conformance {
+namespace sallyport::cases {
 namespace {
 
 using google::protobuf::ListValue;
@@ -134,4 +134,4 @@ absl::Status ApplyStep(const PolicyContext& context, const Step& step,
                     edit->second);
 }
 
-}  // namespace sallyport::conformance
+}  // namespace sallyport::cases

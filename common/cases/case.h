@@ -1,8 +1,10 @@
-// Reader of cases.json: what a policy, some calls and one request of the container must come to.
-// The same cases drive the decision engine alone and the whole system.
+// A case: what a policy, some calls and one request of the container must come to. The same cases
+// drive the decision engine alone (`sallyport test`) and the whole system.
 
-#ifndef SALLYPORT_TESTS_CONFORMANCE_CASES_H_
-#define SALLYPORT_TESTS_CONFORMANCE_CASES_H_
+#ifndef SALLYPORT_COMMON_CASES_CASE_H_
+#define SALLYPORT_COMMON_CASES_CASE_H_
+
+#include <google/protobuf/struct.pb.h>
 
 #include <cstdint>
 #include <optional>
@@ -10,15 +12,16 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
-#include "absl/status/statusor.h"
 #include "proto/sallyport/v1/policy.pb.h"
 
-namespace sallyport::conformance {
+namespace sallyport::cases {
 
 // One call at run time; `arguments` are those after the container, as in the file.
 struct Step {
   std::string rpc;
   google::protobuf::ListValue arguments;
+  // Of ApplyClass.
+  std::optional<v1::ContainerClass> container_class;
 };
 
 struct Request {
@@ -36,33 +39,34 @@ struct Request {
   std::optional<std::string> target;
 };
 
+// Empty and zero: not looked at.
 struct Expect {
   std::string outcome;
   int status = 0;
   std::string reason;
   std::string handler;
   std::optional<google::protobuf::Struct> params;
-  // "interception" or "origin"; empty: not looked at.
+  // "interception" or "origin".
   std::string certificate;
   // For rpc_rejected and class_rejected.
   std::string code;
-  int step = -1;
+  std::optional<int> step;
 };
 
 struct Case {
   std::string id;
+  // Where it begins in its file.
+  int line = 0;
+  int column = 0;
   // Its name is "conformance".
   v1::ContainerClass container_class;
   std::vector<Step> steps;
   Request request;
   Expect expect;
-  // Every handler that the case names, except `nope`.
+  // Every handler that the case names, except `nope`: they are registered.
   absl::flat_hash_set<std::string> handlers;
 };
 
-// Unknown fields are errors: a case that says more than is read would pass for the wrong reason.
-absl::StatusOr<std::vector<Case>> LoadCases(const std::string& path);
+}  // namespace sallyport::cases
 
-}  // namespace sallyport::conformance
-
-#endif  // SALLYPORT_TESTS_CONFORMANCE_CASES_H_
+#endif  // SALLYPORT_COMMON_CASES_CASE_H_
