@@ -34,6 +34,7 @@ void AddWatchCommands(std::vector<Command>* commands);
 void AddSuggestCommand(std::vector<Command>* commands);
 void AddAuditCommands(std::vector<Command>* commands);
 void AddPkiCommands(std::vector<Command>* commands);
+void AddTestCommand(std::vector<Command>* commands);
 void AddStatusCommand(std::vector<Command>* commands);
 void AddRunCommand(std::vector<Command>* commands);
 

@@ -29,6 +29,7 @@ std::vector<Command> AllCommands() {
   AddHandlerCommands(&commands);
   AddContainerCommands(&commands);
   AddMutationCommands(&commands);
+  AddTestCommand(&commands);
   AddStatusCommand(&commands);
   AddPkiCommands(&commands);
   return commands;
