@@ -1,4 +1,4 @@
-"""Policy as files, by the real `sallyport` against a real `sallyportd`: apply, diff, export, watch, suggest."""
+"""Policy as files, by the real `sallyport` against a real `sallyportd`: apply, diff, export, explain, watch, suggest."""
 
 import json
 import os
@@ -182,6 +182,32 @@ class PolicyFileTest(unittest.TestCase):
         for words in (("apply", "-f", self.policy), ("diff", "-f", self.policy), ("export",), ("watch",),
                       ("explain", "web-1", "http://a.example/")):
             self.assertEqual(run(binary("sallyport"), *words, *nowhere, check=False).returncode, 3, words)
+
+
+class ExplainTest(unittest.TestCase):
+    def setUp(self):
+        self.plane = ControlPlane(self)
+        self.plane.cli("apply", "--wait", "stored", "-f", "-", stdin=POLICY.replace("monitor: true", "monitor: false"))
+
+    def test_names_the_step_that_decides(self):
+        out = self.plane.cli("explain", "--class", "agent", "https://github.com/x").stdout
+        self.assertIn('-> handler gh {"', out)
+        self.assertIn("decided by step 4", out)
+        self.assertRegex(out, r"(?m)^ *> +4 ")
+        answer = self.plane.json("explain", "web-2", "http://y.example/", "--method", "POST")
+        self.assertEqual((answer["decision"], answer["reason"]), ("deny", "not_allowed"))
+        self.assertEqual([step["number"] for step in answer["steps"] if step["decides"]], [2])
+
+    def test_addresses(self):
+        answer = self.plane.json("explain", "--class", "agent", "https://a.pkgs.example/", "--dialled", "198.51.100.4")
+        self.assertEqual(answer["reason"], "denied_host")
+        answer = self.plane.json("explain", "web-2", "http://x.example/", "--resolved", "10.0.0.1")
+        self.assertEqual(answer["reason"], "forbidden_address")
+
+    def test_wrong_questions(self):
+        self.plane.cli("explain", "web-1", exit=2)
+        self.assertIn("NOT_FOUND", self.plane.cli("explain", "none", "http://a.example/", exit=1).stderr)
+        self.assertIn("INVALID_ARGUMENT", self.plane.cli("explain", "web-1", "ftp://a.example/", exit=1).stderr)
 
 
 class WatchTest(unittest.TestCase):
