@@ -1,6 +1,7 @@
 #include "common/policy/pattern.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "absl/strings/ascii.h"
 #include "common/base/status.h"
@@ -154,7 +155,9 @@ std::string WithStarsCollapsed(std::string_view name) {
 // bytes at most.
 bool GlobMatches(std::string_view glob, std::string_view text) {
   const size_t first_star = glob.find('*');
-  const size_t last_star = glob.rfind('*');
+  // The standard library's rfind goes byte by byte; this is asked of each glob that is tried.
+  const size_t last_star =
+      static_cast<const char*>(memrchr(glob.data(), '*', glob.size())) - glob.data();
   const std::string_view prefix = glob.substr(0, first_star);
   const std::string_view suffix = glob.substr(last_star + 1);
   if (text.size() < prefix.size() + suffix.size()) return false;
