@@ -84,7 +84,7 @@ int Test(const Arguments& arguments) {
       "sallyport test",
       "Plays cases against the decision engine, offline, and says which come to something "
       "else than they expect. Exit status: 0 all pass, 1 a case fails, 2 a file cannot be "
-      "read. The format is that of docs/policy_tests.md.",
+      "read. The format is that of docs/policy-tests.md.",
       Positional::kAnywhere);
   flags.set_arguments("FILE...");
   flags.set_example("sallyport test policy_cases.json");
