@@ -24,6 +24,7 @@ class SyncClientTest : public testing::Test {
     supervisor_ = fixture_.Supervisor(proxy_flags);
     client_ = std::make_unique<SyncClient>(
         SyncClient::Options{.target = server_.target(),
+                            .tls_dir = "",
                             .host_name = "host-7",
                             .version = "test",
                             .first_pause = std::chrono::milliseconds(10),
