@@ -76,7 +76,8 @@ class Story:
         self.ask("curl -sS -o /dev/null -w '%{http_code}' https://api.test/repos", lambda out: out == "200")
         request = self.world.origin_requests()[before]
         got = dict((k.lower(), v) for k, v in request["headers"]).get("authorization", "")
-        show("what the origin received as `authorization`", got, 0, got == f"Bearer {TOKEN}")
+        # Never printed whole: the output may go to a file that the sandbox can read.
+        show("what the origin received as `authorization`", f"{got[:19]}… ({len(got)} bytes)", 0, got == f"Bearer {TOKEN}")
         # The pattern must not contain the token, or the search would find itself.
         half = len(TOKEN) // 2
         pattern = f"{TOKEN[:half]}[{TOKEN[half]}]{TOKEN[half + 1:]}"
