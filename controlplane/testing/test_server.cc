@@ -46,14 +46,7 @@ void TestServer::Start() {
 void TestServer::RemoveState() { fs::remove_all(StrCat(dir_, "/state")); }
 
 std::shared_ptr<grpc::Channel> TestServer::NewChannel() const {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetMaxReceiveMessageSize(16 << 20);
-  return grpc::CreateCustomChannel(StrCat("unix:", socket_), grpc::InsecureChannelCredentials(),
-                                   arguments);
+  return ImpatientChannel(StrCat("unix:", socket_));
 }
 
 uint64_t TestServer::ApplyClass(const v1::ContainerClass& value) {
@@ -113,6 +106,16 @@ v1::MutationOptions WaitEnforced(std::chrono::milliseconds timeout) {
   options.mutable_timeout()->set_seconds(timeout.count() / 1000);
   options.mutable_timeout()->set_nanos(static_cast<int32_t>(timeout.count() % 1000 * 1'000'000));
   return options;
+}
+
+std::shared_ptr<grpc::Channel> ImpatientChannel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetMaxReceiveMessageSize(16 << 20);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
 }  // namespace sallyport

@@ -54,6 +54,10 @@ class TestServer {
 v1::MutationOptions WaitStored();
 v1::MutationOptions WaitEnforced(std::chrono::milliseconds timeout);
 
+// A connection of its own to a server that may be killed and come back at any time: tries again at
+// once, not after gRPC's pauses of seconds.
+std::shared_ptr<grpc::Channel> ImpatientChannel(const std::string& address);
+
 // Calls a stub's method with a deadline of ten seconds.
 template <typename Stub, typename Request, typename Response>
 grpc::Status Call(Stub& stub,
