@@ -1,30 +1,35 @@
 #!/bin/bash
-# Runs what a change has to pass: format, build, and every test plain, under AddressSanitizer and
-# UndefinedBehaviorSanitizer, and under ThreadSanitizer. Ends with a line "N passed, N failed".
+# Installs what is missing, checks the format, builds, and runs every test. Ends with a line
+# "N passed, N failed".
 #
-#   tests/run.sh                     all of that
-#   tests/run.sh --fast              the plain tests only
-#   tests/run.sh --full              clang-tidy, 1,000 kills of the control plane and a minute for every
-#                                    fuzz target, too
-#   tests/run.sh [--fast] TARGET...  these Bazel targets in place of //...
+#   tests/run.sh                          all of that
+#   tests/run.sh --full                   what a release has to pass: every test also under AddressSanitizer
+#                                         and UndefinedBehaviorSanitizer, and under ThreadSanitizer;
+#                                         clang-tidy, 1,000 kills of the control plane, and a minute for
+#                                         every fuzz target
+#   tests/run.sh --config=CONFIG          the tests of plain, asan or tsan alone; repeatable
+#   tests/run.sh [--config=…] TARGET...   these Bazel targets in place of //...
 #
 # Needs root: tests make network namespaces. Installs what is missing by deploy/install.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-configs=(plain asan tsan)
+configs=()
 full=false
 targets=()
 for argument in "$@"; do
   case $argument in
-    --fast) configs=(plain) ;;
     --full) full=true ;;
+    --config=plain | --config=asan | --config=tsan) configs+=("${argument#*=}") ;;
+    --config*) echo "run.sh: write --config=plain, --config=asan or --config=tsan" >&2; exit 2 ;;
     -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p;/^set/q' "$0"; exit 0 ;;
     -*) echo "run.sh: unknown option '$argument'; try --help" >&2; exit 2 ;;
     *) targets+=("$argument") ;;
   esac
 done
 ((${#targets[@]} > 0)) || targets=(//...)
+if $full; then configs=(plain asan tsan); fi
+((${#configs[@]} > 0)) || configs=(plain)
 
 if ((EUID != 0)); then
   command -v sudo > /dev/null || { echo "run.sh: tests need root; run this as root" >&2; exit 1; }
