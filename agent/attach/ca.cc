@@ -19,22 +19,16 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/pki/openssl.h"
 
 namespace sallyport::agent {
 namespace {
 
-template <auto Free>
-struct Freer {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
-using CertificatePtr = std::unique_ptr<X509, Freer<X509_free>>;
-using NumberPtr = std::unique_ptr<BIGNUM, Freer<BN_free>>;
-using BioPtr = std::unique_ptr<BIO, Freer<BIO_free_all>>;
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>>;
+using pki::BioPtr;
+using pki::ExtensionPtr;
+using pki::KeyPtr;
+using pki::NumberPtr;
+using pki::X509Ptr;
 
 constexpr std::chrono::hours kBackdated{48};
 constexpr std::chrono::hours kLifetime{30 * 24};
@@ -126,7 +120,7 @@ absl::StatusOr<CertificateAuthority> MakeCertificateAuthority(
     std::string_view container_id, std::chrono::system_clock::time_point now) {
   KeyPtr key(EVP_EC_gen("P-256"));
   if (key == nullptr) return CryptoError("key");
-  CertificatePtr certificate(X509_new());
+  X509Ptr certificate(X509_new());
   if (certificate == nullptr || X509_set_version(certificate.get(), X509_VERSION_3) != 1 ||
       X509_set_pubkey(certificate.get(), key.get()) != 1) {
     return CryptoError("certificate");
