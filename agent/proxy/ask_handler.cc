@@ -127,7 +127,7 @@ absl::Status SetFraming(ResponseHead* head) {
 
 // What went wrong, or an empty reason.
 Task<Failure> StreamResponse(const Exchange& exchange, Conversation& conversation, Respond answer) {
-  H1ServerConnection& client = *exchange.client.http;
+  ServerExchange& client = *exchange.client.http;
   ResponseHead head;
   head.status = answer.status;
   head.headers = std::move(answer.headers);
@@ -157,7 +157,7 @@ Task<Failure> StreamResponse(const Exchange& exchange, Conversation& conversatio
     co_return Failure{"handler_failed",
                       "the handler's body does not have the length that it declared"};
   }
-  exchange.client.stream->Close(Stream::How::kReset);
+  exchange.client.http->Abort();
   co_return Failure{};
 }
 

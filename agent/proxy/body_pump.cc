@@ -11,15 +11,14 @@ constexpr size_t kMaxHandlerPiece = 64 * 1024;
 
 }  // namespace
 
-BodyPump::BodyPump(const ClientConnection& client, H1ClientConnection* origin, HandlerCall* call)
+BodyPump::BodyPump(const ClientConnection& client, ClientExchange* origin, HandlerCall* call)
     : client_(client.http),
-      client_stream_(client.stream),
       origin_(origin),
       call_(call),
       done_(*client.container->dial_context().context) {}
 
 std::shared_ptr<BodyPump> BodyPump::ToOrigin(const ClientConnection& client,
-                                             H1ClientConnection* origin, std::string_view first) {
+                                             ClientExchange* origin, std::string_view first) {
   std::shared_ptr<BodyPump> pump(new BodyPump(client, origin, nullptr));
   boost::asio::co_spawn(*client.container->dial_context().context, Run(pump, first),
                         boost::asio::detached);
@@ -78,7 +77,7 @@ Task<absl::Status> BodyPump::PassEnd() {
 }
 
 void BodyPump::CutOff() {
-  if (origin_ != nullptr) origin_->stream().Close(Stream::How::kReset);
+  if (origin_ != nullptr) origin_->Abort();
   if (call_ != nullptr) call_->Cancel();
 }
 
@@ -86,7 +85,7 @@ Task<void> BodyPump::Stop() {
   if (!done_.notified()) {
     stopping_ = true;
     // Ends a read that waits for the client, and a write that waits for the receiver.
-    client_stream_->SetDeadline(std::chrono::steady_clock::now());
+    client_->StopReading();
     CutOff();
     (void)co_await done_.Wait(SteadyTime::max());
   }

@@ -18,7 +18,7 @@ class BodyPump {
  public:
   // `first` is a piece that was read from the body already; it holds until the next read.
   static std::shared_ptr<BodyPump> ToOrigin(const ClientConnection& client,
-                                            H1ClientConnection* origin, std::string_view first);
+                                            ClientExchange* origin, std::string_view first);
   static std::shared_ptr<BodyPump> ToHandler(const ClientConnection& client, HandlerCall* call);
 
   // Returns when the pump no longer touches either side. If the body is not through, the client's
@@ -28,7 +28,7 @@ class BodyPump {
   const absl::Status& client_status() const { return client_status_; }
 
  private:
-  BodyPump(const ClientConnection& client, H1ClientConnection* origin, HandlerCall* call);
+  BodyPump(const ClientConnection& client, ClientExchange* origin, HandlerCall* call);
 
   static Task<void> Run(std::shared_ptr<BodyPump> self, std::string_view first);
   Task<absl::Status> Pass(std::string_view piece);
@@ -36,9 +36,8 @@ class BodyPump {
   // The receiver gets no more, and knows that it has not got all.
   void CutOff();
 
-  H1ServerConnection* const client_;
-  Stream* const client_stream_;
-  H1ClientConnection* const origin_;  // One of these two.
+  ServerExchange* const client_;
+  ClientExchange* const origin_;  // One of these two.
   HandlerCall* const call_;
   Event done_;
   bool stopping_ = false;

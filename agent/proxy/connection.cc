@@ -8,8 +8,8 @@
 
 #include "agent/proxy/connection_audit.h"
 #include "agent/proxy/dns/stream_server.h"
-#include "agent/proxy/exchange.h"
 #include "agent/proxy/refusal.h"
+#include "agent/proxy/serve_h1.h"
 #include "agent/proxy/sniff.h"
 #include "agent/proxy/terminate.h"
 #include "agent/proxy/tunnel.h"
@@ -65,8 +65,8 @@ Task<void> ServeHttp(ContainerPtr container, Origin origin, std::optional<TlsFac
                      std::unique_ptr<Stream> stream, std::string early) {
   OpenStream open(stream.get());
   const Container::Registration registration(container, &open);
-  co_await ServeRequests(ClientConnection{container, origin, std::move(tls), stream.get(), nullptr},
-                         std::move(early));
+  co_await ServeH1(ClientConnection{container, origin, std::move(tls), nullptr}, stream.get(),
+                   std::move(early));
 }
 
 void Reject(Container& container, const Origin& origin, std::string_view scheme,

@@ -5,6 +5,7 @@
 
 #include "agent/proxy/body_pump.h"
 #include "agent/proxy/forged_headers.h"
+#include "agent/proxy/http/h1_connection.h"
 #include "agent/proxy/refusal.h"
 #include "common/base/strings.h"
 
@@ -78,7 +79,7 @@ std::unique_ptr<OriginConnection> TakePooled(const Exchange& exchange, const Ori
 
 // The part of the body that came with the head, so that a body whose beginning is badly framed is
 // refused before an origin hears of the request.
-Task<absl::StatusOr<std::string_view>> FirstPiece(H1ServerConnection& client) {
+Task<absl::StatusOr<std::string_view>> FirstPiece(ServerExchange& client) {
   if (client.body_complete() || !client.body().ReadyNow()) co_return std::string_view();
   co_return co_await client.body().Read();
 }
@@ -92,8 +93,8 @@ struct Switched {
 using Sent = std::variant<Outcome, Failure, Retry, Switched>;
 
 // The answer's body, piece by piece; the head has been written.
-Task<Outcome> StreamBack(const Exchange& exchange, H1ClientConnection& origin, Outcome outcome) {
-  H1ServerConnection& client = *exchange.client.http;
+Task<Outcome> StreamBack(const Exchange& exchange, ClientExchange& origin, Outcome outcome) {
+  ServerExchange& client = *exchange.client.http;
   while (true) {
     // What is late must not hold back what is here.
     if (!origin.body().ReadyNow()) (void)co_await client.Flush();
@@ -103,7 +104,7 @@ Task<Outcome> StreamBack(const Exchange& exchange, H1ClientConnection& origin, O
       outcome.reason =
           absl::IsDeadlineExceeded(piece.status()) ? "origin_timeout" : "origin_failed";
       outcome.detail = std::string(piece.status().message());
-      exchange.client.stream->Close(Stream::How::kReset);
+      exchange.client.http->Abort();
       co_return outcome;
     }
     const bool end = piece->empty();
@@ -113,17 +114,28 @@ Task<Outcome> StreamBack(const Exchange& exchange, H1ClientConnection& origin, O
                                         origin.body().ReadyNow() ? More::kAtOnce : More::kUnknown);
     if (!written.ok()) {
       outcome.detail = "the container hung up before the end of the answer";
-      exchange.client.stream->Close(Stream::How::kReset);
+      exchange.client.http->Abort();
       co_return outcome;
     }
     if (end) co_return outcome;
   }
 }
 
+// The origin's answer; interim ones on the way are passed on.
+Task<absl::StatusOr<ResponseHead>> ReadAnswer(ClientExchange& origin, ServerExchange& client) {
+  while (true) {
+    absl::StatusOr<ResponseHead> head = co_await origin.ReadHead(kResponseTime);
+    if (!head.ok() || head->status >= 200 || head->status == 101) co_return head;
+    RemoveHopByHop(&head->headers);
+    // A container that has gone is noticed by the answer's write.
+    (void)co_await client.WriteInterim(*head);
+  }
+}
+
 Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
                     OriginConnection& connection, std::string_view first, Outcome outcome) {
-  H1ClientConnection& origin = *connection.http;
-  H1ServerConnection& client = *exchange.client.http;
+  ClientExchange& origin = *connection.http;
+  ServerExchange& client = *exchange.client.http;
   RequestHead head;
   head.method = request.method;
   head.target = request.target;
@@ -142,7 +154,7 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   if (sent.ok() && !has_body) sent = co_await origin.FinishBody(Headers{});
   if (!sent.ok() && may_retry) co_return Retry{};
 
-  absl::StatusOr<ResponseHead> answer = co_await origin.ReadHead(kResponseTime);
+  absl::StatusOr<ResponseHead> answer = co_await ReadAnswer(origin, client);
   if (!answer.ok()) {
     if (pump != nullptr) co_await pump->Stop();
     if (may_retry && absl::IsUnavailable(answer.status())) co_return Retry{};
@@ -167,7 +179,7 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
     outcome = co_await StreamBack(exchange, origin, std::move(outcome));
   } else {
     outcome.detail = "the container hung up before the answer";
-    exchange.client.stream->Close(Stream::How::kReset);
+    exchange.client.http->Abort();
   }
   if (pump != nullptr) co_await pump->Stop();
   co_return outcome;
@@ -179,7 +191,7 @@ Task<Outcome> Upgrade(const Exchange& exchange, const OriginRequest& request,
                       std::unique_ptr<OriginConnection> connection, Switched switched) {
   const ContainerPtr& container = exchange.client.container;
   auto upgraded = std::make_unique<UpgradedConnection>(
-      container, exchange.client.stream,
+      container, &exchange.client.http->tunnel(),
       UpgradedConnection::Parts{exchange.destination, exchange.client.origin.address,
                                 request.scheme, request.host, std::move(connection),
                                 std::move(switched.answer)});

@@ -14,8 +14,6 @@ namespace sallyport::proxy {
 namespace {
 
 constexpr size_t kMaxAuditMethodBytes = 32;
-constexpr uint64_t kMaxDrainBytes = 64 * 1024;
-constexpr std::chrono::milliseconds kMaxDrainTime{1000};
 
 using Clock = std::chrono::steady_clock;
 
@@ -80,8 +78,9 @@ Task<Outcome> Act(const Exchange& exchange) {
                                     deny != nullptr ? ToDenial(*deny) : Denial{Reason::kNoPolicy});
 }
 
-// Returns whether the connection may carry another request.
-Task<bool> ServeRequest(const ClientConnection& client, const RequestHead& head) {
+}  // namespace
+
+Task<void> ServeRequest(ClientConnection client, RequestHead head) {
   const Clock::time_point start = Clock::now();
   AuditRecord record = RecordOf(client);
   record.request_id = client.container->NewRequestId();
@@ -94,7 +93,7 @@ Task<bool> ServeRequest(const ClientConnection& client, const RequestHead& head)
   if (const auto* refusal = std::get_if<Refusal>(&destination)) {
     Outcome outcome = co_await RefuseRequest(client, *refusal);
     Finish(client, std::move(outcome), start, &record);
-    co_return false;
+    co_return;
   }
   Outcome outcome;
   {
@@ -110,40 +109,18 @@ Task<bool> ServeRequest(const ClientConnection& client, const RequestHead& head)
   // A WebSocket may last for days, and holds no policy.
   if (outcome.upgraded != nullptr) outcome.detail = co_await outcome.upgraded->Relay(client.http);
   Finish(client, std::move(outcome), start, &record);
-  if (!client.http->response_begun() || !client.http->reusable()) co_return false;
-  if (client.http->body_complete()) co_return true;
-  co_return co_await client.http->DrainBody(kMaxDrainBytes, kMaxDrainTime);
 }
 
-// A message that is not HTTP as RFC 9112 has it: nothing of it is forwarded.
-Task<void> ServeBadMessage(const ClientConnection& client, const BadMessage& bad) {
+Task<void> ServeBadMessage(ClientConnection client, int status, std::string detail) {
   const Clock::time_point start = Clock::now();
   AuditRecord record = RecordOf(client);
   Outcome outcome;
   outcome.decision = "reject";
   outcome.reason = "bad_request";
-  outcome.detail = bad.detail;
-  if (bad.status != 0)
-    outcome = co_await RefuseRequest(client, Refusal{bad.status, "bad_request", bad.detail});
+  outcome.detail = detail;
+  if (status != 0)
+    outcome = co_await RefuseRequest(client, Refusal{status, "bad_request", std::move(detail)});
   Finish(client, std::move(outcome), start, &record);
-}
-
-}  // namespace
-
-Task<void> ServeRequests(ClientConnection client, std::string early) {
-  H1ServerConnection http(client.stream, std::move(early), H1Limits{}, H1Timeouts{});
-  client.http = &http;
-  while (!client.container->closed()) {
-    const H1ServerConnection::HeadResult result = co_await http.ReadHead();
-    if (std::get_if<H1ServerConnection::Closed>(&result) != nullptr) break;
-    if (const auto* bad = std::get_if<BadMessage>(&result)) {
-      co_await ServeBadMessage(client, *bad);
-      break;
-    }
-    const bool again = co_await ServeRequest(client, std::get<RequestHead>(result));
-    if (!again) break;
-  }
-  co_await LingeringClose(client.stream);
 }
 
 }  // namespace sallyport::proxy

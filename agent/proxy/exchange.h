@@ -9,19 +9,18 @@
 
 #include "agent/proxy/container.h"
 #include "agent/proxy/destination.h"
-#include "agent/proxy/http/h1_connection.h"
+#include "agent/proxy/http/http_exchange.h"
 #include "agent/proxy/origin.h"
 #include "agent/proxy/upgrade.h"
 
 namespace sallyport::proxy {
 
-// A connection that carries HTTP requests of a container, plain or decrypted.
+// A request of a container, plain or decrypted, on the connection that carries it.
 struct ClientConnection {
   ContainerPtr container;
   Origin origin;
   std::optional<TlsFacts> tls;
-  Stream* stream = nullptr;
-  H1ServerConnection* http = nullptr;
+  ServerExchange* http = nullptr;
 };
 
 // A request whose destination is known. What each stage of the trip is given; none changes it.
@@ -49,9 +48,12 @@ struct Outcome {
   std::string_view would_deny = {};
 };
 
-// Serves the requests of a connection, each decided on its own, until it ends. `early` was read
-// from the stream before.
-Task<void> ServeRequests(ClientConnection client, std::string early);
+// Decides on one request and answers it.
+Task<void> ServeRequest(ClientConnection client, RequestHead head);
+
+// A message that is not HTTP as the RFC of its version has it: nothing of it is forwarded. `status`
+// 0: there is nobody to answer.
+Task<void> ServeBadMessage(ClientConnection client, int status, std::string detail);
 
 }  // namespace sallyport::proxy
 

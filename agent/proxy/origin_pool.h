@@ -11,7 +11,7 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
-#include "agent/proxy/http/h1_connection.h"
+#include "agent/proxy/http/http_exchange.h"
 #include "common/net/host.h"
 #include "common/policy/steps.h"
 
@@ -32,7 +32,7 @@ struct OriginKey {
 };
 
 struct OriginConnection {
-  std::unique_ptr<H1ClientConnection> http;
+  std::unique_ptr<ClientExchange> http;
   IpAddress address;
   // Whether it carried an exchange before: the origin may be about to close it.
   bool reused = false;

@@ -68,7 +68,7 @@ Task<Outcome> AnswerFailure(const Exchange& exchange, int status, std::string_vi
   outcome.reason = reason;
   outcome.detail = std::move(detail);
   if (exchange.client.http->response_begun()) {
-    exchange.client.stream->Close(Stream::How::kReset);
+    exchange.client.http->Abort();
     co_return outcome;
   }
   outcome.status = status;
@@ -88,7 +88,7 @@ Task<Outcome> RefuseBody(const Exchange& exchange, absl::Status status) {
   outcome.decision = "reject";
   outcome.reason = "bad_request";
   outcome.detail = std::string(status.message());
-  exchange.client.stream->Close(Stream::How::kReset);
+  exchange.client.http->Abort();
   co_return outcome;
 }
 

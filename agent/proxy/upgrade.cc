@@ -39,23 +39,23 @@ void UpgradedConnection::OnPolicyChange(const EffectivePolicy* policy) {
 void UpgradedConnection::CloseNow() {
   closed_ = true;
   client_->Close(Stream::How::kReset);
-  parts_.origin->http->stream().Close(Stream::How::kReset);
+  parts_.origin->http->Abort();
 }
 
-Task<std::string> UpgradedConnection::Relay(H1ServerConnection* http) {
+Task<std::string> UpgradedConnection::Relay(ServerExchange* http) {
   const std::string first = parts_.origin->http->TakeBuffered();
   const absl::Status written = co_await http->SwitchToWebSocket(parts_.answer, first);
   if (written.ok()) {
     const RelayedBytes relayed =
         co_await RelayBytes(container_->dial_context().context, client_,
-                            &parts_.origin->http->stream(), http->TakeBuffered());
+                            &parts_.origin->http->tunnel(), http->TakeBuffered());
     bytes_.from_client = relayed.from_client;
     bytes_.to_client = first.size() + relayed.to_client;
   }
   if (closed_) co_return "closed by a change of policy or by detachment";
   if (written.ok()) co_return "";
   client_->Close(Stream::How::kReset);
-  parts_.origin->http->stream().Close(Stream::How::kReset);
+  parts_.origin->http->Abort();
   co_return "the container hung up before the answer";
 }
 

@@ -39,7 +39,7 @@ class UpgradedConnection final : public ClosableConnection {
   // Tells the container of the 101, and passes bytes until the end, as a relay; `http` is the
   // client's connection. Returns what is to be said of the end, for the operator; empty: one of the
   // two sides ended it.
-  Task<std::string> Relay(H1ServerConnection* http);
+  Task<std::string> Relay(ServerExchange* http);
   // Behind the two heads.
   const RelayedBytes& bytes() const { return bytes_; }
 

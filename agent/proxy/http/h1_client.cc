@@ -18,6 +18,8 @@ namespace {
 
 constexpr int kMaxInterimHeads = 16;
 
+bool IsInterim(int status) { return status < 200 && status != 101; }
+
 absl::Status CheckRequest(const RequestHead& head, std::string_view authority_text) {
   const auto all_visible = [](std::string_view text) {
     return !text.empty() && TargetLength(text) == text.size();
@@ -69,6 +71,7 @@ struct H1ClientConnection::State {
       }
       if (++interim_heads > kMaxInterimHeads)
         return absl::InvalidArgumentError("too many interim answers");
+      if (head->head.status != 100) return std::move(head->head);
     }
     return std::nullopt;
   }
@@ -157,7 +160,7 @@ Task<absl::StatusOr<ResponseHead>> H1ClientConnection::ReadHead(std::chrono::mil
   s.first_read = true;
   absl::StatusOr<ResponseHead> head = co_await s.Receive(timeout);
   s.deadlines.EndReadAfterWrites();
-  if (!head.ok()) co_return head;
+  if (!head.ok() || IsInterim(head->status)) co_return head;
   s.answered = true;
   s.keep_alive = head->keep_alive && head->status != 101;
   s.body.Begin(head->framing, head->content_length);
@@ -175,6 +178,8 @@ bool H1ClientConnection::StillIdle() {
   return s.Reusable() && !s.stream->ReadableNow();
 }
 
-Stream& H1ClientConnection::stream() { return *state_->stream; }
+void H1ClientConnection::Abort() { state_->stream->Close(Stream::How::kReset); }
+
+Stream& H1ClientConnection::tunnel() { return *state_->stream; }
 
 }  // namespace sallyport::proxy

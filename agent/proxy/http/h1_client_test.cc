@@ -117,10 +117,11 @@ TEST_F(H1ClientTest, WhatCannotBeSentIsRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(WriteHead("GET", BodyFraming::kUntilClose)));
 }
 
-TEST_F(H1ClientTest, SkipsInterimAnswers) {
+TEST_F(H1ClientTest, GivesInterimAnswersButContinue) {
   Ask();
   stream_->Receive("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
   stream_->Receive(kOk);
+  EXPECT_EQ(ReadHead(), "103");
   EXPECT_EQ(ReadHead(), "200");
   EXPECT_EQ(ReadBody(), "ok");
 }
@@ -129,6 +130,7 @@ TEST_F(H1ClientTest, H132TooManyInterimAnswers) {
   Ask();
   for (int i = 0; i < 17; ++i) stream_->Receive("HTTP/1.1 103 Early Hints\r\n\r\n");
   stream_->Receive(kOk);
+  for (int i = 0; i < 16; ++i) EXPECT_EQ(ReadHead(), "103");
   EXPECT_EQ(ReadHead(), "INVALID_ARGUMENT");
   EXPECT_FALSE(client_->reusable());
 }
@@ -158,6 +160,7 @@ TEST_F(H1ClientTest, SwitchesToAWebSocket) {
     stream_->Receive("HTTP/1.1 103 Early Hints\r\n\r\n");
     stream_->Receive(kSwitch);
     stream_->Receive("first");
+    EXPECT_EQ(ReadHead(), "103");
     EXPECT_EQ(ReadHead(), "101");
     EXPECT_EQ(client_->TakeBuffered(), max_read == 1 ? "" : "first");
     EXPECT_FALSE(client_->reusable());

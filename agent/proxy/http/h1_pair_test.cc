@@ -138,7 +138,7 @@ TEST_P(H1PairTest, BodiesOfAllSizesGoBothWays) {
     }
   }
   EXPECT_TRUE(client.StillIdle());
-  client.stream().Close(Stream::How::kGraceful);
+  client.tunnel().Close(Stream::How::kGraceful);
   RunReady(context);
 }
 

@@ -106,6 +106,7 @@ struct H1ServerConnection::State {
   State(Stream* stream, std::string_view early, const H1Limits& limits, const H1Timeouts& timeouts)
       : limits(limits),
         timeouts(timeouts),
+        stream(stream),
         deadlines(stream),
         buffer(stream, early),
         received(&buffer, &deadlines, &this->limits, timeouts.body),
@@ -141,6 +142,7 @@ struct H1ServerConnection::State {
 
   const H1Limits limits;
   const H1Timeouts timeouts;
+  Stream* const stream;
   Deadlines deadlines;
   ReadBuffer buffer;
   H1BodyReader received;
@@ -215,6 +217,20 @@ Task<bool> H1ServerConnection::DrainBody(uint64_t max_bytes, std::chrono::millis
   co_return s.received.complete() && dropped <= max_bytes;
 }
 
+void H1ServerConnection::StopReading() {
+  state_->stream->SetDeadline(std::chrono::steady_clock::now());
+}
+
+Task<absl::Status> H1ServerConnection::WriteInterim(const ResponseHead& head) {
+  State& s = *state_;
+  if (s.response_begun)
+    co_return absl::InvalidArgumentError("the request has been answered already");
+  if (s.client_minor_version == 0) co_return absl::OkStatus();
+  AppendResponseHead(head.status, head.reason, head.headers, BodyFraming::kNone, 0, "",
+                     s.writer.held());
+  co_return co_await s.writer.Flush();
+}
+
 Task<absl::Status> H1ServerConnection::WriteHead(const ResponseHead& head, bool keep_alive) {
   State& s = *state_;
   if (s.response_begun)
@@ -267,6 +283,10 @@ Task<absl::Status> H1ServerConnection::SwitchToWebSocket(const ResponseHead& hea
   s.writer.BeginBody(BodyFraming::kUntilClose, 0, H1Writer::Mode::kSend);
   co_return co_await s.writer.WriteWhole(first);
 }
+
+void H1ServerConnection::Abort() { state_->stream->Close(Stream::How::kReset); }
+
+Stream& H1ServerConnection::tunnel() { return *state_->stream; }
 
 std::string H1ServerConnection::TakeBuffered() { return state_->buffer.Take(); }
 

@@ -1,0 +1,125 @@
+// One request and its answer on either side of the proxy, whatever the wire's version.
+
+#ifndef SALLYPORT_AGENT_PROXY_HTTP_HTTP_EXCHANGE_H_
+#define SALLYPORT_AGENT_PROXY_HTTP_HTTP_EXCHANGE_H_
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "agent/proxy/http/body.h"
+#include "agent/proxy/stream.h"
+
+namespace sallyport::proxy {
+
+// What the writer of a body knows about its next piece.
+enum class More {
+  kUnknown,  // The piece is written now, with everything that was held back.
+  kAtOnce,   // WriteBody or FinishBody follows without a wait: up to 4 KiB may be held back for it.
+};
+
+// The server's side: the peer is the container, and its request's head has been read. Belongs to
+// one worker. Usage: body()…, then WriteInterim…, WriteHead, WriteBody…, FinishBody. Reading the
+// body and writing the response may overlap.
+class ServerExchange {
+ public:
+  virtual ~ServerExchange() = default;
+
+  // The body of the request. Its first read tells a client that waits for it to continue (100), if
+  // no response has begun.
+  virtual BodyReader& body() = 0;
+  // Whether the body has been read to its end.
+  virtual bool body_complete() const = 0;
+  // Reads and drops what remains of the body: at most `max_bytes`, for at most `max_time`. False:
+  // it is more.
+  virtual Task<bool> DrainBody(uint64_t max_bytes, std::chrono::milliseconds max_time) = 0;
+  // Ends a read of the body that waits, and every later one, with an error. Nothing but Abort
+  // follows.
+  virtual void StopReading() = 0;
+
+  // Passes an interim answer (102, 103) on, to a client that knows of such; before WriteHead.
+  virtual Task<absl::Status> WriteInterim(const ResponseHead& head) = 0;
+  // Writes a response's head. Chooses the framing as the wire wants it; no body for HEAD requests,
+  // 204 and 304. `head.headers` holds no framing and no hop-by-hop headers. `keep_alive` false ends
+  // the connection after the response, where a connection carries one request at a time. The head
+  // may be held back, to be sent together with the first bytes of the body: call Flush if they may
+  // be late. For HEAD and 304 the length that `head` declares (kLength, or kNone with a
+  // content-length among the headers) is passed on. INVALID_ARGUMENT: a status outside 200..599.
+  virtual Task<absl::Status> WriteHead(const ResponseHead& head, bool keep_alive) = 0;
+  // INVALID_ARGUMENT (and nothing written) for more bytes than the declared length. Bytes for a
+  // response without body are dropped. Returns when the peer's flow control lets it.
+  virtual Task<absl::Status> WriteBody(std::string_view bytes, More more = More::kUnknown) = 0;
+  // Sends what is held back.
+  virtual Task<absl::Status> Flush() = 0;
+  // Ends the response; INVALID_ARGUMENT if bytes of a declared length are missing.
+  virtual Task<absl::Status> FinishBody(const Headers& trailers) = 0;
+  // Head and whole body in one write.
+  virtual Task<absl::Status> WriteResponse(const ResponseHead& head, std::string_view body,
+                                           bool keep_alive) = 0;
+  // Whether the response's head was begun.
+  virtual bool response_begun() const = 0;
+  // Cuts the exchange off, so that the client sees an error and no clean end.
+  virtual void Abort() = 0;
+
+  // Answers a request for a WebSocket with the agreement in `head` and, in the same write, `first`.
+  // INVALID_ARGUMENT: the request asks for none, or has been answered.
+  virtual Task<absl::Status> SwitchToWebSocket(const ResponseHead& head,
+                                               std::string_view first) = 0;
+  // The WebSocket's bytes, after SwitchToWebSocket; begins with what TakeBuffered gives. Before it:
+  // only to be closed.
+  virtual Stream& tunnel() = 0;
+  // What the client sent behind the head and was read together with it.
+  virtual std::string TakeBuffered() = 0;
+
+  // Of the bodies.
+  virtual uint64_t body_bytes_received() const = 0;
+  virtual uint64_t body_bytes_sent() const = 0;
+};
+
+// The client's side: the peer is an origin. Belongs to one worker. WriteHead, WriteBody…,
+// FinishBody, and (overlapping, if so wished) ReadHead…, body().
+class ClientExchange {
+ public:
+  virtual ~ClientExchange() = default;
+
+  // `authority_text` becomes Host or :authority. `head.headers` without host, framing and
+  // hop-by-hop headers; the framing is `head.framing`. The head may be held back, to be sent
+  // together with the first bytes of the body; ReadHead sends it too. INVALID_ARGUMENT: a method or
+  // target that cannot be sent. UNAVAILABLE: the connection takes no further request.
+  virtual Task<absl::Status> WriteHead(const RequestHead& head,
+                                       std::string_view authority_text) = 0;
+  // As on the server's side.
+  virtual Task<absl::Status> WriteBody(std::string_view bytes, More more = More::kUnknown) = 0;
+  virtual Task<absl::Status> Flush() = 0;
+  virtual Task<absl::Status> FinishBody(const Headers& trailers) = 0;
+
+  // The next head of the answer. A status of 102..199 is an interim answer, and another head
+  // follows; of these come at most 16. 100 is skipped. A 101 is an answer if the request asks for a
+  // WebSocket and the origin agrees to one: from there on tunnel() carries it. Any other 101 breaks
+  // the framing. Waits at most `timeout`, counted from the request's last write. INVALID_ARGUMENT:
+  // the origin broke the framing. UNAVAILABLE: nothing of an answer came, and the origin has not
+  // seen the request or an idle connection was closed (the request may be sent again elsewhere if
+  // nothing of its body was). DATA_LOSS: closed later. DEADLINE_EXCEEDED.
+  virtual Task<absl::StatusOr<ResponseHead>> ReadHead(std::chrono::milliseconds timeout) = 0;
+  // The body of the response that ReadHead gave.
+  virtual BodyReader& body() = 0;
+  // Gives the exchange up; the origin sees that it is not complete. Reads and writes that wait fail.
+  virtual void Abort() = 0;
+
+  // After a 101: the WebSocket's bytes, behind what TakeBuffered gives.
+  virtual Stream& tunnel() = 0;
+  // What the origin sent behind its 101 and was read together with it.
+  virtual std::string TakeBuffered() = 0;
+
+  // Whether request and response are complete and this object may carry another exchange: it is a
+  // connection of its own, and may be pooled.
+  virtual bool reusable() const { return false; }
+  // REQUIRES: reusable(). False if the idle peer has closed the connection or sent something
+  // unasked.
+  virtual bool StillIdle() { return false; }
+};
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_HTTP_HTTP_EXCHANGE_H_

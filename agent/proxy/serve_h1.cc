@@ -1,0 +1,36 @@
+#include "agent/proxy/serve_h1.h"
+
+#include <utility>
+#include <variant>
+
+#include "agent/proxy/http/h1_connection.h"
+#include "agent/proxy/refusal.h"
+
+namespace sallyport::proxy {
+namespace {
+
+constexpr uint64_t kMaxDrainBytes = 64 * 1024;
+constexpr std::chrono::milliseconds kMaxDrainTime{1000};
+
+}  // namespace
+
+Task<void> ServeH1(ClientConnection client, Stream* stream, std::string early) {
+  H1ServerConnection http(stream, std::move(early), H1Limits{}, H1Timeouts{});
+  client.http = &http;
+  while (!client.container->closed()) {
+    H1ServerConnection::HeadResult result = co_await http.ReadHead();
+    if (std::get_if<H1ServerConnection::Closed>(&result) != nullptr) break;
+    if (auto* bad = std::get_if<BadMessage>(&result)) {
+      co_await ServeBadMessage(client, bad->status, std::move(bad->detail));
+      break;
+    }
+    co_await ServeRequest(client, std::move(std::get<RequestHead>(result)));
+    if (!http.response_begun() || !http.reusable()) break;
+    if (http.body_complete()) continue;
+    const bool drained = co_await http.DrainBody(kMaxDrainBytes, kMaxDrainTime);
+    if (!drained) break;
+  }
+  co_await LingeringClose(stream);
+}
+
+}  // namespace sallyport::proxy
