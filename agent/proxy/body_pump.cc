@@ -17,8 +17,8 @@ BodyPump::BodyPump(const ClientConnection& client, ClientExchange* origin, Handl
       call_(call),
       done_(*client.container->dial_context().context) {}
 
-std::shared_ptr<BodyPump> BodyPump::ToOrigin(const ClientConnection& client,
-                                             ClientExchange* origin, std::string_view first) {
+std::shared_ptr<BodyPump> BodyPump::ToOrigin(const ClientConnection& client, ClientExchange* origin,
+                                             std::string_view first) {
   std::shared_ptr<BodyPump> pump(new BodyPump(client, origin, nullptr));
   boost::asio::co_spawn(*client.container->dial_context().context, Run(pump, first),
                         boost::asio::detached);

@@ -17,8 +17,8 @@ namespace sallyport::proxy {
 class BodyPump {
  public:
   // `first` is a piece that was read from the body already; it holds until the next read.
-  static std::shared_ptr<BodyPump> ToOrigin(const ClientConnection& client,
-                                            ClientExchange* origin, std::string_view first);
+  static std::shared_ptr<BodyPump> ToOrigin(const ClientConnection& client, ClientExchange* origin,
+                                            std::string_view first);
   static std::shared_ptr<BodyPump> ToHandler(const ClientConnection& client, HandlerCall* call);
 
   // Returns when the pump no longer touches either side. If the body is not through, the client's

@@ -104,7 +104,8 @@ class ClientExchange {
   virtual Task<absl::StatusOr<ResponseHead>> ReadHead(std::chrono::milliseconds timeout) = 0;
   // The body of the response that ReadHead gave.
   virtual BodyReader& body() = 0;
-  // Gives the exchange up; the origin sees that it is not complete. Reads and writes that wait fail.
+  // Gives the exchange up; the origin sees that it is not complete. Reads and writes that wait
+  // fail.
   virtual void Abort() = 0;
 
   // After a 101: the WebSocket's bytes, behind what TakeBuffered gives.
