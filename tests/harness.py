@@ -35,6 +35,7 @@ BINARIES = {
     "dns_server": "tests/fakes/dns_server",
     "recording_handler": "tests/fakes/recording_handler",
     "api": "proto/sallyport/v1/descriptors.binpb",
+    "python_sdk": "sdk/python/sallyport.zip",
 }
 # The host's, and that of the operator's resolver, unless the origins have them.
 HOST_ADDRESS = "192.0.2.65"
