@@ -222,6 +222,8 @@ Task<Outcome> Fail(const Exchange& exchange, const HandlerSpec& handler, Failure
 Task<Outcome> Converse(const Exchange& exchange, const ToHandler& verdict,
                        std::shared_ptr<const HandlerSpec> handler, Conversation& conversation,
                        SteadyTime deadline) {
+  auto watch = std::make_unique<AbandonmentWatch>(exchange.client.http,
+                                                  [&call = conversation.call] { call->Cancel(); });
   absl::StatusOr<v1::HandleResponse> message =
       co_await AwaitAnswer(exchange, conversation, deadline);
   conversation.decided_us =
@@ -237,6 +239,7 @@ Task<Outcome> Converse(const Exchange& exchange, const ToHandler& verdict,
     if (body_touched)
       forward = absl::InternalError("the handler forwards after it has read the body");
     if (forward.ok()) {
+      watch = nullptr;
       conversation.call = nullptr;
       co_return co_await ForwardOn(exchange, *std::move(forward), verdict);
     }

@@ -10,6 +10,7 @@
 #include "agent/proxy/dns/stream_server.h"
 #include "agent/proxy/refusal.h"
 #include "agent/proxy/serve_h1.h"
+#include "agent/proxy/serve_h2.h"
 #include "agent/proxy/sniff.h"
 #include "agent/proxy/terminate.h"
 #include "agent/proxy/tunnel.h"
@@ -21,6 +22,8 @@ namespace {
 
 constexpr std::chrono::seconds kSniffTime{10};
 constexpr uint16_t kDnsPort = 53;
+constexpr std::string_view kHttp2 = "h2";
+constexpr std::string_view kHttp1 = "http/1.1";
 // Of one container on one worker: each may have a query under way to the resolvers that all share.
 constexpr size_t kMaxDnsStreams = 64;
 
@@ -61,11 +64,17 @@ Task<Sniffed> SniffFirst(ContainerPtr container, Stream* stream) {
   co_return co_await Sniff(stream, std::chrono::steady_clock::now() + kSniffTime);
 }
 
-Task<void> ServeHttp(ContainerPtr container, Origin origin, std::optional<TlsFacts> tls,
-                     std::unique_ptr<Stream> stream, std::string early) {
+Task<void> ServeHttp1(ContainerPtr container, Origin origin, std::optional<TlsFacts> tls,
+                      std::unique_ptr<Stream> stream, std::string early) {
   OpenStream open(stream.get());
   const Container::Registration registration(container, &open);
   co_await ServeH1(ClientConnection{container, origin, std::move(tls), nullptr}, stream.get(),
+                   std::move(early));
+}
+
+Task<void> ServeHttp2(ContainerPtr container, Origin origin, std::optional<TlsFacts> tls,
+                      std::unique_ptr<Stream> stream, std::string early) {
+  co_await ServeH2(ClientConnection{container, origin, std::move(tls), nullptr}, stream.get(),
                    std::move(early));
 }
 
@@ -82,15 +91,21 @@ Task<void> ServeDecrypted(ContainerPtr container, Origin origin,
                           std::unique_ptr<TcpStream> transport, std::string early, Host name) {
   const std::string host = name.text();
   absl::StatusOr<Terminated> terminated =
-      co_await Terminate(container, std::move(transport), std::move(early), name);
+      co_await Terminate(container, std::move(transport), std::move(early), name,
+                         {std::string(kHttp2), std::string(kHttp1)});
   if (!terminated.ok()) {
     const bool pinned = absl::IsUnauthenticated(terminated.status());
     Reject(*container, origin, "https", pinned ? "intercept_pin_failure" : "handshake_failed",
            StrCat(host, ": ", terminated.status().message()));
     co_return;
   }
-  co_await ServeHttp(container, origin, std::move(terminated->facts), std::move(terminated->stream),
-                     "");
+  if (terminated->alpn == kHttp2) {
+    co_await ServeHttp2(container, origin, std::move(terminated->facts),
+                        std::move(terminated->stream), "");
+  } else {
+    co_await ServeHttp1(container, origin, std::move(terminated->facts),
+                        std::move(terminated->stream), "");
+  }
 }
 
 Task<void> ServeTls(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> stream,
@@ -157,7 +172,11 @@ Task<void> ServeConnection(ContainerPtr container, UniqueFd socket) {
   }
   Sniffed sniffed = co_await SniffFirst(container, stream.get());
   if (auto* http = std::get_if<SniffedHttp>(&sniffed)) {
-    co_await ServeHttp(container, *origin, std::nullopt, std::move(stream), std::move(http->early));
+    co_await ServeHttp1(container, *origin, std::nullopt, std::move(stream),
+                        std::move(http->early));
+  } else if (auto* http2 = std::get_if<SniffedHttp2>(&sniffed)) {
+    co_await ServeHttp2(container, *origin, std::nullopt, std::move(stream),
+                        std::move(http2->early));
   } else if (auto* tls = std::get_if<SniffedTls>(&sniffed)) {
     co_await ServeTls(container, *origin, std::move(stream), std::move(*tls));
   } else if (auto* neither = std::get_if<SniffedNeither>(&sniffed)) {

@@ -93,13 +93,18 @@ struct Switched {
 using Sent = std::variant<Outcome, Failure, Retry, Switched>;
 
 // The answer's body, piece by piece; the head has been written.
-Task<Outcome> StreamBack(const Exchange& exchange, ClientExchange& origin, Outcome outcome) {
+Task<Outcome> StreamBack(const Exchange& exchange, ClientExchange& origin,
+                         const AbandonmentWatch& watch, Outcome outcome) {
   ServerExchange& client = *exchange.client.http;
   while (true) {
     // What is late must not hold back what is here.
     if (!origin.body().ReadyNow()) (void)co_await client.Flush();
     absl::StatusOr<std::string_view> piece = co_await origin.body().Read();
     if (!piece.ok()) {
+      if (watch.abandoned()) {
+        outcome.detail = "the container hung up before the end of the answer";
+        co_return outcome;
+      }
       outcome.decision = "error";
       outcome.reason =
           absl::IsDeadlineExceeded(piece.status()) ? "origin_timeout" : "origin_failed";
@@ -143,9 +148,11 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   head.framing = exchange.head.framing;
   head.content_length = exchange.head.content_length;
   head.websocket = request.websocket;
+  head.te_trailers = exchange.head.te_trailers;
   const std::string authority =
       Authority{request.host, request.port}.ToString(DefaultPort(request.scheme));
 
+  const AbandonmentWatch watch(&client, [&origin] { origin.Abort(); });
   const bool has_body = head.framing != BodyFraming::kNone;
   const bool may_retry = connection.reused && !has_body;
   absl::Status sent = co_await origin.WriteHead(head, authority);
@@ -157,6 +164,10 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   absl::StatusOr<ResponseHead> answer = co_await ReadAnswer(origin, client);
   if (!answer.ok()) {
     if (pump != nullptr) co_await pump->Stop();
+    if (watch.abandoned()) {
+      outcome.detail = "the container hung up before the answer";
+      co_return outcome;
+    }
     if (may_retry && absl::IsUnavailable(answer.status())) co_return Retry{};
     if (pump != nullptr && !pump->client_status().ok()) {
       co_return co_await RefuseBody(exchange, pump->client_status());
@@ -176,7 +187,7 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   const bool keep_alive = exchange.head.keep_alive && client.body_complete();
   const absl::Status written = co_await client.WriteHead(*answer, keep_alive);
   if (written.ok()) {
-    outcome = co_await StreamBack(exchange, origin, std::move(outcome));
+    outcome = co_await StreamBack(exchange, origin, watch, std::move(outcome));
   } else {
     outcome.detail = "the container hung up before the answer";
     exchange.client.http->Abort();

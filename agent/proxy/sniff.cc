@@ -12,6 +12,12 @@ bool MayBeginRequestLine(char first) {
   return std::isalpha(static_cast<unsigned char>(first)) != 0 || first == '\r';
 }
 
+constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+bool MayBecomePreface(std::string_view early) {
+  return early.size() < kHttp2Preface.size() && kHttp2Preface.starts_with(early);
+}
+
 }  // namespace
 
 Task<Sniffed> Sniff(Stream* stream, SteadyTime deadline) {
@@ -22,10 +28,13 @@ Task<Sniffed> Sniff(Stream* stream, SteadyTime deadline) {
     const absl::StatusOr<size_t> count = co_await stream->Read(buffer);
     if (!count.ok() || *count == 0) {
       if (early.empty()) co_return SniffedNothing{};
+      if (MayBecomePreface(early)) co_return SniffedHttp{std::move(early)};
       co_return SniffedNeither{"the connection ended within its ClientHello"};
     }
     early.append(buffer.data(), *count);
     if (!LooksLikeTls(early)) {
+      if (MayBecomePreface(early)) continue;
+      if (early.starts_with(kHttp2Preface)) co_return SniffedHttp2{std::move(early)};
       if (MayBeginRequestLine(early[0])) co_return SniffedHttp{std::move(early)};
       co_return SniffedNeither{"neither TLS nor HTTP/1"};
     }

@@ -15,6 +15,9 @@ namespace sallyport::proxy {
 struct SniffedHttp {
   std::string early;
 };
+struct SniffedHttp2 {  // The connection preface (RFC 9113 section 3.4), whole.
+  std::string early;
+};
 struct SniffedTls {
   std::string early;
   ClientHello hello;
@@ -23,11 +26,11 @@ struct SniffedNeither {
   std::string detail;
 };
 struct SniffedNothing {};  // The peer left, or stayed silent until the deadline.
-using Sniffed = std::variant<SniffedHttp, SniffedTls, SniffedNeither, SniffedNothing>;
+using Sniffed = std::variant<SniffedHttp, SniffedHttp2, SniffedTls, SniffedNeither, SniffedNothing>;
 
 // Reads until it is clear which. A ClientHello is read whole, at most kMaxClientHelloBytes. Bytes
 // that cannot begin an HTTP request line are neither; that the rest of a line is legal is for the
-// HTTP parser to say.
+// HTTP parser to say, as it is for what only begins like HTTP/2's preface.
 Task<Sniffed> Sniff(Stream* stream, SteadyTime deadline);
 
 }  // namespace sallyport::proxy

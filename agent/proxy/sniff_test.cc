@@ -47,6 +47,25 @@ TEST_F(SniffTest, AnEmptyLineMayComeFirst) {
   EXPECT_TRUE(std::holds_alternative<SniffedHttp>(SniffBytes("\r\nGET / HTTP/1.1\r\n", false)));
 }
 
+TEST_F(SniffTest, ThePrefaceOfHttp2IsReadWhole) {
+  const std::string preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  for (const size_t max_read : {size_t{1}, size_t{100}}) {
+    const Sniffed sniffed = SniffBytes(preface, false, max_read);
+    ASSERT_TRUE(std::holds_alternative<SniffedHttp2>(sniffed)) << max_read;
+    EXPECT_EQ(std::get<SniffedHttp2>(sniffed).early, preface);
+  }
+}
+
+TEST_F(SniffTest, WhatOnlyBeginsLikeThePrefaceIsForTheHttpParser) {
+  for (const std::string_view bytes : {"P", "PRI * HTTP/2.0\r\n\r\nSM", "PRI * HTTP/2.0\r\n\r\nXX",
+                                       "PROPFIND / HTTP/1.1\r\n", "POST / HTTP/1.1\r\n"}) {
+    for (const bool end : {false, true}) {
+      const Sniffed sniffed = SniffBytes(bytes, end, 1);
+      ASSERT_TRUE(std::holds_alternative<SniffedHttp>(sniffed)) << bytes;
+    }
+  }
+}
+
 TEST_F(SniffTest, AClientHelloIsReadWhole) {
   const std::string hello = SmallHello();
   for (const size_t max_read : {size_t{1}, size_t{7}, hello.size()}) {

@@ -11,14 +11,15 @@ constexpr std::chrono::seconds kHandshakeTime{10};
 
 Task<absl::StatusOr<Terminated>> Terminate(ContainerPtr container,
                                            std::unique_ptr<TcpStream> transport, std::string early,
-                                           Host name) {
+                                           Host name, std::vector<std::string> protocols) {
   transport->SetDeadline(std::chrono::steady_clock::now() + kHandshakeTime);
-  absl::StatusOr<LeafAuthority::Accepted> accepted =
-      co_await container->leaves().Accept(std::move(transport), std::move(early), name);
+  absl::StatusOr<LeafAuthority::Accepted> accepted = co_await container->leaves().Accept(
+      std::move(transport), std::move(early), name, std::move(protocols));
   if (!accepted.ok()) co_return accepted.status();
   Terminated terminated;
   terminated.stream = std::move(accepted->stream);
   terminated.stream->SetDeadline(SteadyTime::max());
+  terminated.alpn = std::move(accepted->alpn);
   terminated.facts = TlsFacts{std::move(name), std::move(accepted->tls_version)};
   co_return terminated;
 }

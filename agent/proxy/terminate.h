@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "agent/proxy/container.h"
 #include "agent/proxy/destination.h"
@@ -15,13 +16,14 @@ namespace sallyport::proxy {
 struct Terminated {
   std::unique_ptr<Stream> stream;
   TlsFacts facts;
+  std::string alpn;  // As LeafAuthority::Accepted.
 };
 
-// Shakes hands as `name`. An error was told to the client by an alert; `UNAUTHENTICATED` means that
-// the client does not trust our CA.
+// Shakes hands as `name`, and offers `protocols` (LeafAuthority::Accept). An error was told to the
+// client by an alert; `UNAUTHENTICATED` means that the client does not trust our CA.
 Task<absl::StatusOr<Terminated>> Terminate(ContainerPtr container,
                                            std::unique_ptr<TcpStream> transport, std::string early,
-                                           Host name);
+                                           Host name, std::vector<std::string> protocols);
 
 }  // namespace sallyport::proxy
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/proxy/http/h2_session.h"
+#include "agent/proxy/http/serialize.h"
 #include "common/base/strings.h"
 
 namespace sallyport::proxy {
@@ -90,9 +91,7 @@ struct H2Session::Callbacks {
     H2Session& self = Self(user_data);
     if (frame->hd.type == NGHTTP2_RST_STREAM)
       self.OnResetSent(frame->hd.stream_id, frame->rst_stream.error_code);
-    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
-    if (const std::shared_ptr<H2Stream> stream = self.Find(frame->hd.stream_id))
-      stream->head_sent = true;
+    self.OnSent(frame->hd);
     return 0;
   }
   static ssize_t ReadOutgoing(nghttp2_session*, int32_t, uint8_t*, size_t length, uint32_t* flags,
@@ -227,6 +226,7 @@ void H2Session::OnHeadEnds(int32_t stream_id, bool ends_stream) {
       return;
     }
     stream->trailers = std::move(block_.fields);
+    stream->trailers.RemoveIf([](const Header& field) { return IsForbiddenTrailer(field.name); });
   } else {
     stream->head_complete = role_ == Role::kServer || !IsInterim(block_.fields);
     stream->heads.push_back(std::move(block_));
@@ -283,6 +283,17 @@ void H2Session::OnPeerReset(int32_t stream_id, uint32_t error) {
                                                       : absl::DataLossError(text));
 }
 
+void H2Session::OnSent(const nghttp2_frame_hd& frame) {
+  if (frame.type != NGHTTP2_HEADERS && frame.type != NGHTTP2_DATA) return;
+  const auto found = streams_.find(frame.stream_id);
+  if (found == streams_.end()) return;
+  H2Stream& stream = *found->second;
+  stream.head_sent = true;
+  if (!EndsStream(frame)) return;
+  stream.local_ended = true;
+  stream.writable.Notify();
+}
+
 // Those that the trip asked for are not the peer's doing.
 void H2Session::OnResetSent(int32_t stream_id, uint32_t error) {
   const std::shared_ptr<H2Stream> stream = Find(stream_id);
@@ -297,7 +308,7 @@ void H2Session::OnStreamClosed(int32_t stream_id, uint32_t error) {
   streams_.erase(found);
   stream->closed = true;
   if (error == NGHTTP2_NO_ERROR && stream->remote_ended && stream->local_ended) {
-    budget_.OnCompleted(now_);
+    if (!stream->blamed) budget_.OnCompleted(now_);
     stream->readable.Notify();
     stream->writable.Notify();
   } else if (error == NGHTTP2_REFUSED_STREAM) {
@@ -320,8 +331,6 @@ ssize_t H2Session::ReadOutgoing(H2Stream& stream, size_t length, uint32_t* flags
       Pack(stream.trailers_out);
       nghttp2_submit_trailer(session_, stream.id, fields_.data(), fields_.size());
     }
-    stream.local_ended = true;
-    if (count == 0) stream.writable.Notify();
   } else if (count == 0) {
     stream.waiting = true;
     return NGHTTP2_ERR_DEFERRED;

@@ -115,7 +115,7 @@ std::shared_ptr<H2Stream> H2Session::Open(const Headers& fields, bool ends_strea
     return stream;
   }
   stream->id = id;
-  stream->local_ended = ends_stream;
+  stream->end_after = ends_stream;
   streams_[id] = stream;
   return stream;
 }
@@ -131,7 +131,7 @@ void H2Session::SendHead(H2Stream& stream, const Headers& fields, HeadKind kind,
   nghttp2_data_provider body = Provider(&stream);
   nghttp2_submit_response(session_, stream.id, fields_.data(), fields_.size(),
                           ends_stream ? nullptr : &body);
-  stream.local_ended = ends_stream;
+  stream.end_after = ends_stream;
 }
 
 void H2Session::Send(H2Stream& stream) {
@@ -200,7 +200,8 @@ void H2Session::Fail(const absl::Status& status) {
 }
 
 void H2Session::FailStream(H2Stream& stream, absl::Status status) {
-  if (stream.failure.ok()) stream.failure = std::move(status);
+  const bool first = stream.failure.ok();
+  if (first) stream.failure = std::move(status);
   // What broke the rules is not passed on, and a writer that leaves takes its bytes with it.
   const bool unusable =
       absl::IsInvalidArgument(stream.failure) || absl::IsCancelled(stream.failure);
@@ -211,6 +212,13 @@ void H2Session::FailStream(H2Stream& stream, absl::Status status) {
   stream.end_after = false;
   stream.readable.Notify();
   stream.writable.Notify();
+  const std::function<void()> on_failure = std::exchange(stream.on_failure, nullptr);
+  if (first && on_failure != nullptr) on_failure();
+}
+
+void H2Session::Blame(H2Stream& stream) {
+  stream.blamed = true;
+  if (!budget_.OnReset(now_)) EndAbusive("sends too many requests that are none");
 }
 
 void H2Session::Pack(const Headers& headers) {

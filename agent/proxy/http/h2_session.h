@@ -82,6 +82,9 @@ class H2Session {
   // Ends the stream at once, and fails it with `status`. Idempotent.
   void Reset(H2Stream& stream, H2Error error, absl::Status status);
 
+  // Server: the stream's request is none, though it is answered: it counts as a reset.
+  void Blame(H2Stream& stream);
+
   // GOAWAY. Streams that are open go on; new ones are not accepted.
   void Retire();
   // GOAWAY with `error`; every stream fails with `status`.
@@ -112,6 +115,7 @@ class H2Session {
   void OnRemoteEnd(int32_t stream_id);
   void OnStreamClosed(int32_t stream_id, uint32_t error);
   void OnPeerReset(int32_t stream_id, uint32_t error);
+  void OnSent(const nghttp2_frame_hd& frame);
   void OnResetSent(int32_t stream_id, uint32_t error);
   // The next bytes of DATA; and their way into `output_`.
   ssize_t ReadOutgoing(H2Stream& stream, size_t length, uint32_t* flags);

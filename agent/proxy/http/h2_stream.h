@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,9 @@ struct H2Stream {
   // peer has not processed it, or the connection was lost before it was sent. INVALID_ARGUMENT: the
   // peer broke the framing. CANCELLED: reset here. DATA_LOSS: all else.
   absl::Status failure;
+  // Called once when `failure` is set, if there is one: for what has nothing to wait for here. May
+  // not call the session.
+  std::function<void()> on_failure;
   bool closed = false;     // nghttp2 has forgotten it.
   bool head_sent = false;  // Its first HEADERS went out.
 
@@ -51,15 +55,16 @@ struct H2Stream {
   std::string_view piece;  // Sent behind it. The writer's own bytes: it waits until they are taken.
   size_t held_taken = 0;   // From the front of `held`.
   uint64_t sent_bytes = 0;   // Of DATA.
-  bool end_after = false;    // END_STREAM follows the last byte…
+  bool end_after = false;    // END_STREAM follows the last byte, or has gone with the head…
   Headers trailers_out;      // …or these do.
-  bool local_ended = false;  // END_STREAM is out, or nothing holds it up any more.
+  bool local_ended = false;  // END_STREAM is out. `writable` is notified.
   bool waiting = false;      // nghttp2 has been told to wait for more to send.
 
   // Bytes handed to the reader whose window has not been given back, and those of `unread`.
   size_t owed = 0;
   bool discard = false;     // DATA is dropped: nobody reads it.
   bool reset_here = false;  // By H2Session::Reset.
+  bool blamed = false;      // By H2Session::Blame.
 
   size_t outgoing() const { return held.size() - held_taken + piece.size(); }
 };

@@ -26,10 +26,14 @@ Task<absl::Status> H2Transport::ReadOnce() {
     const bool idle = session_->open_streams() == 0;
     const absl::StatusOr<size_t> count =
         co_await buffer_.Fill(idle ? ReadBuffer::kIdleBytes : ReadBuffer::kFullBytes);
-    if (absl::IsDeadlineExceeded(count.status()) && !session_->finished()) co_return count.status();
-    if (!count.ok()) {
-      Lose(absl::UnavailableError("the connection was lost"));
+    // Else it is a write that was late.
+    const bool read_is_late = read_deadline_ <= std::chrono::steady_clock::now();
+    if (absl::IsDeadlineExceeded(count.status()) && read_is_late && !session_->finished())
       co_return count.status();
+    if (!count.ok()) {
+      const absl::Status lost = absl::UnavailableError("the connection was lost");
+      Lose(lost);
+      co_return lost;
     }
     if (*count == 0) {
       const absl::Status ended = absl::UnavailableError("the peer closed the connection");
@@ -68,10 +72,15 @@ Task<void> H2Transport::WriteAll() {
     const absl::Status woken = co_await session_->output_ready().Wait(SteadyTime::max());
     woken.IgnoreError();  // Without a deadline it is OK.
   }
-  deadlines_.BeginRead(std::chrono::steady_clock::now());
+  SetReadDeadline(std::chrono::steady_clock::now());
 }
 
-void H2Transport::SayFarewell() { deadlines_.BeginRead(Deadlines::In(timeouts_.farewell)); }
+void H2Transport::SetReadDeadline(SteadyTime deadline) {
+  read_deadline_ = deadline;
+  deadlines_.BeginRead(deadline);
+}
+
+void H2Transport::SayFarewell() { SetReadDeadline(Deadlines::In(timeouts_.farewell)); }
 
 void H2Transport::Lose(absl::Status why) {
   session_->Fail(why);

@@ -25,7 +25,7 @@ class H2Transport {
   // more is to be read; DEADLINE_EXCEEDED: it is well, and nothing came until the read's deadline.
   Task<absl::Status> ReadOnce();
   // Of a read that waits, and of those that follow.
-  void SetReadDeadline(SteadyTime deadline) { deadlines_.BeginRead(deadline); }
+  void SetReadDeadline(SteadyTime deadline);
   // Writes what the session has, all of a turn of the event loop at once, until it is finished;
   // then ends a read that waits. Whoever runs both closes the stream.
   Task<void> WriteAll();
@@ -41,6 +41,7 @@ class H2Transport {
   const H2Timeouts timeouts_;
   Deadlines deadlines_;
   ReadBuffer buffer_;
+  SteadyTime read_deadline_ = SteadyTime::max();
 };
 
 }  // namespace sallyport::proxy

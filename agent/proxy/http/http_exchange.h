@@ -5,8 +5,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "agent/proxy/http/body.h"
 #include "agent/proxy/stream.h"
@@ -61,6 +63,9 @@ class ServerExchange {
   virtual bool response_begun() const = 0;
   // Cuts the exchange off, so that the client sees an error and no clean end.
   virtual void Abort() = 0;
+  // Has `callback` called once, at once if need be, when the client has given the exchange up and
+  // the wire can tell: what is done for it is in vain. Null: nothing is. See AbandonmentWatch.
+  virtual void OnAbandoned(std::function<void()>) {}
 
   // Answers a request for a WebSocket with the agreement in `head` and, in the same write, `first`.
   // INVALID_ARGUMENT: the request asks for none, or has been answered.
@@ -119,6 +124,29 @@ class ClientExchange {
   // REQUIRES: reusable(). False if the idle peer has closed the connection or sent something
   // unasked.
   virtual bool StillIdle() { return false; }
+};
+
+// Ends what is done for a client that has gone, as long as this lives.
+class AbandonmentWatch {
+ public:
+  // `client` outlives this. `end` is called at most once, and ends whatever waits.
+  AbandonmentWatch(ServerExchange* client, std::function<void()> end)
+      : client_(client), end_(std::move(end)) {
+    client_->OnAbandoned([this] {
+      abandoned_ = true;
+      end_();
+    });
+  }
+  ~AbandonmentWatch() { client_->OnAbandoned(nullptr); }
+  AbandonmentWatch(const AbandonmentWatch&) = delete;
+  AbandonmentWatch& operator=(const AbandonmentWatch&) = delete;
+
+  bool abandoned() const { return abandoned_; }
+
+ private:
+  ServerExchange* const client_;
+  const std::function<void()> end_;
+  bool abandoned_ = false;
 };
 
 }  // namespace sallyport::proxy

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "agent/proxy/tls/client_hello.h"
@@ -19,19 +20,21 @@ namespace {
 // What a P-256 key can do in TLS 1.2; those of TLS 1.3 are all good.
 constexpr char kCiphers[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384";
-constexpr std::string_view kHttp11 = "http/1.1";
 // Seconds. Well below a leaf's life, so that a session does not outlive its certificate by much.
 constexpr uint32_t kSessionLifetime = 2 * 60 * 60;
 
-// A client that cannot speak HTTP/1.1 is told so; one without ALPN is taken at its word later.
-int SelectAlpn(SSL*, const uint8_t** selected, uint8_t* selected_size, const uint8_t* offer,
+// What is offered to this connection's client is its application data.
+int SelectAlpn(SSL* ssl, const uint8_t** selected, uint8_t* selected_size, const uint8_t* offer,
                unsigned offer_size, void*) {
-  for (unsigned i = 0; i < offer_size; i += 1 + offer[i]) {
-    const std::string_view protocol(reinterpret_cast<const char*>(offer + i + 1), offer[i]);
-    if (protocol != kHttp11) continue;
-    *selected = offer + i + 1;
-    *selected_size = offer[i];
-    return SSL_TLSEXT_ERR_OK;
+  const auto* protocols = static_cast<const std::vector<std::string>*>(SSL_get_app_data(ssl));
+  for (const std::string& protocol : *protocols) {
+    for (unsigned i = 0; i < offer_size; i += 1 + offer[i]) {
+      const std::string_view offered(reinterpret_cast<const char*>(offer + i + 1), offer[i]);
+      if (offered != protocol) continue;
+      *selected = offer + i + 1;
+      *selected_size = offer[i];
+      return SSL_TLSEXT_ERR_OK;
+    }
   }
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -92,16 +95,18 @@ using Accepted = LeafAuthority::Accepted;
 
 Task<absl::StatusOr<Accepted>> ShakeHands(absl::StatusOr<bssl::UniquePtr<SSL>> ssl,
                                           std::unique_ptr<TcpStream> transport, std::string early,
-                                          Host host) {
+                                          Host host, std::vector<std::string> protocols) {
   if (!ssl.ok()) co_return ssl.status();
   NameWatch watch;
   auto stream =
       std::make_unique<TlsStream>(std::move(transport), *std::move(ssl), std::move(early));
   SSL_set_msg_callback(stream->ssl(), &OnMessage);
   SSL_set_msg_callback_arg(stream->ssl(), &watch);
+  SSL_set_app_data(stream->ssl(), &protocols);
   const TlsStream::HandshakeResult result = co_await stream->Handshake();
   SSL_set_msg_callback(stream->ssl(), nullptr);
   SSL_set_msg_callback_arg(stream->ssl(), nullptr);
+  SSL_set_app_data(stream->ssl(), nullptr);
   if (!result.ok()) co_return Explain(result, host);
   if (watch.changed) {
     SSL_send_fatal_alert(stream->ssl(), SSL_AD_ILLEGAL_PARAMETER);
@@ -126,9 +131,10 @@ class BoringLeafAuthority final : public LeafAuthority {
   // Uses this object only before it returns, so that a container may go while its clients shake
   // hands.
   Task<absl::StatusOr<Accepted>> Accept(std::unique_ptr<TcpStream> transport, std::string early,
-                                        Host host) override {
+                                        Host host, std::vector<std::string> protocols) override {
     absl::StatusOr<bssl::UniquePtr<SSL>> ssl = NewConnection(host);
-    return ShakeHands(std::move(ssl), std::move(transport), std::move(early), std::move(host));
+    return ShakeHands(std::move(ssl), std::move(transport), std::move(early), std::move(host),
+                      std::move(protocols));
   }
 
  private:

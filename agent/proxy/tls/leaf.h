@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "agent/proxy/stream.h"
@@ -33,18 +34,21 @@ class LeafAuthority {
 
   struct Accepted {
     std::unique_ptr<Stream> stream;
-    std::string alpn;         // "http/1.1" or empty.
+    std::string alpn;         // One of those offered, or empty: the client has no ALPN.
     std::string tls_version;  // "TLSv1.3", "TLSv1.2".
   };
   // Shakes hands with the container as `host`. `early` was read from `transport` before (the
-  // ClientHello). The ALPN offer is "http/1.1". UNAUTHENTICATED: the client refused our certificate
-  // (alerts bad_certificate, unknown_ca, certificate_unknown). INVALID_ARGUMENT: no common version,
-  // ALPN or cipher, or another breach of the protocol, such as a second ClientHello with another
-  // name. UNAVAILABLE: the client went away. FAILED_PRECONDITION: the CA has expired. Honours the
-  // transport's deadline. A wildcard or otherwise impossible name never becomes a Host: whoever
-  // reads the ClientHello answers it with FatalAlert(kAlertUnrecognizedName).
+  // ClientHello). `protocols` are offered by ALPN, the one that we like best first; a client that
+  // names none of them gets the alert no_application_protocol (RFC 7301). UNAUTHENTICATED: the
+  // client refused our certificate (alerts bad_certificate, unknown_ca, certificate_unknown).
+  // INVALID_ARGUMENT: no common version, ALPN or cipher, or another breach of the protocol, such as
+  // a second ClientHello with another name. UNAVAILABLE: the client went away. FAILED_PRECONDITION:
+  // the CA has expired. Honours the transport's deadline. A wildcard or otherwise impossible name
+  // never becomes a Host: whoever reads the ClientHello answers it with
+  // FatalAlert(kAlertUnrecognizedName).
   virtual Task<absl::StatusOr<Accepted>> Accept(std::unique_ptr<TcpStream> transport,
-                                                std::string early, Host host) = 0;
+                                                std::string early, Host host,
+                                                std::vector<std::string> protocols) = 0;
 };
 
 }  // namespace sallyport::proxy

@@ -50,7 +50,7 @@ class LeafTest : public testing::Test {
     auto transport = std::make_unique<TcpStream>(context_, std::move(fd));
     transport->SetDeadline(std::chrono::steady_clock::now() + std::chrono::seconds(20));
     return RunTask(context_, authority_->Accept(std::move(transport), std::move(early),
-                                                Host::Parse(host).value()));
+                                                Host::Parse(host).value(), protocols_));
   }
 
   // A client that offers `session`, and whether the server took it. Replaces `session` with a new
@@ -76,6 +76,7 @@ class LeafTest : public testing::Test {
   const Identity root_ = MakeRoot("container 1");
   std::unique_ptr<LeafAuthority> authority_ = MakeAuthority(root_);
   const bssl::UniquePtr<SSL_CTX> client_ = MakeClientContext(root_.CertificatePem(), kNow);
+  std::vector<std::string> protocols_ = {"h2", "http/1.1"};
   std::optional<BlockingPeer> peer_;
 };
 
@@ -113,13 +114,18 @@ TEST_F(LeafTest, CarriesBytes) {
   EXPECT_TRUE(clean);
 }
 
-TEST_F(LeafTest, NegotiatesHttp11OrRefuses) {
+TEST_F(LeafTest, NegotiatesWhatIsOfferedOrRefuses) {
   const auto offer = [this](const std::string& protocols) {
     bssl::UniquePtr<SSL> client = MakeClient(client_.get(), "good.test");
     SSL_set_alpn_protos(client.get(), reinterpret_cast<const uint8_t*>(protocols.data()),
                         static_cast<unsigned>(protocols.size()));
     return Accept(std::move(client), "good.test");
   };
+  EXPECT_EQ(offer("\x08http/1.1\x02h2")->alpn, "h2");
+  EXPECT_EQ(peer_->Join().alpn, "h2");
+  EXPECT_EQ(offer("\x08http/1.1")->alpn, "http/1.1");
+  EXPECT_EQ(offer("\x02h3\x06spdy/3").status().code(), StatusCode::kInvalidArgument);
+  protocols_ = {"http/1.1"};
   EXPECT_EQ(offer("\x02h2\x08http/1.1")->alpn, "http/1.1");
   EXPECT_EQ(peer_->Join().alpn, "http/1.1");
   EXPECT_EQ(offer("\x02h2").status().code(), StatusCode::kInvalidArgument);

@@ -1,0 +1,87 @@
+#include "agent/proxy/serve_h2.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "agent/proxy/event.h"
+#include "agent/proxy/http/h2_server.h"
+#include "agent/proxy/refusal.h"
+#include "agent/proxy/worker.h"
+
+namespace sallyport::proxy {
+namespace {
+
+// Lives in ServeH2's frame, which ends last.
+class ServedConnection final : public ClosableConnection {
+ public:
+  ServedConnection(boost::asio::io_context& context, ClientConnection client, Stream* stream,
+                   std::string_view early)
+      : client(std::move(client)),
+        http(context, stream, early, H2Limits{}, H2Timeouts{}),
+        all_done(context),
+        registration_(this->client.container, this) {}
+
+  // A change of policy closes no connection: its next request obeys.
+  void OnPolicyChange(const EffectivePolicy*) override {}
+  void CloseNow() override { http.CloseNow(); }
+
+  const ClientConnection client;
+  H2ServerConnection http;
+  size_t running = 0;  // Coroutines beside ServeH2's own.
+  Event all_done;      // Notified when the last of them has ended.
+
+ private:
+  const Container::Registration registration_;
+};
+
+void EndOne(ServedConnection* connection) {
+  if (--connection->running == 0) connection->all_done.Notify();
+}
+
+Task<void> Write(ServedConnection* connection) {
+  co_await connection->http.WriteAll();
+  EndOne(connection);
+}
+
+Task<void> ServeStream(ServedConnection* connection, H2ServerConnection::Request request) {
+  ClientConnection client = connection->client;
+  client.http = request.exchange.get();
+  if (auto* bad = std::get_if<BadMessage>(&request.head)) {
+    co_await ServeBadMessage(client, bad->status, std::move(bad->detail));
+  } else {
+    co_await ServeRequest(client, std::move(std::get<RequestHead>(request.head)));
+  }
+  request.exchange = nullptr;
+  connection->http.RequestServed();
+  EndOne(connection);
+}
+
+}  // namespace
+
+Task<void> ServeH2(ClientConnection client, Stream* stream, std::string early) {
+  boost::asio::io_context& context = client.container->worker().io_context();
+  ServedConnection connection(context, std::move(client), stream, early);
+  if (connection.client.container->closed()) connection.CloseNow();
+  ++connection.running;
+  boost::asio::co_spawn(context, Write(&connection), boost::asio::detached);
+  while (true) {
+    std::vector<H2ServerConnection::Request> requests = co_await connection.http.ReadRequests();
+    if (requests.empty()) break;
+    for (H2ServerConnection::Request& request : requests) {
+      ++connection.running;
+      boost::asio::co_spawn(context, ServeStream(&connection, std::move(request)),
+                            boost::asio::detached);
+    }
+  }
+  while (connection.running > 0) {
+    connection.all_done.Reset();
+    // Each of them waits for nothing without a deadline.
+    (void)co_await connection.all_done.Wait(SteadyTime::max());
+  }
+  co_await LingeringClose(stream);
+}
+
+}  // namespace sallyport::proxy
