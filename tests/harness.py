@@ -33,6 +33,7 @@ BINARIES = {
     "sallyport-agent": "agent/sallyport-agent",
     "sallyport-proxy": "agent/proxy/sallyport-proxy",
     "dns_server": "tests/fakes/dns_server",
+    "http_origin": "tests/fakes/http_origin",
     "recording_handler": "tests/fakes/recording_handler",
     "api": "proto/sallyport/v1/descriptors.binpb",
     "python_sdk": "sdk/python/sallyport.zip",

@@ -8,6 +8,7 @@
 
 #include "agent/proxy/connection_audit.h"
 #include "agent/proxy/dns/stream_server.h"
+#include "agent/proxy/mirror_alpn.h"
 #include "agent/proxy/refusal.h"
 #include "agent/proxy/serve_h1.h"
 #include "agent/proxy/serve_h2.h"
@@ -23,7 +24,6 @@ namespace {
 constexpr std::chrono::seconds kSniffTime{10};
 constexpr uint16_t kDnsPort = 53;
 constexpr std::string_view kHttp2 = "h2";
-constexpr std::string_view kHttp1 = "http/1.1";
 // Of one container on one worker: each may have a query under way to the resolvers that all share.
 constexpr size_t kMaxDnsStreams = 64;
 
@@ -90,9 +90,9 @@ void Reject(Container& container, const Origin& origin, std::string_view scheme,
 Task<void> ServeDecrypted(ContainerPtr container, Origin origin,
                           std::unique_ptr<TcpStream> transport, std::string early, Host name) {
   const std::string host = name.text();
-  absl::StatusOr<Terminated> terminated =
-      co_await Terminate(container, std::move(transport), std::move(early), name,
-                         {std::string(kHttp2), std::string(kHttp1)});
+  std::vector<std::string> protocols = co_await MirrorAlpn(container, origin, name);
+  absl::StatusOr<Terminated> terminated = co_await Terminate(
+      container, std::move(transport), std::move(early), name, std::move(protocols));
   if (!terminated.ok()) {
     const bool pinned = absl::IsUnauthenticated(terminated.status());
     Reject(*container, origin, "https", pinned ? "intercept_pin_failure" : "handshake_failed",

@@ -24,6 +24,7 @@ uint64_t RandomNumber() {
 Container::Container(Worker* worker, Parts parts)
     : worker_(worker),
       parts_(std::move(parts)),
+      origins_(worker->io_context()),
       handlers_(worker->io_context()),
       request_prefix_(RandomNumber()) {}
 
@@ -81,7 +82,8 @@ void Container::OnPolicyChange() {
 void Container::Shutdown() {
   closed_ = true;
   for (ClosableConnection* connection : connections_) connection->CloseNow();
-  origins_.Clear();
+  origins_.http1.Clear();
+  origins_.http2.Clear();
   handlers_.Clear();
 }
 

@@ -14,7 +14,7 @@
 #include "agent/proxy/dial.h"
 #include "agent/proxy/dns/server.h"
 #include "agent/proxy/handlers/pool.h"
-#include "agent/proxy/origin_pool.h"
+#include "agent/proxy/origins.h"
 #include "agent/proxy/tls/leaf.h"
 #include "agent/proxy/tls/upstream.h"
 #include "common/policy/snapshot.h"
@@ -54,7 +54,7 @@ class Container {
   LeafAuthority& leaves() { return *parts_.leaves; }
   UpstreamTls& upstream_tls() { return *parts_.upstream_tls; }
   const DnsNames& dns_names() const { return *parts_.dns_names; }
-  OriginPool& origins() { return origins_; }
+  Origins& origins() { return origins_; }
   HandlerPool& handlers() { return handlers_; }
 
   // The policy in force at this moment; null: none, and nothing is permitted.
@@ -83,7 +83,7 @@ class Container {
  private:
   Worker* const worker_;
   Parts parts_;
-  OriginPool origins_;
+  Origins origins_;
   HandlerPool handlers_;
   std::list<ClosableConnection*> connections_;
   bool closed_ = false;

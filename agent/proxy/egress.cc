@@ -4,78 +4,16 @@
 #include <utility>
 
 #include "agent/proxy/body_pump.h"
+#include "agent/proxy/connect_origin.h"
 #include "agent/proxy/forged_headers.h"
-#include "agent/proxy/http/h1_connection.h"
+#include "agent/proxy/http/characters.h"
 #include "agent/proxy/refusal.h"
 #include "common/base/strings.h"
 
 namespace sallyport::proxy {
 namespace {
 
-constexpr std::chrono::seconds kConnectTime{10};
 constexpr std::chrono::minutes kResponseTime{5};
-
-using Clock = std::chrono::steady_clock;
-
-struct Failure {
-  int status = 502;
-  std::string_view reason;
-  std::string detail;
-};
-using Connected = std::variant<std::unique_ptr<OriginConnection>, Denial, Failure>;
-
-Failure FailureOf(std::string_view reason, std::string detail) {
-  return Failure{reason == "origin_timeout" ? 504 : 502, reason, std::move(detail)};
-}
-
-Task<Connected> Connect(const Exchange& exchange, const OriginRequest& request) {
-  Container& container = *exchange.client.container;
-  const SteadyTime deadline = Clock::now() + kConnectTime;
-  DialResult dialled = co_await Dial(container.dial_context(), container.policy_source(),
-                                     request.host, request.port, deadline);
-  if (auto* denial = std::get_if<Denial>(&dialled)) co_return std::move(*denial);
-  if (auto* failed = std::get_if<DialFailed>(&dialled))
-    co_return FailureOf(failed->reason, std::move(failed->detail));
-  auto& reached = std::get<Dialled>(dialled);
-  std::unique_ptr<Stream> stream;
-  if (request.scheme == RequestScheme::kHttps) {
-    reached.stream->SetDeadline(deadline);
-    absl::StatusOr<std::unique_ptr<Stream>> secured =
-        co_await container.upstream_tls().Connect(std::move(reached.stream), request.host);
-    if (absl::IsUnauthenticated(secured.status())) {
-      co_return FailureOf("origin_certificate", std::string(secured.status().message()));
-    }
-    if (absl::IsDeadlineExceeded(secured.status()))
-      co_return FailureOf("origin_timeout", "the TLS handshake took too long");
-    if (!secured.ok())
-      co_return FailureOf("origin_unreachable", std::string(secured.status().message()));
-    stream = *std::move(secured);
-  } else {
-    stream = std::move(reached.stream);
-  }
-  auto connection = std::make_unique<OriginConnection>();
-  connection->http =
-      std::make_unique<H1ClientConnection>(std::move(stream), H1Limits{}, H1Timeouts{});
-  connection->address = reached.address;
-  connection->would_deny = reached.would_deny;
-  co_return connection;
-}
-
-// A pooled connection whose address the policy in force still permits, or null.
-std::unique_ptr<OriginConnection> TakePooled(const Exchange& exchange, const OriginKey& key) {
-  Container& container = *exchange.client.container;
-  while (std::unique_ptr<OriginConnection> pooled = container.origins().Take(key)) {
-    const std::shared_ptr<const EffectivePolicy> now = container.policy();
-    if (now == nullptr) continue;
-    const AddressVerdict verdict =
-        CheckDialledAddress(*now, pooled->address, *container.dial_context().open_ranges);
-    if (const MayDial* may_dial = std::get_if<MayDial>(&verdict)) {
-      pooled->would_deny = may_dial->would_deny;
-      return pooled;
-    }
-  }
-  return nullptr;
-}
 
 // The part of the body that came with the head, so that a body whose beginning is badly framed is
 // refused before an origin hears of the request.
@@ -90,7 +28,7 @@ struct Switched {
   Outcome outcome;
   ResponseHead answer;
 };
-using Sent = std::variant<Outcome, Failure, Retry, Switched>;
+using Sent = std::variant<Outcome, OriginFailure, Retry, Switched>;
 
 // The answer's body, piece by piece; the head has been written.
 Task<Outcome> StreamBack(const Exchange& exchange, ClientExchange& origin,
@@ -148,7 +86,7 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   head.framing = exchange.head.framing;
   head.content_length = exchange.head.content_length;
   head.websocket = request.websocket;
-  head.te_trailers = exchange.head.te_trailers;
+  head.te_trailers = request.te_trailers;
   const std::string authority =
       Authority{request.host, request.port}.ToString(DefaultPort(request.scheme));
 
@@ -156,10 +94,12 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   const bool has_body = head.framing != BodyFraming::kNone;
   const bool may_retry = connection.reused && !has_body;
   absl::Status sent = co_await origin.WriteHead(head, authority);
+  if (connection.reused && absl::IsUnavailable(sent)) co_return Retry{};
   std::shared_ptr<BodyPump> pump;
   if (sent.ok() && has_body) pump = BodyPump::ToOrigin(exchange.client, &origin, first);
   if (sent.ok() && !has_body) sent = co_await origin.FinishBody(Headers{});
   if (!sent.ok() && may_retry) co_return Retry{};
+  if (watch.abandoned()) origin.Abort();
 
   absl::StatusOr<ResponseHead> answer = co_await ReadAnswer(origin, client);
   if (!answer.ok()) {
@@ -173,11 +113,11 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
       co_return co_await RefuseBody(exchange, pump->client_status());
     }
     if (absl::IsDeadlineExceeded(answer.status()))
-      co_return FailureOf("origin_timeout", "no answer in time");
+      co_return OriginFailureOf("origin_timeout", "no answer in time");
     const bool broken =
         absl::IsInvalidArgument(answer.status()) || absl::IsDataLoss(answer.status());
-    co_return FailureOf(broken ? "origin_failed" : "origin_unreachable",
-                        std::string(answer.status().message()));
+    co_return OriginFailureOf(broken ? "origin_failed" : "origin_unreachable",
+                              std::string(answer.status().message()));
   }
   outcome.status = answer->status;
   RemoveHopByHop(&answer->headers);
@@ -194,6 +134,27 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   }
   if (pump != nullptr) co_await pump->Stop();
   co_return outcome;
+}
+
+// gRPC without TLS is HTTP/2 with prior knowledge, and nothing else will do. The client's TE tells
+// it from what merely names the type, as gRPC demands it.
+bool NeedsHttp2(const OriginRequest& request) {
+  constexpr std::string_view kGrpc = "application/grpc";
+  const std::string* type = request.headers.Find("content-type");
+  if (!request.te_trailers || type == nullptr || !StartsWithIgnoreCase(*type, kGrpc)) return false;
+  const std::string_view rest = std::string_view(*type).substr(kGrpc.size());
+  return rest.empty() || rest[0] == '+' || rest[0] == ';' || rest[0] == ' ';
+}
+
+OriginKey KeyOf(const OriginRequest& request) {
+  OriginKey key{request.scheme == RequestScheme::kHttps, OriginHttp::kHttp1, request.host,
+                request.port};
+  if (key.tls) {
+    key.http = OriginHttp::kByAlpn;
+  } else if (NeedsHttp2(request)) {
+    key.http = OriginHttp::kHttp2;
+  }
+  return key;
 }
 
 // Leaves the WebSocket in the outcome, unless policy has turned against it since the request was
@@ -231,25 +192,34 @@ OriginRequest OriginRequestOf(const Exchange& exchange) {
   request.headers.Remove("expect");
   request.headers.RemoveIf([](const Header& header) { return IsSallyportHeader(header.name); });
   request.websocket = exchange.head.websocket;
+  request.te_trailers = exchange.head.te_trailers;
   return request;
 }
 
 Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std::string rule) {
+  const ContainerPtr& container = exchange.client.container;
   const absl::StatusOr<std::string_view> first = co_await FirstPiece(*exchange.client.http);
   if (!first.ok()) co_return co_await RefuseBody(exchange, first.status());
-  const OriginKey key{request.scheme == RequestScheme::kHttps, request.host, request.port};
+  OriginKey key = KeyOf(request);
   std::unique_ptr<OriginConnection> connection;
-  if (!request.websocket) connection = TakePooled(exchange, key);
+  if (request.websocket) {
+    connection = TakeForWebSocket(*container, key);
+    key.http = OriginHttp::kHttp1;
+  }
+  // A WebSocket's HTTP/1 connection ends with it, and may not be one that is about to end.
+  Pooled pooled = request.websocket ? Pooled::kUnwanted : Pooled::kWelcome;
   while (true) {
     if (connection == nullptr) {
-      Connected connected = co_await Connect(exchange, request);
+      OriginConnected connected = co_await ConnectToOrigin(container, key, pooled);
       if (auto* denial = std::get_if<Denial>(&connected))
         co_return co_await RefuseByPolicy(exchange, std::move(*denial));
-      if (auto* failure = std::get_if<Failure>(&connected)) {
+      if (auto* failure = std::get_if<OriginFailure>(&connected)) {
         co_return co_await AnswerFailure(exchange, failure->status, failure->reason,
                                          std::move(failure->detail));
       }
       connection = std::move(std::get<std::unique_ptr<OriginConnection>>(connected));
+      // Asked twice at most.
+      if (pooled == Pooled::kUnwanted) connection->reused = false;
     }
     Outcome outcome;
     outcome.decision = "egress";
@@ -261,18 +231,18 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
     Sent sent = co_await SendOver(exchange, request, *connection, *first, std::move(outcome));
     if (std::get_if<Retry>(&sent) != nullptr) {
       connection = nullptr;
+      pooled = Pooled::kUnwanted;
       continue;
     }
-    if (auto* failure = std::get_if<Failure>(&sent)) {
+    if (auto* failure = std::get_if<OriginFailure>(&sent)) {
       co_return co_await AnswerFailure(exchange, failure->status, failure->reason,
                                        std::move(failure->detail));
     }
     if (auto* switched = std::get_if<Switched>(&sent)) {
       co_return co_await Upgrade(exchange, request, std::move(connection), std::move(*switched));
     }
-    if (connection->http->reusable() && !request.websocket &&
-        !exchange.client.container->closed()) {
-      exchange.client.container->origins().Put(key, std::move(connection));
+    if (connection->http->reusable() && !request.websocket && !container->closed()) {
+      container->origins().http1.Put(key, std::move(connection));
     }
     co_return std::move(std::get<Outcome>(sent));
   }

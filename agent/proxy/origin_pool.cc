@@ -4,7 +4,7 @@
 
 namespace sallyport::proxy {
 
-std::unique_ptr<OriginConnection> OriginPool::Take(const OriginKey& key) {
+std::unique_ptr<OriginConnection> OriginPool::Take(const OriginKey& key, AddressCheck check) {
   Expire();
   while (true) {
     const auto found = by_key_.find(key);
@@ -12,7 +12,11 @@ std::unique_ptr<OriginConnection> OriginPool::Take(const OriginKey& key) {
     const Order::iterator idle = found->second.back();
     std::unique_ptr<OriginConnection> connection = std::move(idle->connection);
     Drop(idle);
-    if (connection->http->StillIdle()) return connection;
+    const AddressVerdict verdict = check(connection->address);
+    const auto* may_dial = std::get_if<MayDial>(&verdict);
+    if (may_dial == nullptr || !connection->http->StillIdle()) continue;
+    connection->would_deny = may_dial->would_deny;
+    return connection;
   }
 }
 

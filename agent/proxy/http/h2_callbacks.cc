@@ -16,6 +16,8 @@ constexpr size_t kMaxContinuations = 64;
 // A header list that is so many times too large is no mistake: it is not worth an answer.
 constexpr size_t kAbsurd = 4;
 constexpr size_t kFieldOverhead = 32;
+// Of one answer: its reader takes no more interim heads than this either.
+constexpr size_t kMaxUnreadHeads = 17;
 
 std::string_view Text(const uint8_t* bytes, size_t length) {
   return std::string_view(reinterpret_cast<const char*>(bytes), length);
@@ -230,6 +232,11 @@ void H2Session::OnHeadEnds(int32_t stream_id, bool ends_stream) {
   } else {
     stream->head_complete = role_ == Role::kServer || !IsInterim(block_.fields);
     stream->heads.push_back(std::move(block_));
+    if (stream->heads.size() > kMaxUnreadHeads) {
+      Reset(*stream, H2Error::kEnhanceYourCalm,
+            absl::InvalidArgumentError("too many interim answers"));
+      return;
+    }
     if (role_ == Role::kServer) new_streams_.push_back(stream);
   }
   if (ends_stream) {
@@ -317,6 +324,7 @@ void H2Session::OnStreamClosed(int32_t stream_id, uint32_t error) {
     const std::string text = StrCat("the message is malformed: ", nghttp2_http2_strerror(error));
     FailStream(*stream, absl::InvalidArgumentError(text));
   }
+  on_stream_closed_();
   if (finished()) Wake();
 }
 

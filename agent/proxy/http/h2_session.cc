@@ -96,8 +96,17 @@ std::vector<std::shared_ptr<H2Stream>> H2Session::TakeNewStreams() {
   return std::exchange(new_streams_, {});
 }
 
+bool H2Session::usable() const {
+  return !failed_ && !retired_ && nghttp2_session_check_request_allowed(session_) != 0;
+}
+
+bool H2Session::peer_takes_websockets() const {
+  return !failed_ && nghttp2_session_get_remote_settings(
+                         session_, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
+}
+
 bool H2Session::accepts_streams() const {
-  if (failed_ || retired_ || nghttp2_session_check_request_allowed(session_) == 0) return false;
+  if (!usable()) return false;
   const size_t limit =
       nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
   return streams_.size() < std::min<size_t>(limit, limits_.streams);

@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -62,6 +63,16 @@ class H2Session {
   // them: `count` of them keep as many new ones from being accepted.
   void set_served(size_t count) { served_ = count; }
 
+  // Called when nghttp2 has forgotten a stream, from within OnInput or TakeOutput: it may do no
+  // more than to wake somebody.
+  void set_on_stream_closed(std::function<void()> on_stream_closed) {
+    on_stream_closed_ = std::move(on_stream_closed);
+  }
+
+  // Client: alive, and no GOAWAY came or was sent.
+  bool usable() const;
+  // Client: the peer has announced extended CONNECT (RFC 8441).
+  bool peer_takes_websockets() const;
   // Client: whether a stream may be opened: alive, no GOAWAY, below the peer's and our own limit.
   bool accepts_streams() const;
   // Client: sends a request's head. `ends_stream`: nothing follows. REQUIRES: accepts_streams().
@@ -131,6 +142,7 @@ class H2Session {
   H2Budget budget_;
   nghttp2_session* session_ = nullptr;
   absl::flat_hash_map<int32_t, std::shared_ptr<H2Stream>> streams_;
+  std::function<void()> on_stream_closed_ = [] {};
   std::vector<std::shared_ptr<H2Stream>> new_streams_;
   size_t served_ = 0;
   // The header block that is coming in.

@@ -74,7 +74,7 @@ struct RequestHead {
   uint64_t content_length = 0;  // kLength only.
   bool keep_alive = true;       // What the client asks for.
   bool expect_continue = false;
-  bool te_trailers = false;  // HTTP/2's "te: trailers", which is not among the headers.
+  bool te_trailers = false;  // "te: trailers", which in HTTP/2 is not among the headers.
   // A WebSocket is asked for in place of an answer (RFC 6455 section 4.1): GET, HTTP/1.1, without
   // body, and "websocket" alone in Upgrade. Any other upgrade is none.
   bool websocket = false;

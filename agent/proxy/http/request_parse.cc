@@ -135,6 +135,7 @@ std::optional<BadMessage> Interpret(RequestHead* head) {
   head->keep_alive = !fields.close && (!is_http_1_0 || fields.keep_alive);
   const bool has_body = fields.chunked || head->content_length > 0;
   head->expect_continue = fields.expect_continue && !is_http_1_0 && has_body;
+  head->te_trailers = head->headers.HasToken("te", "trailers");
   head->websocket = fields.UpgradesToWebSocket() && head->method == "GET" && head->keep_alive &&
                     !is_http_1_0 && head->framing == BodyFraming::kNone;
   return std::nullopt;

@@ -26,7 +26,8 @@ constexpr uint16_t kSignatures[] = {
     SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_RSA_PSS_RSAE_SHA256, SSL_SIGN_RSA_PKCS1_SHA256,
     SSL_SIGN_ECDSA_SECP384R1_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA384, SSL_SIGN_RSA_PKCS1_SHA384,
     SSL_SIGN_RSA_PSS_RSAE_SHA512,    SSL_SIGN_RSA_PKCS1_SHA512};
-constexpr uint8_t kAlpn[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+constexpr std::string_view kHttp1 = "\x08http/1.1";
+constexpr std::string_view kHttp2AndHttp1 = "\x02h2\x08http/1.1";
 // Public chains are below 10 KiB and 5 certificates. Bounds what a hostile origin can have us build
 // and check.
 constexpr size_t kMaxChainBytes = 64 * 1024;
@@ -82,14 +83,30 @@ bool ExpectHost(SSL* ssl, const Host& host) {
          SSL_set_tlsext_host_name(ssl, host.text().c_str());
 }
 
-Task<absl::StatusOr<std::unique_ptr<Stream>>> ShakeHands(absl::StatusOr<bssl::UniquePtr<SSL>> ssl,
-                                                         std::unique_ptr<TcpStream> transport,
-                                                         Host host) {
+bool OfferAlpn(SSL* ssl, AlpnOffer offer) {
+  const std::string_view names = offer == AlpnOffer::kHttp1 ? kHttp1 : kHttp2AndHttp1;
+  // 0 is success in this one function.
+  return SSL_set_alpn_protos(ssl, reinterpret_cast<const uint8_t*>(names.data()), names.size()) ==
+         0;
+}
+
+// BoringSSL refuses an answer that was not offered.
+bool ChoseHttp2(const SSL* ssl) {
+  const uint8_t* name = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl, &name, &size);
+  return std::string_view(reinterpret_cast<const char*>(name), size) == "h2";
+}
+
+Task<absl::StatusOr<UpstreamTls::Connected>> ShakeHands(absl::StatusOr<bssl::UniquePtr<SSL>> ssl,
+                                                        std::unique_ptr<TcpStream> transport,
+                                                        Host host) {
   if (!ssl.ok()) co_return ssl.status();
   auto stream = std::make_unique<TlsStream>(std::move(transport), *std::move(ssl), std::string());
   const TlsStream::HandshakeResult result = co_await stream->Handshake();
   if (!result.ok()) co_return Explain(result, stream->ssl(), host);
-  co_return std::unique_ptr<Stream>(std::move(stream));
+  const bool http2 = ChoseHttp2(stream->ssl());
+  co_return UpstreamTls::Connected{std::move(stream), http2};
 }
 
 class BoringUpstreamTls final : public UpstreamTls {
@@ -97,17 +114,19 @@ class BoringUpstreamTls final : public UpstreamTls {
   explicit BoringUpstreamTls(bssl::UniquePtr<SSL_CTX> context) : context_(std::move(context)) {}
 
   // Uses this object only before it returns.
-  Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(std::unique_ptr<TcpStream> transport,
-                                                        Host host) override {
-    absl::StatusOr<bssl::UniquePtr<SSL>> ssl = NewConnection(host);
+  Task<absl::StatusOr<Connected>> Connect(std::unique_ptr<TcpStream> transport, Host host,
+                                          AlpnOffer offer) override {
+    absl::StatusOr<bssl::UniquePtr<SSL>> ssl = NewConnection(host, offer);
     return ShakeHands(std::move(ssl), std::move(transport), std::move(host));
   }
 
  private:
-  absl::StatusOr<bssl::UniquePtr<SSL>> NewConnection(const Host& host) {
+  absl::StatusOr<bssl::UniquePtr<SSL>> NewConnection(const Host& host, AlpnOffer offer) {
     bssl::UniquePtr<SSL> ssl(SSL_new(context_.get()));
-    if (ssl == nullptr || !ExpectHost(ssl.get(), host) ||
-        !SessionCache::Attach(sessions_, ssl.get(), host.text())) {
+    const std::shared_ptr<SessionCache>& sessions =
+        offer == AlpnOffer::kHttp1 ? http1_sessions_ : sessions_;
+    if (ssl == nullptr || !ExpectHost(ssl.get(), host) || !OfferAlpn(ssl.get(), offer) ||
+        !SessionCache::Attach(sessions, ssl.get(), host.text())) {
       return absl::ResourceExhaustedError("no memory for a TLS connection");
     }
     SSL_set_shed_handshake_config(ssl.get(), 1);
@@ -116,7 +135,9 @@ class BoringUpstreamTls final : public UpstreamTls {
   }
 
   const bssl::UniquePtr<SSL_CTX> context_;
+  // By offer: a session belongs to the protocol that was chosen with it.
   const std::shared_ptr<SessionCache> sessions_ = std::make_shared<SessionCache>();
+  const std::shared_ptr<SessionCache> http1_sessions_ = std::make_shared<SessionCache>();
 };
 
 }  // namespace
@@ -126,9 +147,7 @@ absl::StatusOr<std::unique_ptr<UpstreamTls>> UpstreamTls::Create(
   bssl::UniquePtr<SSL_CTX> context(SSL_CTX_new(TLS_method()));
   if (context == nullptr || !SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) ||
       !SSL_CTX_set_strict_cipher_list(context.get(), kCiphers) ||
-      !SSL_CTX_set_verify_algorithm_prefs(context.get(), kSignatures, std::size(kSignatures)) ||
-      // 0 is success in this one function.
-      SSL_CTX_set_alpn_protos(context.get(), kAlpn, sizeof(kAlpn)) != 0) {
+      !SSL_CTX_set_verify_algorithm_prefs(context.get(), kSignatures, std::size(kSignatures))) {
     return absl::InternalError("BoringSSL cannot make a client context");
   }
   // The roots end with the last context that uses them.

@@ -14,6 +14,12 @@
 
 namespace sallyport::proxy {
 
+// Which versions of HTTP an origin may choose from (ALPN, RFC 7301).
+enum class AlpnOffer {
+  kHttp2AndHttp1,  // "h2" first, then "http/1.1".
+  kHttp1,          // "http/1.1" alone.
+};
+
 // The roots and settings for connections to origins. One a container and worker, so that no session
 // is resumed across containers. Belongs to one worker.
 class UpstreamTls {
@@ -25,13 +31,19 @@ class UpstreamTls {
   static absl::StatusOr<std::unique_ptr<UpstreamTls>> Create(std::shared_ptr<const Roots> roots);
   virtual ~UpstreamTls() = default;
 
+  struct Connected {
+    std::unique_ptr<Stream> stream;
+    // The origin chose "h2". It may choose nothing: then it speaks HTTP/1.1.
+    bool http2 = false;
+  };
   // Shakes hands as a client of `host` (SNI for names; dNSName or iPAddress SAN must match, common
-  // names and IP addresses in dNSNames never do; wildcards only as a whole leftmost label). Offers
-  // ALPN "http/1.1". UNAUTHENTICATED: the certificate cannot be verified; the message says why, for
-  // the operator. UNAVAILABLE: the handshake failed otherwise. Honours the transport's deadline. No
-  // byte of a request is sent before verification. No client certificate, no renegotiation.
-  virtual Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(
-      std::unique_ptr<TcpStream> transport, Host host) = 0;
+  // names and IP addresses in dNSNames never do; wildcards only as a whole leftmost label). A
+  // session is resumed for the same host and offer only. UNAUTHENTICATED: the certificate cannot be
+  // verified; the message says why, for the operator. UNAVAILABLE: the handshake failed otherwise.
+  // Honours the transport's deadline. No byte of a request is sent before verification. No client
+  // certificate, no renegotiation.
+  virtual Task<absl::StatusOr<Connected>> Connect(std::unique_ptr<TcpStream> transport, Host host,
+                                                  AlpnOffer offer) = 0;
 };
 
 }  // namespace sallyport::proxy

@@ -17,15 +17,17 @@ const std::string kAddress("\xcb\x00\x71\x07", 4);  // 203.0.113.7
 
 class UpstreamTest : public testing::Test {
  protected:
-  absl::StatusOr<std::unique_ptr<Stream>> Connect(bssl::UniquePtr<SSL> origin,
-                                                  const std::string& host,
-                                                  BlockingPeer::Script script = {}) {
+  absl::StatusOr<UpstreamTls::Connected> Connect(bssl::UniquePtr<SSL> origin,
+                                                 const std::string& host,
+                                                 BlockingPeer::Script script = {},
+                                                 AlpnOffer offer = AlpnOffer::kHttp2AndHttp1) {
     auto [mine, theirs] = MakeSocketPair();
     SSL_set_accept_state(origin.get());
     peer_.emplace(std::move(theirs), std::move(origin), std::move(script));
     auto transport = std::make_unique<TcpStream>(context_, std::move(mine));
     transport->SetDeadline(std::chrono::steady_clock::now() + std::chrono::seconds(20));
-    return RunTask(context_, upstream_->Connect(std::move(transport), Host::Parse(host).value()));
+    return RunTask(context_,
+                   upstream_->Connect(std::move(transport), Host::Parse(host).value(), offer));
   }
   // To an origin that shows this chain. What the origin received goes to received_.
   absl::Status Verify(const std::vector<const Identity*>& chain,
@@ -220,20 +222,47 @@ TEST_F(UpstreamTest, RefusesOldVersions) {
   EXPECT_TRUE(Connect(std::move(ssl), "good.test").ok());
 }
 
-TEST_F(UpstreamTest, OffersHttp11) {
+// An origin that speaks what `choice` says, and refuses to speak anything else.
+int Choose(SSL*, const uint8_t** out, uint8_t* size, const uint8_t* offer, unsigned offer_size,
+           void* choice) {
+  const auto& name = *static_cast<const std::string*>(choice);
+  const auto* wanted = reinterpret_cast<const uint8_t*>(name.data());
+  uint8_t* chosen = nullptr;
+  const int result = SSL_select_next_proto(&chosen, size, wanted,
+                                           static_cast<unsigned>(name.size()), offer, offer_size);
+  *out = chosen;
+  return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+TEST_F(UpstreamTest, SaysWhichHttpTheOriginChose) {
+  struct Case {
+    std::string origin;  // In its order; empty: it does not know ALPN.
+    AlpnOffer offer;
+    bool shaken;
+    std::string chosen;
+  };
+  const std::string h2("\x02h2");
+  const std::string h1("\x08http/1.1");
+  const Case cases[] = {
+      {h2, AlpnOffer::kHttp2AndHttp1, true, "h2"},
+      {h2 + h1, AlpnOffer::kHttp2AndHttp1, true, "h2"},
+      {h1, AlpnOffer::kHttp2AndHttp1, true, "http/1.1"},
+      {"", AlpnOffer::kHttp2AndHttp1, true, ""},
+      {h2 + h1, AlpnOffer::kHttp1, true, "http/1.1"},
+      {h2, AlpnOffer::kHttp1, false, ""},
+      {"\x02h3", AlpnOffer::kHttp2AndHttp1, false, ""},
+  };
   const Identity leaf = MakeIssued(root_, {.dns_names = {"good.test"}});
-  const auto origin = MakeServerContext({&leaf});
-  SSL_CTX_set_alpn_select_cb(
-      origin.get(),
-      [](SSL*, const uint8_t** out, uint8_t* size, const uint8_t* offer, unsigned offer_size,
-         void*) {
-        *out = offer + 1;
-        *size = offer[0];
-        return offer_size == 9 ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
-      },
-      nullptr);
-  EXPECT_TRUE(Connect(bssl::UniquePtr<SSL>(SSL_new(origin.get())), "good.test").ok());
-  EXPECT_EQ(peer_->Join().alpn, "http/1.1");
+  for (const Case& c : cases) {
+    const auto origin = MakeServerContext({&leaf});
+    std::string choice = c.origin;
+    if (!choice.empty()) SSL_CTX_set_alpn_select_cb(origin.get(), &Choose, &choice);
+    const auto connected =
+        Connect(bssl::UniquePtr<SSL>(SSL_new(origin.get())), "good.test", {}, c.offer);
+    EXPECT_EQ(connected.ok(), c.shaken) << c.origin << ": " << connected.status();
+    if (connected.ok()) EXPECT_EQ(connected->http2, c.chosen == "h2") << c.origin;
+    EXPECT_EQ(peer_->Join().alpn, c.chosen) << c.origin;
+  }
 }
 
 TEST_F(UpstreamTest, SendsNoClientCertificate) {
@@ -248,14 +277,16 @@ class ResumptionTest : public UpstreamTest {
  protected:
   // Whether a connection to `host` was a resumed one. Reads the origin's first bytes, with which
   // its tickets come.
-  bool Resumes(const std::string& host, uint16_t version) {
+  bool Resumes(const std::string& host, uint16_t version,
+               AlpnOffer offer = AlpnOffer::kHttp2AndHttp1) {
     bssl::UniquePtr<SSL> ssl(SSL_new(origin_.get()));
     SSL_set_max_proto_version(ssl.get(), version);
-    auto stream = Connect(std::move(ssl), host, [](SSL* ssl, int) { WriteAll(ssl, "x"); });
-    EXPECT_TRUE(stream.ok()) << stream.status();
-    if (!stream.ok()) return false;
+    auto connected =
+        Connect(std::move(ssl), host, [](SSL* ssl, int) { WriteAll(ssl, "x"); }, offer);
+    EXPECT_TRUE(connected.ok()) << connected.status();
+    if (!connected.ok()) return false;
     std::array<char, 8> buffer;
-    EXPECT_EQ(RunTask(context_, (*stream)->Read(buffer)).value_or(0), 1u);
+    EXPECT_EQ(RunTask(context_, connected->stream->Read(buffer)).value_or(0), 1u);
     return peer_->Join().resumed;
   }
 
@@ -273,6 +304,13 @@ TEST_F(ResumptionTest, IsForTheSameHostOnly) {
   }
 }
 
+TEST_F(ResumptionTest, IsForTheSameOfferOnly) {
+  EXPECT_FALSE(Resumes("good.test", TLS1_3_VERSION));
+  EXPECT_FALSE(Resumes("good.test", TLS1_3_VERSION, AlpnOffer::kHttp1));
+  EXPECT_TRUE(Resumes("good.test", TLS1_3_VERSION, AlpnOffer::kHttp1));
+  EXPECT_TRUE(Resumes("good.test", TLS1_3_VERSION));
+}
+
 TEST_F(ResumptionTest, IsForTheSameContainerOnly) {
   EXPECT_FALSE(Resumes("good.test", TLS1_3_VERSION));
   upstream_ = UpstreamTls::Create(roots_).value();
@@ -285,7 +323,7 @@ TEST_F(UpstreamTest, SaysWhatElseWentWrong) {
     theirs.Reset();
     EXPECT_EQ(
         RunTask(context_, upstream_->Connect(std::make_unique<TcpStream>(context_, std::move(mine)),
-                                             Host::Parse("good.test").value()))
+                                             Host::Parse("good.test").value(), AlpnOffer::kHttp1))
             .status()
             .code(),
         StatusCode::kUnavailable);
@@ -294,11 +332,12 @@ TEST_F(UpstreamTest, SaysWhatElseWentWrong) {
     auto [mine, theirs] = MakeSocketPair();
     auto transport = std::make_unique<TcpStream>(context_, std::move(mine));
     transport->SetDeadline(std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
-    EXPECT_EQ(RunTask(context_,
-                      upstream_->Connect(std::move(transport), Host::Parse("good.test").value()))
-                  .status()
-                  .code(),
-              StatusCode::kDeadlineExceeded);
+    EXPECT_EQ(
+        RunTask(context_, upstream_->Connect(std::move(transport), Host::Parse("good.test").value(),
+                                             AlpnOffer::kHttp1))
+            .status()
+            .code(),
+        StatusCode::kDeadlineExceeded);
   }
 }
 
@@ -317,7 +356,7 @@ TEST_F(UpstreamTest, MayBeUsedByManyThreadsWithOneSetOfRoots) {
         BlockingPeer peer(std::move(theirs), std::move(ssl));
         EXPECT_TRUE(RunTask(context,
                             upstream->Connect(std::make_unique<TcpStream>(context, std::move(mine)),
-                                              Host::Parse("good.test").value()))
+                                              Host::Parse("good.test").value(), AlpnOffer::kHttp1))
                         .ok());
       }
     });

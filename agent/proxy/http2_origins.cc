@@ -1,0 +1,91 @@
+#include "agent/proxy/http2_origins.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/strings.h"
+
+namespace sallyport::proxy {
+namespace {
+
+// ALPN is TLS's, so the scheme need not be in it.
+std::string MemoryKey(const OriginKey& key) { return StrCat(key.host.text(), " ", key.port); }
+
+}  // namespace
+
+Http2Origins::Http2Origins(boost::asio::io_context& context)
+    : context_(context), room_(std::make_shared<Event>(context)) {}
+
+std::unique_ptr<OriginConnection> Http2Origins::Take(const OriginKey& key, Use use,
+                                                     AddressCheck check) {
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return nullptr;
+  for (auto shared = found->second.rbegin(); shared != found->second.rend(); ++shared) {
+    H2ClientConnection& connection = *shared->connection;
+    if (!connection.takes_requests()) continue;
+    if (use == Use::kWebSocket && !connection.takes_websockets()) continue;
+    const AddressVerdict verdict = check(shared->address);
+    const auto* may_dial = std::get_if<MayDial>(&verdict);
+    if (may_dial == nullptr) {
+      connection.Retire();
+      continue;
+    }
+    return std::make_unique<OriginConnection>(
+        OriginConnection{connection.Open(), shared->address, true, may_dial->would_deny});
+  }
+  return nullptr;
+}
+
+void Http2Origins::Add(const OriginKey& key, std::unique_ptr<Stream> stream, IpAddress address) {
+  MakeRoom();
+  H2ClientConnection::Options options;
+  options.scheme = key.tls ? "https" : "http";
+  options.on_change = [room = room_] { room->Notify(); };
+  by_key_[key].push_back(
+      Shared{std::make_unique<H2ClientConnection>(context_, std::move(stream), std::move(options)),
+             address});
+}
+
+void Http2Origins::MakeRoom() {
+  size_t count = 0;
+  H2ClientConnection* least_used = nullptr;
+  for (auto next = by_key_.begin(); next != by_key_.end();) {
+    const auto entry = next++;
+    std::erase_if(entry->second, [](const Shared& shared) { return shared.connection->ended(); });
+    count += entry->second.size();
+    for (const Shared& shared : entry->second) {
+      H2ClientConnection* const connection = shared.connection.get();
+      if (!connection->alive()) continue;
+      if (least_used == nullptr || connection->streams() < least_used->streams())
+        least_used = connection;
+    }
+    if (entry->second.empty()) by_key_.erase(entry);
+  }
+  if (count >= kMaxConnections && least_used != nullptr) least_used->Retire();
+}
+
+size_t Http2Origins::CountOf(const OriginKey& key) const {
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return 0;
+  return static_cast<size_t>(std::ranges::count_if(
+      found->second, [](const Shared& shared) { return shared.connection->alive(); }));
+}
+
+void Http2Origins::Clear() {
+  for (const auto& [key, all] : by_key_) {
+    for (const Shared& shared : all) shared.connection->Close();
+  }
+  by_key_.clear();
+}
+
+void Http2Origins::Remember(const OriginKey& key, bool http2) {
+  memory_.Set(MemoryKey(key), Memory{http2, std::chrono::steady_clock::now() + kMemory});
+}
+
+std::optional<bool> Http2Origins::SpeaksHttp2(const OriginKey& key) {
+  const Memory* memory = memory_.Find(MemoryKey(key));
+  if (memory == nullptr || memory->until < std::chrono::steady_clock::now()) return std::nullopt;
+  return memory->http2;
+}
+
+}  // namespace sallyport::proxy

@@ -1,0 +1,165 @@
+"""Origins that speak HTTP/2 and such that do not, through the real agent and proxy, asked in either version."""
+
+import hashlib
+import json
+import subprocess
+import unittest
+
+from harness import World, binary, eventually
+
+NAMES = {"two.test": "203.0.113.30", "one.test": "203.0.113.31", "gone.test": "203.0.113.32", "no.test": "203.0.113.33"}
+VERSIONS = ("--http1.1", "--http2")
+MEBIBYTE = 1 << 20
+# What the proxy may hold of one stalled or large body, buffers of the kernel not counted.
+MAX_GROWTH = 24 * MEBIBYTE
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmRSS:"))
+
+
+class H2OriginTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        # The ordinary origins leave 443 to those of this test.
+        cls.world = world = World(NAMES, addresses=list(NAMES.values()), ports=[80])
+        cls.addClassCleanup(world.close)
+        cls.origin = world.start("http_origin", [
+            binary("http_origin"), f"{world.dir}/origin.pem", f"h2@{NAMES['two.test']}:443", f"h1@{NAMES['one.test']}:443"],
+            world.internet, stdin=subprocess.PIPE)
+        cls.origin.await_text('"ready"')
+        world.start_handler("respond")
+        world.apply_class("open", intercept_https=True, denied_hosts=["no.test"], outbound_by_host=[("handled.test", "respond")])
+        cls.number = 0
+
+    def setUp(self):
+        type(self).number += 1
+        self.container = self.world.container("open", f"o-{self.number}")
+        self.addCleanup(self.container.close)
+        self.seen = self.origin.lines.count()
+
+    def curl(self, host, path, *options, **more):
+        return self.container.curl(f"https://{host}{path}", "--resolve", f"{host}:443:{NAMES.get(host, '203.0.113.34')}", *options, **more)
+
+    def events(self, event):
+        return [line for line in self.origin.lines.since(self.seen) if line["event"] == event]
+
+    def test_each_side_has_its_own_version(self):
+        for host, origin in (("two.test", "HTTP/2.0"), ("one.test", "HTTP/1.1")):
+            for version in VERSIONS:
+                response = self.curl(host, "/any", version)
+                self.assertEqual((response.status, response.body), (200, f"{origin} {host} /any"), (host, version))
+
+    def test_the_client_is_offered_what_the_origin_speaks(self):
+        versions = {"two.test": "2", "one.test": "1.1", "no.test": "2", "handled.test": "2", "gone.test": "2"}
+        statuses = {"two.test": 200, "one.test": 200, "no.test": 520, "handled.test": 200, "gone.test": 502}
+        for _ in range(2):
+            for host, version in versions.items():
+                response = self.curl(host, "/any", "--write-out", "\n%{http_version}")
+                self.assertEqual((response.status, response.body.splitlines()[-1]), (statuses[host], version), (host, response))
+        # The handshake's connection was the request's, and every later request's.
+        self.assertEqual(len(self.events("connection")), 2)
+
+    def test_bodies_come_whole_both_ways(self):
+        body = bytes(range(256)) * 4096
+        path = f"{self.world.dir}/body"
+        with open(path, "wb") as file:
+            file.write(body)
+        for host in ("two.test", "one.test"):
+            for version in VERSIONS:
+                for framing in ([], ["--header", "transfer-encoding: chunked"] if version == "--http1.1" else ["--header", "content-length:"]):
+                    response = self.curl(host, "/digest", version, "--data-binary", f"@{path}", *framing)
+                    answer = json.loads(response.body)
+                    self.assertEqual((answer["bytes"], answer["sha256"]), (len(body), hashlib.sha256(body).hexdigest()), (host, version))
+                response = self.curl(host, "/bytes/1000000", version)
+                self.assertEqual(len(response.body), 1000000, (host, version))
+
+    def test_answers_without_body(self):
+        for host in ("two.test", "one.test"):
+            for version in VERSIONS:
+                head = self.curl(host, "/bytes/1234", version, "--head")
+                self.assertEqual((head.status, head.headers.get("content-length"), head.exit), (200, "1234", 0), (host, version))
+                for status in (204, 304):
+                    response = self.curl(host, f"/{status}", version)
+                    self.assertEqual((response.status, response.headers.get("etag"), response.exit), (status, '"1"', 0), (host, version))
+
+    def test_interim_answers_and_trailers_are_passed_on(self):
+        for host in ("two.test", "one.test"):
+            for version in VERSIONS:
+                hints = self.curl(host, "/hints", version)
+                self.assertEqual((hints.status, hints.body), (200, "body"), (host, version))
+                self.assertRegex(hints.error, r"HTTP/\S+ 103", (host, version))
+                trailers = self.curl(host, "/trailers", version)
+                self.assertEqual((trailers.status, trailers.body), (200, "body"), (host, version))
+                self.assertIn("x-checksum: 1", trailers.error.lower(), (host, version))
+
+    def test_fields_of_a_connection_stay_on_it(self):
+        for version in VERSIONS:
+            response = self.curl("two.test", "/headers", version, "--header", "te: trailers", "--header", "cookie: a=1; b=2",
+                                 *(["--header", "connection: x-hop", "--header", "x-hop: 1"] if version == "--http1.1" else []))
+            fields = json.loads(response.body)
+            self.assertEqual(fields.get("Te"), ["trailers"], version)
+            self.assertEqual(fields.get("Cookie"), ["a=1; b=2"], version)
+            self.assertFalse({"X-Hop", "Connection", "Upgrade", "Keep-Alive"} & fields.keys(), version)
+
+    def test_an_answer_before_the_requests_end(self):
+        with open(f"{self.world.dir}/large", "wb") as file:
+            file.truncate(64 * MEBIBYTE)
+        for version in VERSIONS:
+            response = self.curl("two.test", "/refuse", version, "--data-binary", f"@{self.world.dir}/large")
+            self.assertEqual(response.status, 413, (version, response))
+
+    def test_many_requests_share_one_connection(self):
+        # PX06: all of them at once, and the origin is not yet known.
+        urls = [f"https://two.test/any/{i}" for i in range(100)]
+        options = ["--parallel", "--parallel-immediate", "--parallel-max", "100", "--http1.1", "--cacert", self.container.bundle,
+                   "--silent", "--resolve", f"two.test:443:{NAMES['two.test']}"]
+        result = self.container.run("curl", *options, *urls)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout.count("HTTP/2.0 two.test /any/"), 100)
+        self.assertEqual(len(self.events("connection")), 1)
+
+    def test_what_a_reader_does_not_take_stays_with_the_origin(self):
+        pid = self.world.proxy_pid()
+        for version in VERSIONS:
+            before = resident_bytes(pid)
+            command = self.container.command("curl", "--silent", version, "--limit-rate", "1", "--cacert", self.container.bundle,
+                                             "--resolve", f"two.test:443:{NAMES['two.test']}", f"https://two.test/bytes/{512 * MEBIBYTE}")
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL) as client:
+                eventually(lambda: any(line["path"].startswith("/bytes/") for line in self.events("request")), what="the request")
+                response = self.curl("two.test", f"/bytes/{256 * MEBIBYTE}", version, "--output", "/dev/null", "--max-time", "120")
+                self.assertEqual(response.exit, 0, response)
+                self.assertLess(resident_bytes(pid) - before, MAX_GROWTH, version)
+                client.kill()
+
+    def test_who_gives_up_is_noticed_by_the_origin(self):
+        for version in VERSIONS:
+            seen = len(self.events("given up"))
+            response = self.curl("two.test", "/stall/1000", version, "--max-time", "2")
+            self.assertEqual(response.exit, 28, (version, response))
+            eventually(lambda: len(self.events("given up")) > seen, what="the origin sees the end")
+
+    def test_large_uploads_in_constant_memory(self):
+        pid = self.world.proxy_pid()
+        path = f"{self.world.dir}/upload"
+        with open(path, "wb") as file:
+            file.truncate(256 * MEBIBYTE)
+        for version in VERSIONS:
+            before = resident_bytes(pid)
+            response = self.curl("two.test", "/digest", version, "--upload-file", path, "--max-time", "120")
+            self.assertEqual(json.loads(response.body)["bytes"], 256 * MEBIBYTE, response)
+            self.assertLess(resident_bytes(pid) - before, MAX_GROWTH, version)
+
+    def test_a_forbidden_address_gets_no_new_stream(self):
+        # Dialled elsewhere, so that only the address of the pooled connection is forbidden.
+        ask = ["https://two.test/any", "--resolve", "two.test:443:203.0.113.99"]
+        self.assertEqual(self.container.curl(*ask).status, 200)
+        self.world.enforced("deny-host", self.container.id, NAMES["two.test"])
+        response = self.container.curl(*ask)
+        self.assertEqual((response.status, response.reason), (520, "denied_host"))
+        self.assertEqual(len(self.events("request")), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
