@@ -39,13 +39,13 @@ void H2Writer::Begin(Body body, std::optional<uint64_t> length) {
 }
 
 // What the peer did wrong is not its writer's fault.
-absl::Status H2Writer::Failure() const {
+absl::Status H2Writer::failure() const {
   if (!absl::IsInvalidArgument(stream_->failure)) return stream_->failure;
   return absl::UnavailableError(stream_->failure.message());
 }
 
 absl::Status H2Writer::CheckWritable(size_t bytes) const {
-  RETURN_IF_ERROR(Failure());
+  RETURN_IF_ERROR(failure());
   if (body_ == Body::kNone) return absl::OkStatus();
   if (body_ == Body::kEmpty && bytes == 0) return absl::OkStatus();
   if (stream_->end_after) return absl::InvalidArgumentError("the message has ended already");
@@ -71,7 +71,7 @@ Task<absl::Status> H2Writer::Write(std::string_view bytes, More more) {
 
 absl::Status H2Writer::Flush() {
   session_->Send(*stream_);
-  return Failure();
+  return failure();
 }
 
 Task<absl::Status> H2Writer::Finish(const Headers& trailers) {
@@ -116,7 +116,7 @@ Task<absl::Status> H2Writer::AwaitTaken() {
     sent = stream.sent_bytes;
     deadline = Deadlines::In(timeout_);
   }
-  co_return Failure();
+  co_return failure();
 }
 
 }  // namespace sallyport::proxy

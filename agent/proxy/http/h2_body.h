@@ -62,13 +62,14 @@ class H2Writer {
   // `bytes` is all of it; Finish included.
   Task<absl::Status> WriteWhole(std::string_view bytes);
 
+  // Why nothing more can be written.
+  absl::Status failure() const;
   uint64_t body_bytes() const { return body_bytes_; }
 
  private:
   static constexpr size_t kMaxHeldBytes = 4 * 1024;
 
   absl::Status CheckWritable(size_t bytes) const;
-  absl::Status Failure() const;
   // Until what is outgoing has been taken, with the end of it if there is one.
   Task<absl::Status> AwaitTaken();
 

@@ -186,7 +186,7 @@ void H2Session::OnHeadBegins(int32_t stream_id) {
   cookie_.clear();
   block_bytes_ = block_fields_ = 0;
   if (role_ == Role::kClient || streams_.contains(stream_id) || terminated_) return;
-  if (served_ + new_streams_.size() >= limits_.streams || retired_) {
+  if (streams_.size() + lingering_ >= limits_.streams || retired_) {
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_REFUSED_STREAM);
     return;
   }
@@ -325,6 +325,10 @@ void H2Session::OnStreamClosed(int32_t stream_id, uint32_t error) {
     FailStream(*stream, absl::InvalidArgumentError(text));
   }
   on_stream_closed_();
+  if (role_ == Role::kServer && !stream->failure.ok() && !stream->released) {
+    stream->lingering = true;
+    ++lingering_;
+  }
   if (finished()) Wake();
 }
 

@@ -56,7 +56,7 @@ H2ServerExchange::~H2ServerExchange() {
     session_->Reset(*stream_, stream_->local_ended ? H2Error::kNoError : H2Error::kInternalError,
                     absl::CancelledError("the request has been served"));
   }
-  session_->Discard(*stream_);
+  session_->Release(*stream_);
 }
 
 void H2ServerExchange::Begin(const RequestHead& head) {
@@ -115,7 +115,7 @@ Task<absl::Status> H2ServerExchange::WriteHead(const ResponseHead& head, bool) {
                 : ends   ? H2Writer::Body::kEmpty
                          : H2Writer::Body::kSend,
                 length);
-  co_return stream_->failure;
+  co_return writer_.failure();
 }
 
 Task<absl::Status> H2ServerExchange::WriteBody(std::string_view bytes, More more) {

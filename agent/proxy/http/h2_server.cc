@@ -43,7 +43,6 @@ Task<std::vector<H2ServerConnection::Request>> H2ServerConnection::ReadRequests(
     for (std::shared_ptr<H2Stream>& stream : session_.TakeNewStreams())
       requests.push_back(RequestOf(std::move(stream)));
     served_ += requests.size();
-    session_.set_served(served_);
   }
   co_return requests;
 }
@@ -73,7 +72,6 @@ H2ServerConnection::Request H2ServerConnection::RequestOf(std::shared_ptr<H2Stre
 
 void H2ServerConnection::RequestServed() {
   --served_;
-  session_.set_served(served_);
   if (!idle() || session_.finished()) return;
   idle_until_ = Deadlines::In(timeouts_.idle);
   SetDeadline();

@@ -172,6 +172,12 @@ void H2Session::Discard(H2Stream& stream) {
   Consume(stream, stream.owed);
 }
 
+void H2Session::Release(H2Stream& stream) {
+  Discard(stream);
+  stream.released = true;
+  if (std::exchange(stream.lingering, false)) --lingering_;
+}
+
 void H2Session::Reset(H2Stream& stream, H2Error error, absl::Status status) {
   FailStream(stream, std::move(status));
   if (stream.closed || stream.reset_here || failed_) return;

@@ -59,9 +59,9 @@ class H2Session {
   // Server: the streams whose request heads came in since the last call. A stream that was refused
   // for its head has failed (INVALID_ARGUMENT) and has none: it is reported once, for the record.
   std::vector<std::shared_ptr<H2Stream>> TakeNewStreams();
-  // Server: streams that were reported and are still being served, though the peer may have reset
-  // them: `count` of them keep as many new ones from being accepted.
-  void set_served(size_t count) { served_ = count; }
+  // The stream's user has done with it. Until then a server's stream that the peer has reset counts
+  // as open: what is done for it goes on.
+  void Release(H2Stream& stream);
 
   // Called when nghttp2 has forgotten a stream, from within OnInput or TakeOutput: it may do no
   // more than to wake somebody.
@@ -144,7 +144,7 @@ class H2Session {
   absl::flat_hash_map<int32_t, std::shared_ptr<H2Stream>> streams_;
   std::function<void()> on_stream_closed_ = [] {};
   std::vector<std::shared_ptr<H2Stream>> new_streams_;
-  size_t served_ = 0;
+  size_t lingering_ = 0;
   // The header block that is coming in.
   H2Head block_;
   std::string cookie_;

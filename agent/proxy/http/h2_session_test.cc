@@ -178,10 +178,10 @@ TEST_F(H2SessionTest, StreamsThatAreStillServedCountAsOpen) {
        h2::Reset(3, 8))
       .IgnoreError();
   EXPECT_EQ(streams_.size(), 2u);
-  session_->set_served(2);
+  EXPECT_TRUE(streams_[0]->closed && streams_[1]->closed);
   Give(h2::Head(5, kGet)).IgnoreError();
   EXPECT_EQ(Last(h2::kRstStream).error(), 7u);
-  session_->set_served(1);
+  session_->Release(*streams_[0]);
   Give(h2::Head(7, kGet)).IgnoreError();
   EXPECT_EQ(streams_.size(), 3u);
 }

@@ -65,6 +65,8 @@ struct H2Stream {
   bool discard = false;     // DATA is dropped: nobody reads it.
   bool reset_here = false;  // By H2Session::Reset.
   bool blamed = false;      // By H2Session::Blame.
+  bool released = false;    // By H2Session::Release.
+  bool lingering = false;   // Counted as open, though it is closed: it has not been released.
 
   size_t outgoing() const { return held.size() - held_taken + piece.size(); }
 };
