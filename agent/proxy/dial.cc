@@ -4,87 +4,218 @@
 #include <netinet/tcp.h>
 
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <cerrno>
+#include <cstring>
 #include <utility>
+#include <vector>
 
+#include "agent/proxy/event.h"
 #include "common/base/strings.h"
 
 namespace sallyport::proxy {
 namespace {
 
-constexpr std::chrono::seconds kAttemptTime{4};
+// Before the next address is tried beside those that have not answered (RFC 8305 section 5).
+constexpr std::chrono::milliseconds kAttemptDelay{250};
+// Of one dial: whoever serves a name chooses how many addresses it has.
+constexpr size_t kMaxAttempts = 16;
+
+// RESOURCE_EXHAUSTED: it is this host that has run out of descriptors, memory or, towards this
+// address, local ports.
+absl::Status ConnectError(int error, const IpAddress& address, uint16_t port) {
+  const std::string text =
+      StrCat("connect to ", address.ToUriString(), ":", port, ": ", std::strerror(error));
+  switch (error) {
+    case EADDRNOTAVAIL:
+      return absl::ResourceExhaustedError(text + ", no local port is free");
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+      return absl::ResourceExhaustedError(text);
+    default:
+      return absl::UnavailableError(text);
+  }
+}
+
+// A socket that connects.
+absl::StatusOr<std::unique_ptr<TcpStream>> BeginConnect(boost::asio::io_context& context,
+                                                        const IpAddress& address, uint16_t port,
+                                                        SteadyTime deadline) {
+  UniqueFd socket(::socket(address.is_v4() ? AF_INET : AF_INET6,
+                           SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return ConnectError(errno, address, port);
+  const int one = 1;
+  setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+  sockaddr_storage storage;
+  const socklen_t length = address.ToSockaddr(port, &storage);
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0 &&
+      errno != EINPROGRESS) {
+    return ConnectError(errno, address, port);
+  }
+  auto stream = std::make_unique<TcpStream>(context, std::move(socket));
+  stream->SetDeadline(deadline);
+  return stream;
+}
+
+// `stream` outlives this.
+Task<absl::Status> FinishConnect(TcpStream* stream, IpAddress address, uint16_t port) {
+  const absl::Status ready = co_await stream->WaitWritable();
+  if (absl::IsDeadlineExceeded(ready)) {
+    co_return absl::DeadlineExceededError(
+        StrCat("connect to ", address.ToUriString(), ":", port, ": no answer in time"));
+  }
+  if (!ready.ok()) co_return ready;
+  int error = 0;
+  socklen_t length = sizeof(error);
+  getsockopt(stream->native_handle(), SOL_SOCKET, SO_ERROR, &error, &length);
+  if (error != 0) co_return ConnectError(error, address, port);
+  co_return absl::OkStatus();
+}
+
+struct Attempt {
+  IpAddress address;
+  std::unique_ptr<TcpStream> stream;
+  std::optional<absl::Status> end;  // While it is under way: nullopt.
+};
+
+// The attempts of one dial. Outlives those that are given up, until they have noticed.
+struct Race {
+  explicit Race(boost::asio::io_context& context) : changed(context) {}
+
+  // Ends every attempt whose stream was not taken.
+  void CloseAll() {
+    for (const auto& attempt : attempts) {
+      if (attempt->stream != nullptr) attempt->stream->Close(Stream::How::kReset);
+    }
+  }
+
+  std::vector<std::unique_ptr<Attempt>> attempts;
+  Event changed;
+};
+using RacePtr = std::shared_ptr<Race>;
+
+Task<void> Run(RacePtr race, Attempt* attempt, uint16_t port) {
+  attempt->end = co_await FinishConnect(attempt->stream.get(), attempt->address, port);
+  race->changed.Notify();
+}
+
+// The first attempt that got through. Null: all have failed, or `latest` has (null: does not
+// matter), or it is `until`.
+Task<Attempt*> AwaitWinner(RacePtr race, const Attempt* latest, SteadyTime until) {
+  while (true) {
+    bool running = false;
+    for (const auto& attempt : race->attempts) {
+      if (!attempt->end.has_value()) {
+        running = true;
+      } else if (attempt->end->ok()) {
+        co_return attempt.get();
+      }
+    }
+    if (!running || (latest != nullptr && latest->end.has_value())) co_return nullptr;
+    race->changed.Reset();
+    const absl::Status waited = co_await race->changed.Wait(until);
+    if (!waited.ok()) co_return nullptr;
+  }
+}
+
+// What is to be said of a race that nobody has won. Our own fault first, then silence, then the
+// last refusal.
+DialFailed FailureOf(const Race& race, const Host& host) {
+  const absl::Status none = absl::UnavailableError(StrCat(host.text(), " has no address"));
+  const absl::Status silence =
+      absl::DeadlineExceededError(StrCat("connect to ", host.text(), ": no answer in time"));
+  absl::Status failure = none;
+  for (const auto& attempt : race.attempts) {
+    const absl::Status& end = attempt->end.has_value() ? *attempt->end : silence;
+    if (absl::IsResourceExhausted(failure)) break;
+    if (absl::IsDeadlineExceeded(failure) && !absl::IsResourceExhausted(end)) continue;
+    failure = end;
+  }
+  std::string_view reason = "origin_unreachable";
+  if (absl::IsResourceExhausted(failure)) reason = "overloaded";
+  if (absl::IsDeadlineExceeded(failure)) reason = "origin_timeout";
+  return DialFailed{reason, std::string(failure.message())};
+}
+
+// Whether the policy of this moment permits the address.
+std::variant<MayDial, Denial> Check(const DialContext& context, const PolicySource& policy,
+                                    const IpAddress& address) {
+  const std::shared_ptr<const EffectivePolicy> now = policy();
+  if (now == nullptr) return Denial{Reason::kNoPolicy};
+  const AddressVerdict verdict = CheckDialledAddress(*now, address, *context.open_ranges);
+  if (const Deny* deny = std::get_if<Deny>(&verdict)) return ToDenial(*deny);
+  return std::get<MayDial>(verdict);
+}
+
+// Tries the addresses; `race` is the caller's to clear away.
+Task<DialResult> RunRace(DialContext context, PolicySource policy, Host host,
+                         std::vector<IpAddress> addresses, uint16_t port, SteadyTime deadline,
+                         RacePtr race) {
+  std::optional<Denial> first_denial;
+  Attempt* winner = nullptr;
+  for (const IpAddress& address : addresses) {
+    if (race->attempts.size() == kMaxAttempts) break;
+    std::variant<MayDial, Denial> may = Check(context, policy, address);
+    if (auto* denial = std::get_if<Denial>(&may)) {
+      if (!first_denial.has_value()) first_denial = std::move(*denial);
+      continue;
+    }
+    Attempt* const attempt = race->attempts.emplace_back(std::make_unique<Attempt>()).get();
+    attempt->address = address;
+    absl::StatusOr<std::unique_ptr<TcpStream>> begun =
+        BeginConnect(*context.context, address, port, deadline);
+    if (begun.ok()) {
+      attempt->stream = *std::move(begun);
+      boost::asio::co_spawn(*context.context, Run(race, attempt, port), boost::asio::detached);
+    } else {
+      attempt->end = begun.status();
+    }
+    winner = co_await AwaitWinner(
+        race, attempt, std::min(deadline, std::chrono::steady_clock::now() + kAttemptDelay));
+    if (winner != nullptr || std::chrono::steady_clock::now() >= deadline) break;
+  }
+  if (winner == nullptr) winner = co_await AwaitWinner(race, nullptr, deadline);
+  if (winner == nullptr) {
+    // A failed attempt says more than the refusal of another address.
+    if (race->attempts.empty() && first_denial.has_value()) co_return *std::move(first_denial);
+    co_return FailureOf(*race, host);
+  }
+  // The policy may have turned against the address while it was being connected to.
+  std::variant<MayDial, Denial> still = Check(context, policy, winner->address);
+  if (auto* denial = std::get_if<Denial>(&still)) co_return std::move(*denial);
+  co_return Dialled{std::move(winner->stream), winner->address,
+                    std::get<MayDial>(still).would_deny};
+}
 
 }  // namespace
 
 Task<absl::StatusOr<std::unique_ptr<TcpStream>>> ConnectTo(boost::asio::io_context* context,
                                                            IpAddress address, uint16_t port,
                                                            SteadyTime deadline) {
-  UniqueFd socket(::socket(address.is_v4() ? AF_INET : AF_INET6,
-                           SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) co_return absl::ErrnoToStatus(errno, "cannot make a socket");
-  const int fd = socket.get();
-  const int one = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-  sockaddr_storage storage;
-  const socklen_t length = address.ToSockaddr(port, &storage);
-  const bool pending = ::connect(fd, reinterpret_cast<const sockaddr*>(&storage), length) != 0;
-  if (pending && errno != EINPROGRESS) {
-    co_return absl::UnavailableError(
-        StrCat("connect to ", address.ToUriString(), ":", port, ": ", strerror(errno)));
-  }
-  auto stream = std::make_unique<TcpStream>(*context, std::move(socket));
-  if (pending) {
-    stream->SetDeadline(deadline);
-    const absl::Status ready = co_await stream->WaitWritable();
-    if (absl::IsDeadlineExceeded(ready)) {
-      co_return absl::DeadlineExceededError(
-          StrCat("connect to ", address.ToUriString(), ":", port, ": no answer in time"));
-    }
-    if (!ready.ok()) co_return ready;
-    int error = 0;
-    socklen_t error_length = sizeof(error);
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_length);
-    if (error != 0) {
-      co_return absl::UnavailableError(
-          StrCat("connect to ", address.ToUriString(), ":", port, ": ", strerror(error)));
-    }
-  }
+  absl::StatusOr<std::unique_ptr<TcpStream>> stream =
+      BeginConnect(*context, address, port, deadline);
+  if (!stream.ok()) co_return stream.status();
+  const absl::Status connected = co_await FinishConnect(stream->get(), address, port);
+  if (!connected.ok()) co_return connected;
   co_return stream;
 }
 
 Task<DialResult> Dial(DialContext context, PolicySource policy, Host host, uint16_t port,
                       SteadyTime deadline) {
-  const absl::StatusOr<std::vector<IpAddress>> addresses = co_await context.resolver->Resolve(host);
+  absl::StatusOr<std::vector<IpAddress>> addresses = co_await context.resolver->Resolve(host);
   if (absl::IsDeadlineExceeded(addresses.status())) {
     co_return DialFailed{"origin_timeout", std::string(addresses.status().message())};
   }
   if (!addresses.ok())
     co_return DialFailed{"origin_unreachable", std::string(addresses.status().message())};
-
-  DialResult outcome = DialFailed{"origin_unreachable", StrCat(host.text(), " has no address")};
-  for (const IpAddress& address : *addresses) {
-    const std::shared_ptr<const EffectivePolicy> now = policy();
-    if (now == nullptr) co_return Denial{Reason::kNoPolicy};
-    const AddressVerdict verdict = CheckDialledAddress(*now, address, *context.open_ranges);
-    if (const Deny* deny = std::get_if<Deny>(&verdict)) {
-      // A failed attempt says more than the refusal of another address.
-      if (std::get_if<DialFailed>(&outcome) != nullptr && address == addresses->front())
-        outcome = ToDenial(*deny);
-      continue;
-    }
-    const SteadyTime attempt_deadline =
-        std::min(deadline, std::chrono::steady_clock::now() + kAttemptTime);
-    absl::StatusOr<std::unique_ptr<TcpStream>> stream =
-        co_await ConnectTo(context.context, address, port, attempt_deadline);
-    if (stream.ok()) {
-      co_return Dialled{*std::move(stream), address, std::get<MayDial>(verdict).would_deny};
-    }
-    const bool late = absl::IsDeadlineExceeded(stream.status());
-    outcome = DialFailed{late ? "origin_timeout" : "origin_unreachable",
-                         std::string(stream.status().message())};
-    if (std::chrono::steady_clock::now() >= deadline) break;
-  }
-  co_return outcome;
+  const auto race = std::make_shared<Race>(*context.context);
+  DialResult result = co_await RunRace(context, std::move(policy), std::move(host),
+                                       *std::move(addresses), port, deadline, race);
+  race->CloseAll();
+  co_return result;
 }
 
 }  // namespace sallyport::proxy
