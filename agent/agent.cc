@@ -6,6 +6,8 @@
 
 #include "agent/audit_file.h"
 #include "agent/control_socket.h"
+#include "agent/proxy/limits.h"
+#include "common/base/check.h"
 #include "common/base/status.h"
 
 namespace sallyport::agent {
@@ -25,6 +27,11 @@ ProxySupervisor::Options ProxyOptions(const Config& config, UniqueFd audit_file)
   options.configure.mutable_resolvers()->Add(config.resolvers.begin(), config.resolvers.end());
   options.configure.mutable_open_ranges()->Add(config.open_ranges.begin(),
                                                config.open_ranges.end());
+  for (const std::string& limit : config.limits) {
+    const auto parsed = proxy::ParseLimit(limit);
+    SALLYPORT_CHECK(parsed.ok());  // CheckConfig has read it.
+    (*options.configure.mutable_limits())[parsed->first] = parsed->second;
+  }
   options.audit_file = std::move(audit_file);
   return options;
 }

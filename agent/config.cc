@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "absl/strings/str_split.h"
+#include "agent/proxy/limits.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/flags/flags.h"
@@ -140,6 +141,10 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
                "Where every decision is recorded, a JSON line each. Default: audit.jsonl in the "
                "state directory.");
   flags.Int("workers", &config.workers, 1, 256, "N", "Threads of the proxy.");
+  flags.StringList(
+      "limit", &config.limits, "NAME=VALUE",
+      "What one container may use, as connections=1000: docs/operations.md lists names "
+      "and defaults. Repeatable.");
   flags.set_example(
       "sallyport-agent --control-plane unix:/run/sallyport/controlplane.sock --host-name host-7");
   flags.set_version(StrCat("sallyport-agent ", kVersion));
@@ -183,6 +188,11 @@ absl::Status CheckConfig(const Config& config) {
     if (const absl::Status status = Cidr::Parse(range).status(); !status.ok()) {
       return absl::InvalidArgumentError(
           StrCat("--open-range ", Quote(range), ": ", status.message()));
+    }
+  }
+  for (const std::string& limit : config.limits) {
+    if (const absl::Status status = proxy::ParseLimit(limit).status(); !status.ok()) {
+      return absl::InvalidArgumentError(StrCat("--limit ", Quote(limit), ": ", status.message()));
     }
   }
   return absl::OkStatus();

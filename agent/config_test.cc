@@ -86,6 +86,9 @@ TEST(ConfigTest, NamesTheFlagThatIsWrong) {
       {[](Config* c) { c->proxy_binary = "/nonexistent"; }, "--proxy-binary"},
       {[](Config* c) { c->proxy_user = "no-such-user"; }, "--proxy-user"},
       {[](Config* c) { c->open_ranges = {"10.0.0.1/8"}; }, "--open-range"},
+      {[](Config* c) { c->limits = {"connections=1", "connection=1"}; },
+       "--limit \"connection=1\""},
+      {[](Config* c) { c->limits = {"connections=0"}; }, "between 1 and"},
   };
   for (const auto& c : kCases) {
     Config config = Good();

@@ -11,6 +11,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
 #include "agent/proxy/audit/sink.h"
+#include "agent/proxy/budget.h"
 #include "agent/proxy/dial.h"
 #include "agent/proxy/dns/server.h"
 #include "agent/proxy/handlers/pool.h"
@@ -44,6 +45,7 @@ class Container {
     std::unique_ptr<LeafAuthority> leaves;
     std::unique_ptr<UpstreamTls> upstream_tls;
     std::shared_ptr<DnsNames> dns_names;
+    std::shared_ptr<ContainerBudget> budget;  // Shared by the container's workers.
     std::shared_ptr<AuditSink> audit_file;    // May be null.
     std::shared_ptr<AuditSink> audit_stream;  // May be null.
   };
@@ -54,6 +56,8 @@ class Container {
   LeafAuthority& leaves() { return *parts_.leaves; }
   UpstreamTls& upstream_tls() { return *parts_.upstream_tls; }
   const DnsNames& dns_names() const { return *parts_.dns_names; }
+  ContainerBudget& budget() { return *parts_.budget; }
+  const ContainerLimits& limits() const { return parts_.budget->limits(); }
   Origins& origins() { return origins_; }
   HandlerPool& handlers() { return handlers_; }
 

@@ -84,6 +84,7 @@ absl::Status Control::Configure(const internal::Configure& command,
     return absl::InvalidArgumentError(
         ToAbsl(StrCat("workers must be between 1 and ", kMaxWorkers)));
   }
+  for (const auto& [name, value] : command.limits()) RETURN_IF_ERROR(limits_.Set(name, value));
   auto config = std::make_shared<WorkerConfig>();
   config->resolvers.assign(command.resolvers().begin(), command.resolvers().end());
   config->roots = roots_;
@@ -115,6 +116,7 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
   if (command.has_audit_stream())
     audit_stream = std::make_shared<AuditSink>(std::move(descriptors[kContainerSockets]));
   auto dns_names = std::make_shared<DnsNames>();
+  auto budget = std::make_shared<ContainerBudget>(limits_);
   const size_t dns_worker = next_dns_worker_++ % workers_.size();
   return OnEveryWorker([&](Worker& worker, size_t index) -> absl::Status {
     ContainerSetup setup;
@@ -122,6 +124,7 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
     setup.ca_certificate = command.ca_certificate();
     setup.ca_private_key = command.ca_private_key();
     setup.dns_names = dns_names;
+    setup.budget = budget;
     setup.audit_stream = audit_stream;
     for (size_t i = 0; i < kContainerSockets; ++i) {
       const bool dns = i >= 2;

@@ -41,6 +41,7 @@ class Control {
   const std::shared_ptr<const UpstreamTls::Roots> roots_;
   SnapshotBuilder builder_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  ContainerLimits limits_;
   size_t next_dns_worker_ = 0;
 };
 

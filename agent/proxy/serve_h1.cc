@@ -12,10 +12,24 @@ namespace {
 constexpr uint64_t kMaxDrainBytes = 64 * 1024;
 constexpr std::chrono::milliseconds kMaxDrainTime{1000};
 
+H1Limits LimitsOf(const ContainerLimits& limits) {
+  H1Limits h1;
+  h1.head_bytes = static_cast<size_t>(limits[Limit::kHeaderBytes]);
+  h1.header_count = static_cast<size_t>(limits[Limit::kHeaderCount]);
+  return h1;
+}
+
+H1Timeouts TimeoutsOf(const ContainerLimits& limits) {
+  return H1Timeouts{.idle = limits.Time(Limit::kIdleTimeoutMs),
+                    .head = limits.Time(Limit::kHeadTimeoutMs),
+                    .body = limits.Time(Limit::kBodyTimeoutMs)};
+}
+
 }  // namespace
 
 Task<void> ServeH1(ClientConnection client, Stream* stream, std::string early) {
-  H1ServerConnection http(stream, std::move(early), H1Limits{}, H1Timeouts{});
+  const ContainerLimits& limits = client.container->limits();
+  H1ServerConnection http(stream, std::move(early), LimitsOf(limits), TimeoutsOf(limits));
   client.http = &http;
   while (!client.container->closed()) {
     H1ServerConnection::HeadResult result = co_await http.ReadHead();

@@ -3,16 +3,12 @@
 #include <utility>
 
 namespace sallyport::proxy {
-namespace {
-
-constexpr std::chrono::seconds kHandshakeTime{10};
-
-}  // namespace
 
 Task<absl::StatusOr<Terminated>> Terminate(ContainerPtr container,
                                            std::unique_ptr<TcpStream> transport, std::string early,
                                            Host name, std::vector<std::string> protocols) {
-  transport->SetDeadline(std::chrono::steady_clock::now() + kHandshakeTime);
+  transport->SetDeadline(std::chrono::steady_clock::now() +
+                         container->limits().Time(Limit::kHandshakeTimeoutMs));
   absl::StatusOr<LeafAuthority::Accepted> accepted = co_await container->leaves().Accept(
       std::move(transport), std::move(early), name, std::move(protocols));
   if (!accepted.ok()) co_return accepted.status();

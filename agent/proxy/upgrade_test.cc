@@ -27,6 +27,7 @@ class UpgradeTest : public testing::Test {
     ASSERT_TRUE(worker.ok()) << worker.status();
     worker_ = *std::move(worker);
     Container::Parts parts;
+    parts.budget = std::make_shared<ContainerBudget>(ContainerLimits());
     parts.id = "i";
     container_ = std::make_shared<Container>(worker_.get(), std::move(parts));
     SetPolicy("");

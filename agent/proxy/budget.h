@@ -1,0 +1,88 @@
+// What one container uses at this moment, held against what it may.
+
+#ifndef SALLYPORT_AGENT_PROXY_BUDGET_H_
+#define SALLYPORT_AGENT_PROXY_BUDGET_H_
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "agent/proxy/limits.h"
+
+namespace sallyport::proxy {
+
+// So many a second, and those of one second at once after a pause. Thread-safe, without locks: the
+// generic cell rate algorithm (ITU-T I.371), whose state is one time.
+class TokenBucket {
+ public:
+  using Duration = std::chrono::nanoseconds;
+  using Time = std::chrono::steady_clock::time_point;
+
+  // `burst`: how many may come at once; at least one.
+  TokenBucket(int64_t per_second, int64_t burst);
+
+  // How long until there is one; zero: there is one now.
+  Duration Wait(Time now) const;
+  // Takes one that is there within `longest`, and returns when; whoever comes later waits longer.
+  // nullopt: it would be later, and nothing was taken.
+  std::optional<Duration> Take(Time now, Duration longest = Duration::zero());
+
+ private:
+  const int64_t interval_ns_;
+  const int64_t burst_ns_;
+  std::atomic<int64_t> due_ns_{0};  // When a bucket that is let alone is full again.
+};
+
+// Shared by the workers that serve the container: an atomic number a limit, so that the limit holds
+// over all workers and nobody waits for anybody. Thread-safe. Outlives its tokens.
+class ContainerBudget {
+ public:
+  using Duration = TokenBucket::Duration;
+
+  explicit ContainerBudget(const ContainerLimits& limits);
+
+  // Holds a part of what a limit counts.
+  class [[nodiscard]] Token {
+   public:
+    Token() = default;
+    Token(Token&& other) noexcept : Token() { *this = std::move(other); }
+    Token& operator=(Token&& other) noexcept;
+    ~Token() { Release(); }
+    // False: the limit is reached, or the token was released.
+    explicit operator bool() const { return held_ != nullptr; }
+    void Release();
+
+   private:
+    friend class ContainerBudget;
+    Token(std::atomic<int64_t>* held, int64_t amount) : held_(held), amount_(amount) {}
+
+    std::atomic<int64_t>* held_ = nullptr;
+    int64_t amount_ = 0;
+  };
+
+  const ContainerLimits& limits() const { return limits_; }
+
+  // REQUIRES: `limit` counts what is there at once.
+  Token Hold(Limit limit, int64_t amount = 1);
+  // REQUIRES: `limit` is a rate.
+  TokenBucket& rate(Limit limit);
+
+  // Counts that somebody was refused, or had to wait, because of it.
+  void CountExceeded(Limit limit, uint64_t times = 1);
+
+  int64_t held(Limit limit) const;
+  uint64_t exceeded(Limit limit) const;
+
+ private:
+  const ContainerLimits limits_;
+  std::array<std::atomic<int64_t>, kLimitCount> held_{};
+  std::array<std::atomic<uint64_t>, kLimitCount> exceeded_{};
+  std::array<std::unique_ptr<TokenBucket>, kLimitCount> rates_;  // Null: it is no rate.
+};
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_BUDGET_H_
