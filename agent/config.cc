@@ -141,6 +141,10 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
                "Where every decision is recorded, a JSON line each. Default: audit.jsonl in the "
                "state directory.");
   flags.Int("workers", &config.workers, 1, 256, "N", "Threads of the proxy.");
+  flags.Int(
+      "max-memory-mib", &config.max_memory_mib, 0, 16'777'216, "N",
+      "MiB of memory of the proxy near which it sheds load. 0: the limit of its cgroup, if it "
+      "has one.");
   flags.StringList(
       "limit", &config.limits, "NAME=VALUE",
       "What one container may use, as connections=1000: docs/operations.md lists names "

@@ -28,6 +28,7 @@ struct Config {
   std::vector<std::string> open_ranges;
   std::string audit;
   int64_t workers = 1;
+  int64_t max_memory_mib = 0;       // 0: the limit of the cgroup alone counts.
   std::vector<std::string> limits;  // NAME=VALUE; a later one of a name wins.
 
   // Of the socket's file.

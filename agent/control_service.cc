@@ -97,4 +97,12 @@ grpc::Status ControlService::Status(grpc::ServerContext*, const v1::StatusReques
   return grpc::Status::OK;
 }
 
+grpc::Status ControlService::Usage(grpc::ServerContext*, const v1::UsageRequest*,
+                                   v1::UsageResponse* response) {
+  absl::StatusOr<v1::UsageResponse> usage = parts_.supervisor->Usage();
+  if (!usage.ok()) return ToGrpc(usage.status());
+  *response = *std::move(usage);
+  return grpc::Status::OK;
+}
+
 }  // namespace sallyport::agent

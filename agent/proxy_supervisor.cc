@@ -117,6 +117,16 @@ void ProxySupervisor::ForgetPolicy(const std::string& container_id) {
   CallThis(UpdateCommand(delta, cache_->revision()), {}).status().IgnoreError();
 }
 
+absl::StatusOr<v1::UsageResponse> ProxySupervisor::Usage() {
+  MutexLock lock(&call_mutex_);
+  if (!link_.has_value()) return NotRunning();
+  internal::Command command;
+  command.mutable_get_usage();
+  ASSIGN_OR_RETURN(internal::Done done, CallThis(command, {}));
+  RETURN_IF_ERROR(Refusal(done));
+  return std::move(*done.mutable_usage());
+}
+
 ProxySupervisor::State ProxySupervisor::state() const {
   MutexLock lock(&state_mutex_);
   return state_;

@@ -75,6 +75,8 @@ class ProxySupervisor {
   // Removes one container's rules from proxy and cache.
   void ForgetPolicy(const std::string& container_id);
 
+  // UNAVAILABLE while no proxy runs.
+  absl::StatusOr<v1::UsageResponse> Usage();
   State state() const;
   // The next proxy is not waited for any more: kills the one that runs. Calls fail with
   // UNAVAILABLE. Returns at once.

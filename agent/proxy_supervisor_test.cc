@@ -110,6 +110,19 @@ TEST_F(ProxySupervisorTest, PolicyIsInTheProxyAndInTheCache) {
   EXPECT_EQ(fixture_.cache()->ClassOf("b"), std::nullopt);
 }
 
+TEST_F(ProxySupervisorTest, UsageIsWhatTheProxySays) {
+  auto supervisor = fixture_.Supervisor();
+  ASSERT_TRUE(supervisor->UpdatePolicy(TestDelta(5, {}), TestDeadline()).ok());
+  const absl::StatusOr<v1::UsageResponse> usage = supervisor->Usage();
+  ASSERT_TRUE(usage.ok()) << usage.status();
+  EXPECT_EQ(usage->proxy().connections(), 7);
+}
+
+TEST_F(ProxySupervisorTest, WithoutAProxyThereIsNoUsage) {
+  auto supervisor = fixture_.Supervisor({"--exit=1"});
+  EXPECT_EQ(supervisor->Usage().status().code(), absl::StatusCode::kUnavailable);
+}
+
 TEST_F(ProxySupervisorTest, AStaleDeltaReachesNobody) {
   auto supervisor = fixture_.Supervisor();
   ASSERT_TRUE(supervisor->UpdatePolicy(TestDelta(5, {"a"}), TestDeadline()).ok());

@@ -22,6 +22,27 @@ std::string LinkText(const v1::StatusResponse& status) {
                 " s, the last known policy holds: ", status.control_plane_error());
 }
 
+// Limits that were exceeded, by container.
+void PrintUsage(const v1::UsageResponse& usage) {
+  const v1::UsageResponse::Proxy& proxy = usage.proxy();
+  std::printf("in use         %lld of %lld connections, %llu",
+              static_cast<long long>(proxy.connections()),
+              static_cast<long long>(proxy.max_connections()),
+              static_cast<unsigned long long>(proxy.memory_bytes() >> 20));
+  if (proxy.max_memory_bytes() > 0)
+    std::printf(" of %llu", static_cast<unsigned long long>(proxy.max_memory_bytes() >> 20));
+  std::printf(" MiB%s%s\n", proxy.shedding().empty() ? "" : "; short of memory, sheds ",
+              proxy.shedding().c_str());
+  for (const v1::UsageResponse::Container& container : usage.containers()) {
+    for (const v1::UsageResponse::Limit& limit : container.limits()) {
+      if (limit.exceeded() == 0) continue;
+      std::printf("over budget    %s: %s=%lld, %llu times\n", container.container_id().c_str(),
+                  limit.name().c_str(), static_cast<long long>(limit.limit()),
+                  static_cast<unsigned long long>(limit.exceeded()));
+    }
+  }
+}
+
 int Status(const Arguments& arguments) {
   FlagSet flags("sallyport status", "What the agent of this host and the control plane are doing.");
   flags.set_example("sallyport status");
@@ -33,6 +54,11 @@ int Status(const Arguments& arguments) {
   v1::StatusResponse status;
   grpc::Status agent_call = v1::AgentControl::NewStub(agent.channel())
                                 ->Status(ContextFor().get(), v1::StatusRequest(), &status);
+  v1::UsageResponse usage;
+  const bool has_usage =
+      agent_call.ok() && v1::AgentControl::NewStub(agent.channel())
+                             ->Usage(ContextFor().get(), v1::UsageRequest(), &usage)
+                             .ok();
   const Connection control_plane(Connection::Server::kControlPlane, common);
   v1::ListClassesResponse classes;
   const grpc::Status control_plane_call =
@@ -40,8 +66,9 @@ int Status(const Arguments& arguments) {
           ->ListClasses(ContextFor().get(), v1::ListClassesRequest(), &classes);
 
   if (common.json) {
-    std::printf("{\"agent\":%s,\"controlPlane\":{\"reachable\":%s,\"classes\":%d}}\n",
+    std::printf("{\"agent\":%s,\"usage\":%s,\"controlPlane\":{\"reachable\":%s,\"classes\":%d}}\n",
                 agent_call.ok() ? ToJson(status).c_str() : "{}",
+                has_usage ? ToJson(usage).c_str() : "{}",
                 control_plane_call.ok() ? "true" : "false", classes.classes_size());
   } else {
     if (agent_call.ok()) {
@@ -53,6 +80,7 @@ int Status(const Arguments& arguments) {
       std::printf("its link       %s %s\n", status.control_plane().c_str(),
                   LinkText(status).c_str());
     }
+    if (has_usage) PrintUsage(usage);
     if (control_plane_call.ok()) {
       std::printf("control plane  %s, %d classes\n", control_plane.address().c_str(),
                   classes.classes_size());

@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "agent/proxy/admission.h"
 #include "agent/proxy/body_pump.h"
 #include "agent/proxy/egress.h"
 #include "agent/proxy/forged_headers.h"
@@ -71,6 +72,7 @@ v1::HandleRequest StartMessage(const Exchange& exchange, const ToHandler& verdic
 struct Conversation {
   std::shared_ptr<HandlerLink> link;
   std::unique_ptr<HandlerCall> call;
+  Gauge::Token budget;  // As long as the call.
   std::shared_ptr<BodyPump> pump;
   Clock::time_point start = Clock::now();
   int64_t decided_us = 0;
@@ -241,6 +243,7 @@ Task<Outcome> Converse(const Exchange& exchange, const ToHandler& verdict,
     if (forward.ok()) {
       watch = nullptr;
       conversation.call = nullptr;
+      conversation.budget.Release();
       co_return co_await ForwardOn(exchange, *std::move(forward), verdict);
     }
     failure = Failure{"handler_failed", std::string(forward.status().message())};
@@ -273,6 +276,10 @@ Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict) {
     outcome = co_await AnswerFailure(
         exchange, 502, "handler_missing",
         StrCat("no handler of the name ", verdict.reference->handler, " is registered"));
+  } else if (auto admitted = AdmitHandlerCall(*exchange.client.container);
+             const auto* over = std::get_if<OverBudget>(&admitted)) {
+    // Not the handler's failure: its on_failure does not count.
+    outcome = co_await RefuseOverBudget(exchange, *over);
   } else {
     const SteadyTime deadline = Clock::now() + std::chrono::milliseconds(handler->timeout_ms);
     absl::StatusOr<Conversation> conversation =
@@ -280,6 +287,7 @@ Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict) {
     if (!conversation.ok()) {
       outcome = co_await Fail(exchange, *handler, FailureOf(conversation.status()), false);
     } else {
+      conversation->budget = std::move(std::get<Gauge::Token>(admitted));
       outcome = co_await Converse(exchange, verdict, handler, *conversation, deadline);
       outcome.handler_us = conversation->decided_us;
       if (conversation->pump != nullptr) co_await conversation->pump->Stop();

@@ -1,7 +1,7 @@
 #include "agent/proxy/budget.h"
 
 #include <algorithm>
-#include <utility>
+#include <string_view>
 
 namespace sallyport::proxy {
 namespace {
@@ -16,21 +16,21 @@ int64_t BurstOf(Limit limit, int64_t per_second) {
                                                   : per_second;
 }
 
-int64_t Nanoseconds(TokenBucket::Time time) {
+int64_t Nanoseconds(RateLimiter::Time time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
 }
 
 }  // namespace
 
-TokenBucket::TokenBucket(int64_t per_second, int64_t burst)
+RateLimiter::RateLimiter(int64_t per_second, int64_t burst)
     : interval_ns_(kSecondNs / per_second), burst_ns_((burst - 1) * interval_ns_) {}
 
-TokenBucket::Duration TokenBucket::Wait(Time now) const {
+RateLimiter::Duration RateLimiter::Wait(Time now) const {
   const int64_t due = due_ns_.load(std::memory_order_relaxed);
   return Duration(std::max<int64_t>(0, due - burst_ns_ - Nanoseconds(now)));
 }
 
-std::optional<TokenBucket::Duration> TokenBucket::Take(Time now, Duration longest) {
+std::optional<RateLimiter::Duration> RateLimiter::Take(Time now, Duration longest) {
   const int64_t now_ns = Nanoseconds(now);
   int64_t due = due_ns_.load(std::memory_order_relaxed);
   while (true) {
@@ -46,38 +46,28 @@ ContainerBudget::ContainerBudget(const ContainerLimits& limits) : limits_(limits
     if (!info.name.ends_with(kRateSuffix)) continue;
     const int64_t per_second = limits[info.limit];
     rates_[static_cast<size_t>(info.limit)] =
-        std::make_unique<TokenBucket>(per_second, BurstOf(info.limit, per_second));
+        std::make_unique<RateLimiter>(per_second, BurstOf(info.limit, per_second));
   }
 }
 
-ContainerBudget::Token& ContainerBudget::Token::operator=(Token&& other) noexcept {
-  Release();
-  held_ = std::exchange(other.held_, nullptr);
-  amount_ = other.amount_;
-  return *this;
+Gauge::Token ContainerBudget::Hold(Limit limit, int64_t amount) {
+  return held_[static_cast<size_t>(limit)].Hold(amount, limits_[limit]);
 }
 
-void ContainerBudget::Token::Release() {
-  if (held_ != nullptr) held_->fetch_sub(amount_, std::memory_order_relaxed);
-  held_ = nullptr;
+uint64_t ContainerBudget::TakeSuppressed() {
+  // Most often there are none, and the number's cache line stays shared.
+  if (suppressed_.load(std::memory_order_relaxed) == 0) return 0;
+  return suppressed_.exchange(0, std::memory_order_relaxed);
 }
 
-ContainerBudget::Token ContainerBudget::Hold(Limit limit, int64_t amount) {
-  std::atomic<int64_t>& held = held_[static_cast<size_t>(limit)];
-  if (held.fetch_add(amount, std::memory_order_relaxed) + amount <= limits_[limit])
-    return Token(&held, amount);
-  held.fetch_sub(amount, std::memory_order_relaxed);
-  return Token();
-}
-
-TokenBucket& ContainerBudget::rate(Limit limit) { return *rates_[static_cast<size_t>(limit)]; }
+RateLimiter& ContainerBudget::rate(Limit limit) { return *rates_[static_cast<size_t>(limit)]; }
 
 void ContainerBudget::CountExceeded(Limit limit, uint64_t times) {
   exceeded_[static_cast<size_t>(limit)].fetch_add(times, std::memory_order_relaxed);
 }
 
 int64_t ContainerBudget::held(Limit limit) const {
-  return held_[static_cast<size_t>(limit)].load(std::memory_order_relaxed);
+  return held_[static_cast<size_t>(limit)].held();
 }
 
 uint64_t ContainerBudget::exceeded(Limit limit) const {

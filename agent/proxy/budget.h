@@ -10,19 +10,20 @@
 #include <memory>
 #include <optional>
 
+#include "agent/proxy/gauge.h"
 #include "agent/proxy/limits.h"
 
 namespace sallyport::proxy {
 
 // So many a second, and those of one second at once after a pause. Thread-safe, without locks: the
 // generic cell rate algorithm (ITU-T I.371), whose state is one time.
-class TokenBucket {
+class RateLimiter {
  public:
   using Duration = std::chrono::nanoseconds;
   using Time = std::chrono::steady_clock::time_point;
 
   // `burst`: how many may come at once; at least one.
-  TokenBucket(int64_t per_second, int64_t burst);
+  RateLimiter(int64_t per_second, int64_t burst);
 
   // How long until there is one; zero: there is one now.
   Duration Wait(Time now) const;
@@ -40,47 +41,31 @@ class TokenBucket {
 // over all workers and nobody waits for anybody. Thread-safe. Outlives its tokens.
 class ContainerBudget {
  public:
-  using Duration = TokenBucket::Duration;
-
   explicit ContainerBudget(const ContainerLimits& limits);
-
-  // Holds a part of what a limit counts.
-  class [[nodiscard]] Token {
-   public:
-    Token() = default;
-    Token(Token&& other) noexcept : Token() { *this = std::move(other); }
-    Token& operator=(Token&& other) noexcept;
-    ~Token() { Release(); }
-    // False: the limit is reached, or the token was released.
-    explicit operator bool() const { return held_ != nullptr; }
-    void Release();
-
-   private:
-    friend class ContainerBudget;
-    Token(std::atomic<int64_t>* held, int64_t amount) : held_(held), amount_(amount) {}
-
-    std::atomic<int64_t>* held_ = nullptr;
-    int64_t amount_ = 0;
-  };
 
   const ContainerLimits& limits() const { return limits_; }
 
   // REQUIRES: `limit` counts what is there at once.
-  Token Hold(Limit limit, int64_t amount = 1);
+  Gauge::Token Hold(Limit limit, int64_t amount = 1);
   // REQUIRES: `limit` is a rate.
-  TokenBucket& rate(Limit limit);
+  RateLimiter& rate(Limit limit);
 
   // Counts that somebody was refused, or had to wait, because of it.
   void CountExceeded(Limit limit, uint64_t times = 1);
+
+  // Audit records that were left out, until one says how many they were.
+  void CountSuppressed() { suppressed_.fetch_add(1, std::memory_order_relaxed); }
+  uint64_t TakeSuppressed();
 
   int64_t held(Limit limit) const;
   uint64_t exceeded(Limit limit) const;
 
  private:
   const ContainerLimits limits_;
-  std::array<std::atomic<int64_t>, kLimitCount> held_{};
+  std::array<Gauge, kLimitCount> held_;
   std::array<std::atomic<uint64_t>, kLimitCount> exceeded_{};
-  std::array<std::unique_ptr<TokenBucket>, kLimitCount> rates_;  // Null: it is no rate.
+  std::atomic<uint64_t> suppressed_{0};
+  std::array<std::unique_ptr<RateLimiter>, kLimitCount> rates_;  // Null: it is no rate.
 };
 
 }  // namespace sallyport::proxy

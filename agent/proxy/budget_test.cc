@@ -9,39 +9,39 @@ namespace sallyport::proxy {
 namespace {
 
 using std::chrono::milliseconds;
-using Time = TokenBucket::Time;
+using Time = RateLimiter::Time;
 
 constexpr Time kStart{std::chrono::hours(1)};
 
-int TakenAt(TokenBucket& bucket, Time now) {
+int TakenAt(RateLimiter& bucket, Time now) {
   int taken = 0;
   while (bucket.Take(now).has_value()) ++taken;
   return taken;
 }
 
-TEST(TokenBucketTest, GivesABurstAndThenTheRate) {
-  TokenBucket bucket(10, 10);
+TEST(RateLimiterTest, GivesABurstAndThenTheRate) {
+  RateLimiter bucket(10, 10);
   EXPECT_EQ(TakenAt(bucket, kStart), 10);
   EXPECT_EQ(TakenAt(bucket, kStart + milliseconds(99)), 0);
   EXPECT_EQ(TakenAt(bucket, kStart + milliseconds(100)), 1);
   EXPECT_EQ(TakenAt(bucket, kStart + milliseconds(500)), 4);
 }
 
-TEST(TokenBucketTest, IsNeverFullerThanFull) {
-  TokenBucket bucket(10, 3);
+TEST(RateLimiterTest, IsNeverFullerThanFull) {
+  RateLimiter bucket(10, 3);
   EXPECT_EQ(TakenAt(bucket, kStart), 3);
   EXPECT_EQ(TakenAt(bucket, kStart + std::chrono::hours(1)), 3);
 }
 
-TEST(TokenBucketTest, SaysHowLongToWait) {
-  TokenBucket bucket(10, 1);
+TEST(RateLimiterTest, SaysHowLongToWait) {
+  RateLimiter bucket(10, 1);
   EXPECT_EQ(bucket.Wait(kStart), milliseconds(0));
   ASSERT_TRUE(bucket.Take(kStart).has_value());
   EXPECT_EQ(bucket.Wait(kStart + milliseconds(30)), milliseconds(70));
 }
 
-TEST(TokenBucketTest, ThoseThatWaitStandInLine) {
-  TokenBucket bucket(10, 1);
+TEST(RateLimiterTest, ThoseThatWaitStandInLine) {
+  RateLimiter bucket(10, 1);
   EXPECT_EQ(bucket.Take(kStart, milliseconds(250)), milliseconds(0));
   EXPECT_EQ(bucket.Take(kStart, milliseconds(250)), milliseconds(100));
   EXPECT_EQ(bucket.Take(kStart, milliseconds(250)), milliseconds(200));
@@ -57,9 +57,9 @@ ContainerLimits With(std::string_view name, int64_t value) {
 
 TEST(ContainerBudgetTest, HoldsUpToTheLimit) {
   ContainerBudget budget(With("connections", 2));
-  ContainerBudget::Token first = budget.Hold(Limit::kConnections);
+  Gauge::Token first = budget.Hold(Limit::kConnections);
   {
-    const ContainerBudget::Token second = budget.Hold(Limit::kConnections);
+    const Gauge::Token second = budget.Hold(Limit::kConnections);
     EXPECT_TRUE(second);
     EXPECT_FALSE(budget.Hold(Limit::kConnections));
     EXPECT_EQ(budget.held(Limit::kConnections), 2);
@@ -71,15 +71,15 @@ TEST(ContainerBudgetTest, HoldsUpToTheLimit) {
 
 TEST(ContainerBudgetTest, LimitsDoNotTouchEachOther) {
   ContainerBudget budget(With("websockets", 1));
-  const ContainerBudget::Token one = budget.Hold(Limit::kWebSockets);
+  const Gauge::Token one = budget.Hold(Limit::kWebSockets);
   EXPECT_FALSE(budget.Hold(Limit::kWebSockets));
   EXPECT_TRUE(budget.Hold(Limit::kRequests));
 }
 
 TEST(ContainerBudgetTest, AMovedTokenHoldsOnce) {
   ContainerBudget budget((ContainerLimits()));
-  ContainerBudget::Token token = budget.Hold(Limit::kMemoryBytes, 100);
-  ContainerBudget::Token moved = std::move(token);
+  Gauge::Token token = budget.Hold(Limit::kMemoryBytes, 100);
+  Gauge::Token moved = std::move(token);
   EXPECT_EQ(budget.held(Limit::kMemoryBytes), 100);
   moved = budget.Hold(Limit::kMemoryBytes, 30);
   EXPECT_EQ(budget.held(Limit::kMemoryBytes), 30);
@@ -93,16 +93,24 @@ TEST(ContainerBudgetTest, CountsWhatWasExceeded) {
   EXPECT_EQ(budget.exceeded(Limit::kRequests), 0u);
 }
 
+TEST(ContainerBudgetTest, SuppressedRecordsAreSaidOnce) {
+  ContainerBudget budget((ContainerLimits()));
+  budget.CountSuppressed();
+  budget.CountSuppressed();
+  EXPECT_EQ(budget.TakeSuppressed(), 2u);
+  EXPECT_EQ(budget.TakeSuppressed(), 0u);
+}
+
 TEST(ContainerBudgetTest, HoldsOverAllThreads) {
   constexpr int kThreads = 4;
   constexpr int kEach = 1'000;
   ContainerBudget budget(With("requests", kThreads * kEach / 2));
-  std::vector<std::vector<ContainerBudget::Token>> held(kThreads);
+  std::vector<std::vector<Gauge::Token>> held(kThreads);
   std::vector<std::thread> threads;
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&budget, &mine = held[i]] {
       for (int j = 0; j < kEach; ++j) {
-        ContainerBudget::Token token = budget.Hold(Limit::kRequests);
+        Gauge::Token token = budget.Hold(Limit::kRequests);
         if (token) mine.push_back(std::move(token));
       }
     });

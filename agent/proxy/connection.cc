@@ -21,7 +21,6 @@
 namespace sallyport::proxy {
 namespace {
 
-constexpr std::chrono::seconds kSniffTime{10};
 constexpr uint16_t kDnsPort = 53;
 constexpr std::string_view kHttp2 = "h2";
 // Of one container on one worker: each may have a query under way to the resolvers that all share.
@@ -61,7 +60,8 @@ bool IsToBeDecrypted(const Container& container, const Host& name, const Origin&
 Task<Sniffed> SniffFirst(ContainerPtr container, Stream* stream) {
   OpenStream open(stream);
   const Container::Registration registration(container, &open);
-  co_return co_await Sniff(stream, std::chrono::steady_clock::now() + kSniffTime);
+  co_return co_await Sniff(
+      stream, std::chrono::steady_clock::now() + container->limits().Time(Limit::kHeadTimeoutMs));
 }
 
 Task<void> ServeHttp1(ContainerPtr container, Origin origin, std::optional<TlsFacts> tls,
@@ -94,9 +94,10 @@ Task<void> ServeDecrypted(ContainerPtr container, Origin origin,
   absl::StatusOr<Terminated> terminated = co_await Terminate(
       container, std::move(transport), std::move(early), name, std::move(protocols));
   if (!terminated.ok()) {
-    const bool pinned = absl::IsUnauthenticated(terminated.status());
-    Reject(*container, origin, "https", pinned ? "intercept_pin_failure" : "handshake_failed",
-           StrCat(host, ": ", terminated.status().message()));
+    std::string_view reason = "handshake_failed";
+    if (absl::IsUnauthenticated(terminated.status())) reason = "intercept_pin_failure";
+    if (absl::IsResourceExhausted(terminated.status())) reason = "over_budget";
+    Reject(*container, origin, "https", reason, StrCat(host, ": ", terminated.status().message()));
     co_return;
   }
   if (terminated->alpn == kHttp2) {
@@ -156,7 +157,7 @@ Task<void> ServeDns(ContainerPtr container, std::unique_ptr<TcpStream> stream) {
 
 }  // namespace
 
-Task<void> ServeConnection(ContainerPtr container, UniqueFd socket) {
+Task<void> ServeConnection(ContainerPtr container, UniqueFd socket, ConnectionTokens) {
   const absl::StatusOr<Origin> origin = OriginOf(socket.get());
   if (!origin.ok()) co_return;
   const int one = 1;

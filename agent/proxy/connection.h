@@ -3,12 +3,14 @@
 #ifndef SALLYPORT_AGENT_PROXY_CONNECTION_H_
 #define SALLYPORT_AGENT_PROXY_CONNECTION_H_
 
+#include "agent/proxy/admission.h"
 #include "agent/proxy/container.h"
 #include "common/base/unique_fd.h"
 
 namespace sallyport::proxy {
 
-Task<void> ServeConnection(ContainerPtr container, UniqueFd socket);
+// `tokens` are held until the end.
+Task<void> ServeConnection(ContainerPtr container, UniqueFd socket, ConnectionTokens tokens);
 
 }  // namespace sallyport::proxy
 

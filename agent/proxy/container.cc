@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -17,6 +18,11 @@ uint64_t RandomNumber() {
   // Cannot fail for so few bytes once the system has started (getrandom(2)).
   (void)!getrandom(&value, sizeof(value), 0);
   return value;
+}
+
+// Nothing was reached: a container can have as many of these as it likes, at no cost to itself.
+bool IsRefusal(const AuditRecord& record) {
+  return record.decision != "egress" && record.decision != "handler" && record.decision != "relay";
 }
 
 }  // namespace
@@ -64,8 +70,22 @@ DnsServerOptions Container::DnsOptions(const ContainerPtr& container) {
 }
 
 void Container::Audit(const AuditRecord& record) {
+  ContainerBudget& budget = *parts_.budget;
+  if (IsRefusal(record) && !budget.rate(Limit::kRefusalRecordsPerSecond)
+                                .Take(std::chrono::steady_clock::now())
+                                .has_value()) {
+    budget.CountExceeded(Limit::kRefusalRecordsPerSecond);
+    budget.CountSuppressed();
+    return;
+  }
   audit_line_.clear();
-  AppendJsonLine(record, &audit_line_);
+  if (const uint64_t suppressed = budget.TakeSuppressed(); suppressed > 0) {
+    AuditRecord counting = record;
+    counting.suppressed = suppressed;
+    AppendJsonLine(counting, &audit_line_);
+  } else {
+    AppendJsonLine(record, &audit_line_);
+  }
   if (parts_.audit_file != nullptr) parts_.audit_file->Write(audit_line_);
   if (parts_.audit_stream != nullptr) parts_.audit_stream->Write(audit_line_);
 }

@@ -73,6 +73,7 @@ class Container {
   // How many of its connections speak DNS now; kept by whoever serves them.
   size_t& dns_streams() { return dns_streams_; }
 
+  // Of refusals only so many a second are written; the next record says how many were not.
   void Audit(const AuditRecord& record);
   std::string NewRequestId();
 

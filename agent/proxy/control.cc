@@ -24,8 +24,11 @@ absl::StatusOr<UniqueFd> Duplicate(const UniqueFd& descriptor) {
 
 }  // namespace
 
-Control::Control(UniqueFd socket, std::shared_ptr<const UpstreamTls::Roots> roots)
-    : socket_(std::move(socket)), roots_(std::move(roots)) {}
+Control::Control(UniqueFd socket, std::shared_ptr<const UpstreamTls::Roots> roots,
+                 MemoryUsage memory_usage)
+    : socket_(std::move(socket)),
+      roots_(std::move(roots)),
+      memory_usage_(std::move(memory_usage)) {}
 
 Control::~Control() {
   for (const auto& worker : workers_) worker->Stop();
@@ -69,6 +72,9 @@ internal::Done Control::Handle(const internal::Command& command,
     case internal::Command::kUpdatePolicy:
       status = UpdatePolicy(command.update_policy(), &done);
       break;
+    case internal::Command::kGetUsage:
+      *done.mutable_usage() = Usage();
+      break;
     case internal::Command::COMMAND_NOT_SET:
       status = absl::InvalidArgumentError("an empty command");
       break;
@@ -88,6 +94,7 @@ absl::Status Control::Configure(const internal::Configure& command,
   auto config = std::make_shared<WorkerConfig>();
   config->resolvers.assign(command.resolvers().begin(), command.resolvers().end());
   config->roots = roots_;
+  config->overload = overload_;
   for (const std::string& range : command.open_ranges()) {
     ASSIGN_OR_RETURN(Cidr cidr, Cidr::Parse(range));
     config->open_ranges.push_back(cidr);
@@ -97,6 +104,7 @@ absl::Status Control::Configure(const internal::Configure& command,
       return absl::InvalidArgumentError("the audit file's descriptor is missing");
     config->audit_file = std::make_shared<AuditSink>(std::move(descriptors[0]));
   }
+  monitor_.emplace(overload_, *std::move(memory_usage_), command.max_memory_bytes());
   for (uint32_t i = 0; i < command.workers(); ++i) {
     ASSIGN_OR_RETURN(std::unique_ptr<Worker> worker, Worker::Create(config));
     worker->Start();
@@ -117,6 +125,7 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
     audit_stream = std::make_shared<AuditSink>(std::move(descriptors[kContainerSockets]));
   auto dns_names = std::make_shared<DnsNames>();
   auto budget = std::make_shared<ContainerBudget>(limits_);
+  budgets_[command.container_id()] = budget;
   const size_t dns_worker = next_dns_worker_++ % workers_.size();
   return OnEveryWorker([&](Worker& worker, size_t index) -> absl::Status {
     ContainerSetup setup;
@@ -137,6 +146,7 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
 }
 
 absl::Status Control::RemoveContainer(const internal::RemoveContainer& command) {
+  budgets_.erase(command.container_id());
   return OnEveryWorker([&](Worker& worker, size_t) {
     worker.RemoveContainer(command.container_id());
     return absl::OkStatus();
@@ -155,6 +165,33 @@ absl::Status Control::UpdatePolicy(const internal::UpdatePolicy& command, intern
     worker.SwapSnapshot(applied.snapshot);
     return absl::OkStatus();
   });
+}
+
+v1::UsageResponse Control::Usage() const {
+  v1::UsageResponse usage;
+  for (const auto& [id, budget] : budgets_) {
+    v1::UsageResponse::Container* const container = usage.add_containers();
+    container->set_container_id(id);
+    for (const LimitInfo& info : AllLimits()) {
+      const int64_t used = budget->held(info.limit);
+      const uint64_t exceeded = budget->exceeded(info.limit);
+      if (used == 0 && exceeded == 0) continue;
+      v1::UsageResponse::Limit* const limit = container->add_limits();
+      limit->set_name(std::string(info.name));
+      limit->set_limit(budget->limits()[info.limit]);
+      limit->set_used(used);
+      limit->set_exceeded(exceeded);
+    }
+  }
+  v1::UsageResponse::Proxy& proxy = *usage.mutable_proxy();
+  proxy.set_connections(overload_->connections());
+  proxy.set_max_connections(overload_->max_connections());
+  proxy.set_memory_bytes(overload_->memory_used());
+  proxy.set_max_memory_bytes(overload_->memory_limit());
+  proxy.set_shedding(std::string(SheddingName(overload_->shedding())));
+  proxy.set_refused_requests(overload_->refused_requests());
+  proxy.set_accept_pauses(overload_->accept_pauses());
+  return usage;
 }
 
 absl::Status Control::OnEveryWorker(

@@ -3,12 +3,18 @@
 #ifndef SALLYPORT_AGENT_PROXY_CONTROL_H_
 #define SALLYPORT_AGENT_PROXY_CONTROL_H_
 
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "agent/proxy/control.pb.h"
+#include "agent/proxy/memory_usage.h"
+#include "agent/proxy/overload.h"
+#include "agent/proxy/overload_monitor.h"
 #include "agent/proxy/worker.h"
 #include "common/base/unique_fd.h"
 #include "common/policy/snapshot.h"
@@ -19,7 +25,8 @@ namespace sallyport::proxy {
 // it out, so that an acknowledged policy is the one that the next request is decided by.
 class Control {
  public:
-  Control(UniqueFd socket, std::shared_ptr<const UpstreamTls::Roots> roots);
+  Control(UniqueFd socket, std::shared_ptr<const UpstreamTls::Roots> roots,
+          MemoryUsage memory_usage);
   ~Control();
 
   // Says that the proxy is ready, then serves commands until the agent closes the socket (OK) or
@@ -34,14 +41,19 @@ class Control {
                             std::vector<UniqueFd> descriptors);
   absl::Status RemoveContainer(const internal::RemoveContainer& command);
   absl::Status UpdatePolicy(const internal::UpdatePolicy& command, internal::Done* done);
+  v1::UsageResponse Usage() const;
   // Runs `work` on every worker, and returns when all have. The first error wins.
   absl::Status OnEveryWorker(absl::FunctionRef<absl::Status(Worker& worker, size_t index)> work);
 
   const UniqueFd socket_;
   const std::shared_ptr<const UpstreamTls::Roots> roots_;
   SnapshotBuilder builder_;
+  const std::shared_ptr<Overload> overload_ = std::make_shared<Overload>();
+  std::optional<MemoryUsage> memory_usage_;  // Until Configure.
+  std::optional<OverloadMonitor> monitor_;   // From Configure on.
   std::vector<std::unique_ptr<Worker>> workers_;
   ContainerLimits limits_;
+  std::map<std::string, std::shared_ptr<const ContainerBudget>> budgets_;
   size_t next_dns_worker_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "agent/proxy/admission.h"
 #include "agent/proxy/ask_handler.h"
 #include "agent/proxy/egress.h"
 #include "agent/proxy/refusal.h"
@@ -95,6 +96,8 @@ Task<void> ServeRequest(ClientConnection client, RequestHead head) {
     Finish(client, std::move(outcome), start, &record);
     co_return;
   }
+  const std::variant<RequestTokens, OverBudget> admitted =
+      AdmitRequest(*client.container, head.websocket);
   Outcome outcome;
   {
     // Held for the whole exchange: a change of policy counts for the next request.
@@ -104,7 +107,11 @@ Task<void> ServeRequest(ClientConnection client, RequestHead head) {
       record.class_name = exchange.policy->class_name;
       record.revision = exchange.policy->revision;
     }
-    outcome = co_await Act(exchange);
+    if (const auto* over = std::get_if<OverBudget>(&admitted)) {
+      outcome = co_await RefuseOverBudget(exchange, *over);
+    } else {
+      outcome = co_await Act(exchange);
+    }
   }
   // A WebSocket may last for days, and holds no policy.
   if (outcome.upgraded != nullptr) outcome.detail = co_await outcome.upgraded->Relay(client.http);

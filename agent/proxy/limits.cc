@@ -16,7 +16,6 @@ constexpr std::array<LimitInfo, kLimitCount> kLimits = {{
     {Limit::kConnectionsPerSecond, "connections_per_second", 1'000, 1, kMillion},
     {Limit::kHandshakes, "handshakes", 512, 1, kMillion},
     {Limit::kHandshakesPerSecond, "handshakes_per_second", 500, 1, kMillion},
-    {Limit::kLeafMintsPerSecond, "leaf_mints_per_second", 500, 1, kMillion},
     {Limit::kRequests, "requests", 2'048, 1, kMillion},
     {Limit::kWebSockets, "websockets", 1'024, 1, kMillion},
     {Limit::kHandlerCalls, "handler_calls", 256, 1, kMillion},
@@ -31,9 +30,10 @@ constexpr std::array<LimitInfo, kLimitCount> kLimits = {{
     {Limit::kBodyTimeoutMs, "body_timeout_ms", 60'000, 100, kHour},
     {Limit::kIdleTimeoutMs, "idle_timeout_ms", 60'000, 100, kHour},
     {Limit::kH2Streams, "h2_streams", 100, 1, 100'000},
-    {Limit::kH2ResetsPerSecond, "h2_resets_per_second", 100, 1, kMillion},
-    {Limit::kDnsQueries, "dns_queries", 256, 1, kMillion},
-    {Limit::kDnsQueriesPerSecond, "dns_queries_per_second", 200, 1, kMillion},
+    {Limit::kH2Resets, "h2_resets", 100, 1, kMillion},
+    {Limit::kDnsQueriesPerSecond, "dns_queries_per_second", 5'000, 1, kMillion},
+    {Limit::kDnsUpstreamPerSecond, "dns_upstream_per_second", 200, 1, kMillion},
+    {Limit::kDnsUpstreamQueries, "dns_upstream_queries", 128, 1, kMillion},
     {Limit::kRefusalRecordsPerSecond, "refusal_records_per_second", 20, 1, kMillion},
 }};
 
@@ -87,8 +87,8 @@ absl::StatusOr<std::pair<std::string, int64_t>> ParseLimit(std::string_view text
   int64_t value = 0;
   if (digits.find_first_not_of("0123456789") != digits.npos ||
       !absl::SimpleAtoi(ToAbsl(digits), &value)) {
-    return absl::InvalidArgumentError(
-        StrCat("write NAME=VALUE with a whole number, as ", name, "=", InfoOf(Limit::kConnections).default_value));
+    return absl::InvalidArgumentError(StrCat("write NAME=VALUE with a whole number, as ", name, "=",
+                                             InfoOf(Limit::kConnections).default_value));
   }
   RETURN_IF_ERROR(ContainerLimits().Set(name, value));
   return std::pair(std::string(name), value);

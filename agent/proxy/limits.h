@@ -23,7 +23,6 @@ enum class Limit : uint8_t {
   kConnectionsPerSecond,
   kHandshakes,
   kHandshakesPerSecond,
-  kLeafMintsPerSecond,
   kRequests,
   kWebSockets,
   kHandlerCalls,
@@ -38,9 +37,10 @@ enum class Limit : uint8_t {
   kBodyTimeoutMs,
   kIdleTimeoutMs,
   kH2Streams,
-  kH2ResetsPerSecond,
-  kDnsQueries,
+  kH2Resets,
   kDnsQueriesPerSecond,
+  kDnsUpstreamPerSecond,
+  kDnsUpstreamQueries,
   kRefusalRecordsPerSecond,
 };
 inline constexpr size_t kLimitCount = static_cast<size_t>(Limit::kRefusalRecordsPerSecond) + 1;

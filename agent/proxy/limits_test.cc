@@ -40,9 +40,9 @@ TEST(LimitsTest, AnUnknownNameIsAnsweredWithAllNames) {
 }
 
 TEST(LimitsTest, WhatIsNoNumberIsRefused) {
-  for (const char* bad : {"connections", "connections=", "connections=-1", "connections=+1",
-                          "connections=1 ", "connections=0x10", "connections=1e3",
-                          "connections=99999999999999999999"}) {
+  for (const char* bad :
+       {"connections", "connections=", "connections=-1", "connections=+1", "connections=1 ",
+        "connections=0x10", "connections=1e3", "connections=99999999999999999999"}) {
     EXPECT_THAT(ErrorOf(bad), HasSubstr("NAME=VALUE")) << bad;
   }
 }

@@ -1,26 +1,48 @@
 #include "agent/proxy/listener.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <cerrno>
 #include <utility>
+#include <variant>
 
 #include "agent/proxy/connection.h"
+#include "agent/proxy/connection_audit.h"
 #include "agent/proxy/container.h"
+#include "agent/proxy/worker.h"
 #include "common/base/log.h"
 
 namespace sallyport::proxy {
 namespace {
 
-constexpr std::chrono::milliseconds kOutOfDescriptorsPause{100};
+using std::chrono::milliseconds;
+
+constexpr milliseconds kFirstDescriptorPause{50};
+constexpr milliseconds kLongestDescriptorPause{1000};
 constexpr int kAcceptsPerWake = 64;
 
 void ResetAndClose(UniqueFd socket) {
   const linger reset = {.l_onoff = 1, .l_linger = 0};
   setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
+bool IsReadable(int socket) {
+  pollfd waiting{socket, POLLIN, 0};
+  return poll(&waiting, 1, 0) > 0;
+}
+
+void AuditDelay(Container& container, Limit limit) {
+  AuditRecord record = ConnectionRecord(container, Origin{}, "tcp");
+  record.dialled.clear();
+  record.decision = "delay";
+  record.reason = "over_budget";
+  record.detail = InfoOf(limit).name;
+  container.Audit(record);
 }
 
 }  // namespace
@@ -49,34 +71,69 @@ Task<void> Listener::AcceptLoop(std::shared_ptr<Listener> self) {
     co_await self->descriptor_.async_wait(boost::asio::posix::descriptor_base::wait_read,
                                           boost::asio::redirect_error(kUseTask, error));
     if (error || self->stopped_) co_return;
-    const bool descriptors_left = self->AcceptWaiting();
-    if (descriptors_left) continue;
-    self->pause_.expires_after(kOutOfDescriptorsPause);
+    const milliseconds pause = self->AcceptWaiting();
+    if (pause == milliseconds::zero()) continue;
+    self->pause_.expires_after(pause);
     co_await self->pause_.async_wait(boost::asio::redirect_error(kUseTask, error));
   }
 }
 
-bool Listener::AcceptWaiting() {
+milliseconds Listener::AcceptWaiting() {
+  Overload& overload = container_->worker().overload();
   for (int i = 0; i < kAcceptsPerWake; ++i) {
+    std::variant<ConnectionTokens, NotYet> admission = AdmitConnection(*container_);
+    if (const auto* not_yet = std::get_if<NotYet>(&admission)) return PauseFor(*not_yet);
+    waits_for_.reset();
     UniqueFd socket(
         ::accept4(descriptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket.valid()) {
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        LogWarning("container ", container_->id(),
-                   ": cannot accept, out of descriptors or memory; trying again");
-        return false;
-      }
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        return PauseWithoutDescriptors();
       if (errno == ECONNABORTED || errno == EINTR) continue;
-      return true;
+      return milliseconds::zero();
     }
-    if (container_->connection_count() >= kMaxConnections) {
+    if (overload.IsReserved(socket.get())) {
       ResetAndClose(std::move(socket));
-      continue;
+      return PauseWithoutDescriptors();
     }
+    descriptor_pause_ = milliseconds::zero();
+    TakeConnection(*container_);
     boost::asio::co_spawn(descriptor_.get_executor(),
-                          ServeConnection(container_, std::move(socket)), boost::asio::detached);
+                          ServeConnection(container_, std::move(socket),
+                                          std::move(std::get<ConnectionTokens>(admission))),
+                          boost::asio::detached);
   }
-  return true;
+  return milliseconds::zero();
+}
+
+milliseconds Listener::PauseFor(const NotYet& not_yet) {
+  if (!IsReadable(descriptor_.native_handle())) {
+    waits_for_.reset();
+    return milliseconds::zero();
+  }
+  const bool again = waits_for_.has_value() && waits_for_->limit == not_yet.limit;
+  waits_for_ = not_yet;
+  if (again) return not_yet.pause;
+  if (!not_yet.limit.has_value()) {
+    container_->worker().overload().CountPause();
+  } else {
+    container_->budget().CountExceeded(*not_yet.limit);
+    AuditDelay(*container_, *not_yet.limit);
+  }
+  return not_yet.pause;
+}
+
+// Each listener finds out by itself, so that those of few connections are not held up for long by
+// those of many.
+milliseconds Listener::PauseWithoutDescriptors() {
+  if (descriptor_pause_ == milliseconds::zero()) {
+    container_->worker().overload().CountPause();
+    LogWarning("container ", container_->id(),
+               ": cannot accept, out of descriptors or memory; trying again");
+  }
+  descriptor_pause_ =
+      std::clamp(descriptor_pause_ * 2, kFirstDescriptorPause, kLongestDescriptorPause);
+  return descriptor_pause_;
 }
 
 }  // namespace sallyport::proxy

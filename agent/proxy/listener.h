@@ -6,8 +6,11 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <memory>
+#include <optional>
 
+#include "agent/proxy/admission.h"
 #include "agent/proxy/task.h"
 #include "common/base/unique_fd.h"
 
@@ -18,9 +21,6 @@ class Container;
 // Belongs to one worker; workers share the socket, each through a descriptor of its own.
 class Listener : public std::enable_shared_from_this<Listener> {
  public:
-  // Connections beyond this many of one container and worker are reset.
-  static constexpr size_t kMaxConnections = 10'000;
-
   Listener(boost::asio::io_context& context, UniqueFd socket, std::shared_ptr<Container> container);
 
   // Accepts until Stop.
@@ -29,8 +29,11 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
  private:
   static Task<void> AcceptLoop(std::shared_ptr<Listener> self);
-  // Takes every connection that waits. False: the process is out of descriptors.
-  bool AcceptWaiting();
+  // Takes the connections that wait and for which there is room. Returns how long those that are
+  // left have to wait; zero: none is left, or there is room for them.
+  std::chrono::milliseconds AcceptWaiting();
+  std::chrono::milliseconds PauseFor(const NotYet& not_yet);
+  std::chrono::milliseconds PauseWithoutDescriptors();
 
   boost::asio::posix::basic_stream_descriptor<Executor> descriptor_;
   boost::asio::basic_waitable_timer<std::chrono::steady_clock,
@@ -38,6 +41,9 @@ class Listener : public std::enable_shared_from_this<Listener> {
       pause_;
   const std::shared_ptr<Container> container_;
   bool stopped_ = false;
+  // What connections wait for, while they do, so that each wait counts once.
+  std::optional<NotYet> waits_for_;
+  std::chrono::milliseconds descriptor_pause_{0};
 };
 
 }  // namespace sallyport::proxy

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "agent/proxy/control.h"
+#include "agent/proxy/memory_usage.h"
 #include "agent/proxy/privileges.h"
 #include "common/base/log.h"
 #include "common/flags/flags.h"
@@ -62,11 +63,13 @@ int Main(int argc, char** argv) {
     LogError(roots.status().message());
     return 1;
   }
+  MemoryUsage memory_usage = MemoryUsage::Open();
   if (const absl::Status dropped = DropPrivileges(user); !dropped.ok()) {
     LogError(dropped.message());
     return 1;
   }
-  Control control(UniqueFd(static_cast<int>(control_fd)), *std::move(roots));
+  Control control(UniqueFd(static_cast<int>(control_fd)), *std::move(roots),
+                  std::move(memory_usage));
   const absl::Status status = control.Run();
   if (!status.ok()) {
     LogError("the connection to the agent broke: ", status.message());

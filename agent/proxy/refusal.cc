@@ -8,6 +8,7 @@
 namespace sallyport::proxy {
 namespace {
 
+constexpr std::string_view kRetryAfterSeconds = "1";
 constexpr std::chrono::seconds kLingerTime{2};
 constexpr size_t kLingerBytes = 1024 * 1024;
 constexpr uint64_t kMaxDrainBytes = 64 * 1024;
@@ -58,6 +59,21 @@ Task<Outcome> RefuseRequest(const ClientConnection& client, Refusal refusal) {
   const ResponseHead head = TextHead(refusal.status, refusal.reason, "text/plain");
   // The answer is a courtesy; whether it arrives changes nothing.
   (void)co_await client.http->WriteResponse(head, body, false);
+  co_return outcome;
+}
+
+Task<Outcome> RefuseOverBudget(const Exchange& exchange, OverBudget over) {
+  Outcome outcome;
+  outcome.decision = "reject";
+  outcome.reason = over.reason();
+  outcome.status = over.status;
+  outcome.detail = over.name();
+  const bool keep_alive = co_await MayKeepAlive(exchange.client, exchange.head);
+  ResponseHead head = TextHead(over.status, outcome.reason, "text/plain");
+  head.headers.Add("retry-after", kRetryAfterSeconds);
+  const std::string body =
+      StrCat(outcome.reason, over.name().empty() ? "" : ": ", over.name(), "\n");
+  (void)co_await exchange.client.http->WriteResponse(head, body, keep_alive);
   co_return outcome;
 }
 

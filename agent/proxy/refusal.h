@@ -3,6 +3,7 @@
 #ifndef SALLYPORT_AGENT_PROXY_REFUSAL_H_
 #define SALLYPORT_AGENT_PROXY_REFUSAL_H_
 
+#include "agent/proxy/admission.h"
 #include "agent/proxy/exchange.h"
 
 namespace sallyport::proxy {
@@ -12,6 +13,9 @@ Task<Outcome> RefuseByPolicy(const Exchange& exchange, Denial denial);
 
 // The request itself is at fault; the connection is closed after the answer.
 Task<Outcome> RefuseRequest(const ClientConnection& client, Refusal refusal);
+
+// There is no room for it: 429 or 503, and when to try again.
+Task<Outcome> RefuseOverBudget(const Exchange& exchange, OverBudget over);
 
 // An origin or a handler failed: 502 or 504 if no response has begun, else the response is cut off,
 // so that the client sees an error. `detail` is for the audit record only: the container learns the

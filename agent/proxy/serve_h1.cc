@@ -5,6 +5,7 @@
 
 #include "agent/proxy/http/h1_connection.h"
 #include "agent/proxy/refusal.h"
+#include "agent/proxy/worker.h"
 
 namespace sallyport::proxy {
 namespace {
@@ -38,7 +39,10 @@ Task<void> ServeH1(ClientConnection client, Stream* stream, std::string early) {
       co_await ServeBadMessage(client, bad->status, std::move(bad->detail));
       break;
     }
-    co_await ServeRequest(client, std::move(std::get<RequestHead>(result)));
+    auto& head = std::get<RequestHead>(result);
+    if (client.container->worker().overload().shedding() >= Shedding::kKeepAlive)
+      head.keep_alive = false;
+    co_await ServeRequest(client, std::move(head));
     if (!http.response_begun() || !http.reusable()) break;
     if (http.body_complete()) continue;
     const bool drained = co_await http.DrainBody(kMaxDrainBytes, kMaxDrainTime);

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "agent/proxy/admission.h"
+
 namespace sallyport::proxy {
 
 Task<absl::StatusOr<Terminated>> Terminate(ContainerPtr container,
@@ -9,6 +11,11 @@ Task<absl::StatusOr<Terminated>> Terminate(ContainerPtr container,
                                            Host name, std::vector<std::string> protocols) {
   transport->SetDeadline(std::chrono::steady_clock::now() +
                          container->limits().Time(Limit::kHandshakeTimeoutMs));
+  const absl::StatusOr<Gauge::Token> admitted = co_await AdmitHandshake(*container);
+  if (!admitted.ok()) {
+    transport->Close(Stream::How::kReset);
+    co_return admitted.status();
+  }
   absl::StatusOr<LeafAuthority::Accepted> accepted = co_await container->leaves().Accept(
       std::move(transport), std::move(early), name, std::move(protocols));
   if (!accepted.ok()) co_return accepted.status();

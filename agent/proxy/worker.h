@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "agent/proxy/container.h"
 #include "agent/proxy/listener.h"
+#include "agent/proxy/overload.h"
 
 namespace sallyport::proxy {
 
@@ -23,6 +24,7 @@ struct WorkerConfig {
   OpenRanges open_ranges;
   std::shared_ptr<const UpstreamTls::Roots> roots;
   std::shared_ptr<AuditSink> audit_file;  // May be null.
+  std::shared_ptr<Overload> overload = std::make_shared<Overload>();
 };
 
 // A container as the control thread hands it to one worker.
@@ -57,6 +59,7 @@ class Worker {
 
   boost::asio::io_context& io_context() { return context_; }
   const PolicySnapshot& snapshot() const { return *snapshot_; }
+  Overload& overload() { return *config_->overload; }
   DialContext dial_context() {
     return DialContext{&context_, resolver_.get(), &config_->open_ranges};
   }

@@ -92,6 +92,11 @@ class FakeProxy {
       case internal::Command::kUpdatePolicy:
         Update(command.update_policy(), done);
         break;
+      case internal::Command::kGetUsage:
+        Log("usage");
+        FailIfAsked("usage");
+        done->mutable_usage()->mutable_proxy()->set_connections(7);
+        break;
       case internal::Command::COMMAND_NOT_SET:
         done->set_error("no command");
     }

@@ -116,6 +116,7 @@ void AppendJsonLine(const AuditRecord& record, std::string* out) {
   writer.Number("handlerUs", static_cast<uint64_t>(record.handler_us));
   writer.Text("detail", record.detail);
   writer.Text("wouldDeny", record.would_deny);
+  writer.Number("suppressed", record.suppressed);
   out->append("}\n");
 }
 

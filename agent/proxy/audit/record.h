@@ -34,6 +34,7 @@ struct AuditRecord {
   int64_t handler_us = 0;
   std::string detail;
   std::string_view would_deny;
+  uint64_t suppressed = 0;
 };
 
 // Appends the record as one line of JSON, its end of line included. Empty and zero fields are left

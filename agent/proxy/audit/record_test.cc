@@ -28,6 +28,12 @@ TEST(AuditRecordTest, WouldDenyIsThereInMonitorMode) {
             "\"wouldDeny\":\"not_allowed\"}\n");
 }
 
+TEST(AuditRecordTest, SaysHowManyWereLeftOut) {
+  AuditRecord record;
+  record.suppressed = 12;
+  EXPECT_EQ(LineOf(record), "{\"time\":\"1970-01-01T00:00:00.000Z\",\"suppressed\":12}\n");
+}
+
 TEST(AuditRecordTest, TimesHaveMilliseconds) {
   AuditRecord record;
   record.time = std::chrono::system_clock::time_point(std::chrono::milliseconds(1'700'000'000'007));

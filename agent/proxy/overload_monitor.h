@@ -1,0 +1,47 @@
+// Looks after what all connections share: memory and descriptors.
+
+#ifndef SALLYPORT_AGENT_PROXY_OVERLOAD_MONITOR_H_
+#define SALLYPORT_AGENT_PROXY_OVERLOAD_MONITOR_H_
+
+#include <memory>
+#include <thread>
+
+#include "agent/proxy/memory_usage.h"
+#include "agent/proxy/overload.h"
+#include "common/base/mutex.h"
+
+namespace sallyport::proxy {
+
+// A thread that reads them five times a second, tells `overload`, and gives freed memory back to
+// the kernel when connections have gone or memory is short.
+class OverloadMonitor {
+ public:
+  // `max_memory_bytes`: see MemoryUsage::Read. What is set at once is set when this returns.
+  OverloadMonitor(std::shared_ptr<Overload> overload, MemoryUsage usage, uint64_t max_memory_bytes);
+  ~OverloadMonitor();
+
+ private:
+  void Run();
+  void Look();
+  // Whether a look shows that the allocator holds what nobody uses.
+  bool ShouldTrim();
+
+  const std::shared_ptr<Overload> overload_;
+  const MemoryUsage usage_;
+  const uint64_t max_memory_bytes_;
+
+  // Of the thread.
+  Shedding said_ = Shedding::kNothing;
+  int64_t most_connections_ = 0;  // Since memory was last given back.
+  int looks_until_trim_ = 0;
+
+  Mutex mutex_;
+  CondVar stop_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::thread thread_;  // Last: it uses the rest.
+};
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_OVERLOAD_MONITOR_H_
