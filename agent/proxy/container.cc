@@ -51,7 +51,11 @@ std::shared_ptr<const HandlerSpec> Container::handler(const std::string& name) c
   return found == handlers.end() ? nullptr : found->second;
 }
 
-DialContext Container::dial_context() const { return worker_->dial_context(); }
+DialContext Container::dial_context() const {
+  DialContext context = worker_->dial_context();
+  context.budget = parts_.budget.get();
+  return context;
+}
 
 DnsServerOptions Container::DnsOptions(const ContainerPtr& container) {
   DnsServerOptions options;

@@ -190,6 +190,11 @@ Task<DialResult> RunRace(DialContext context, PolicySource policy, Host host,
                     std::get<MayDial>(still).would_deny};
 }
 
+DialFailed OverBudgetBy(ContainerBudget& budget, Limit limit) {
+  budget.CountExceeded(limit);
+  return DialFailed{"over_budget", std::string(InfoOf(limit).name)};
+}
+
 }  // namespace
 
 Task<absl::StatusOr<std::unique_ptr<TcpStream>>> ConnectTo(boost::asio::io_context* context,
@@ -205,6 +210,14 @@ Task<absl::StatusOr<std::unique_ptr<TcpStream>>> ConnectTo(boost::asio::io_conte
 
 Task<DialResult> Dial(DialContext context, PolicySource policy, Host host, uint16_t port,
                       SteadyTime deadline) {
+  Gauge::Token connection;
+  Gauge::Token dial;
+  if (context.budget != nullptr) {
+    connection = context.budget->Hold(Limit::kOriginConnections);
+    if (!connection) co_return OverBudgetBy(*context.budget, Limit::kOriginConnections);
+    dial = context.budget->Hold(Limit::kDials);
+    if (!dial) co_return OverBudgetBy(*context.budget, Limit::kDials);
+  }
   absl::StatusOr<std::vector<IpAddress>> addresses = co_await context.resolver->Resolve(host);
   if (absl::IsDeadlineExceeded(addresses.status())) {
     co_return DialFailed{"origin_timeout", std::string(addresses.status().message())};
@@ -215,6 +228,7 @@ Task<DialResult> Dial(DialContext context, PolicySource policy, Host host, uint1
   DialResult result = co_await RunRace(context, std::move(policy), std::move(host),
                                        *std::move(addresses), port, deadline, race);
   race->CloseAll();
+  if (auto* dialled = std::get_if<Dialled>(&result)) dialled->stream->Keep(std::move(connection));
   co_return result;
 }
 

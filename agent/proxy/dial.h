@@ -10,6 +10,7 @@
 #include <string>
 #include <variant>
 
+#include "agent/proxy/budget.h"
 #include "agent/proxy/dns/resolver.h"
 #include "agent/proxy/tcp_stream.h"
 #include "common/policy/decide.h"
@@ -22,7 +23,9 @@ struct Dialled {
   // In monitor mode: an enforcing class would not dial it.
   std::optional<Reason> would_deny = {};
 };
-// `reason` is an audit reason: origin_unreachable or origin_timeout. `detail` is for the operator.
+// `reason` is an audit reason: origin_unreachable, origin_timeout, overloaded (this host has no
+// descriptor, memory or local port left for it) or over_budget (the container has as many
+// connections as it may; `detail` is the limit's name). `detail` is for the operator.
 struct DialFailed {
   std::string_view reason;
   std::string detail;
@@ -34,6 +37,7 @@ struct DialContext {
   boost::asio::io_context* context = nullptr;
   Resolver* resolver = nullptr;
   const OpenRanges* open_ranges = nullptr;
+  ContainerBudget* budget = nullptr;  // Null: nobody counts.
 };
 
 // Resolves `host` and connects to the first of its addresses that answers, each checked against

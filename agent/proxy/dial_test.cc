@@ -86,6 +86,12 @@ PolicySource Policies(std::vector<std::string> class_fields) {
   };
 }
 
+ContainerLimits ThreeConnections() {
+  ContainerLimits limits;
+  EXPECT_TRUE(limits.Set("origin_connections", 3).ok());
+  return limits;
+}
+
 // Each test runs inside a network namespace of its own, against real listeners.
 class DialTest : public testing::Test {
  protected:
@@ -102,8 +108,8 @@ class DialTest : public testing::Test {
     const OpenRanges open_ranges;
     const auto begin = steady_clock::now();
     DialResult result =
-        RunTask(context_, Dial(DialContext{&context_, &resolver, &open_ranges}, std::move(policy),
-                               HostOf("a.test"), port, begin + time));
+        RunTask(context_, Dial(DialContext{&context_, &resolver, &open_ranges, &budget_},
+                               std::move(policy), HostOf("a.test"), port, begin + time));
     took_ = steady_clock::now() - begin;
     RunReady(context_);
     return result;
@@ -121,6 +127,7 @@ class DialTest : public testing::Test {
 
   agent::TestNetwork network_;
   boost::asio::io_context context_{1};
+  ContainerBudget budget_{ThreeConnections()};
   steady_clock::duration took_{};
 };
 
@@ -246,6 +253,25 @@ TEST_F(DialTest, OutOfLocalPortsIsOurFault) {
     EXPECT_NE(std::get<DialFailed>(third).detail.find("no local port"), std::string::npos);
     // A refusal of another address does not hide it.
     EXPECT_EQ(AddressIn(DialAll({kA, kB}, 80)), "overloaded");
+  });
+}
+
+TEST_F(DialTest, HoldsItsBudgetAsLongAsTheConnection) {
+  Inside([this] {
+    Listening a(kA);
+    std::vector<DialResult> held;
+    for (int i = 0; i < 3; ++i) held.push_back(DialAll({kA}, a.port()));
+    EXPECT_EQ(AddressIn(held.back()), kA);
+    EXPECT_EQ(budget_.held(Limit::kDials), 0);
+    const DialResult fourth = DialAll({kA}, a.port());
+    ASSERT_EQ(AddressIn(fourth), "over_budget");
+    EXPECT_EQ(std::get<DialFailed>(fourth).detail, "origin_connections");
+    EXPECT_EQ(budget_.exceeded(Limit::kOriginConnections), 1u);
+    held.pop_back();
+    EXPECT_EQ(AddressIn(DialAll({kA}, 9)), "origin_unreachable");
+    EXPECT_EQ(AddressIn(DialAll({kA}, a.port())), kA);
+    held.clear();
+    EXPECT_EQ(budget_.held(Limit::kOriginConnections), 0);
   });
 }
 

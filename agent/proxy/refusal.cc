@@ -8,6 +8,8 @@
 namespace sallyport::proxy {
 namespace {
 
+// It is this host that has no room, for whatever reason; later it may.
+constexpr int kUnavailable = 503;
 constexpr std::string_view kRetryAfterSeconds = "1";
 constexpr std::chrono::seconds kLingerTime{2};
 constexpr size_t kLingerBytes = 1024 * 1024;
@@ -87,10 +89,12 @@ Task<Outcome> AnswerFailure(const Exchange& exchange, int status, std::string_vi
     exchange.client.http->Abort();
     co_return outcome;
   }
-  outcome.status = status;
+  const bool ours = reason == "overloaded" || reason == "over_budget";
+  outcome.status = ours ? kUnavailable : status;
   const bool keep_alive = co_await MayKeepAlive(exchange.client, exchange.head);
   const std::string body = StrCat(reason, "\n");
-  const ResponseHead head = TextHead(status, reason, "text/plain");
+  ResponseHead head = TextHead(outcome.status, reason, "text/plain");
+  if (ours) head.headers.Add("retry-after", kRetryAfterSeconds);
   (void)co_await exchange.client.http->WriteResponse(head, body, keep_alive);
   co_return outcome;
 }

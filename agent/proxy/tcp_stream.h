@@ -6,7 +6,9 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
+#include <utility>
 
+#include "agent/proxy/gauge.h"
 #include "agent/proxy/stream.h"
 #include "common/base/unique_fd.h"
 
@@ -27,6 +29,8 @@ class TcpStream final : public Stream {
   bool ReadableNow() override;
 
   int native_handle();
+  // Its share of a budget, given back with the stream.
+  void Keep(Gauge::Token token) { token_ = std::move(token); }
   // OK when the socket is readable / writable, for code that calls recv(2) or send(2) itself.
   Task<absl::Status> WaitReadable();
   Task<absl::Status> WaitWritable();
@@ -35,6 +39,7 @@ class TcpStream final : public Stream {
 
  private:
   std::shared_ptr<State> state_;
+  Gauge::Token token_;
 };
 
 }  // namespace sallyport::proxy
