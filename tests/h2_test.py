@@ -11,7 +11,8 @@ import unittest
 import harness
 from harness import World
 
-NAMES = {"good.test": "203.0.113.10", "evil.test": "203.0.113.10", "api.test": "203.0.113.10", "ws.test": "203.0.113.20"}
+# The origins speak HTTP/1.1, so that TLS clients are offered HTTP/2 only where a handler comes between: for tls.test.
+NAMES = {"good.test": "203.0.113.10", "tls.test": "203.0.113.10", "evil.test": "203.0.113.10", "api.test": "203.0.113.10", "ws.test": "203.0.113.20"}
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 7, 8
 END_STREAM, END_HEADERS = 1, 4
@@ -77,7 +78,7 @@ class H2Test(unittest.TestCase):
         cls.world = world = World(NAMES)
         cls.addClassCleanup(world.close)
         world.start_handler("respond", "inject", "fail")
-        world.apply_class("open", intercept_https=True, denied_hosts=["evil.test"])
+        world.apply_class("open", intercept_https=True, denied_hosts=["evil.test"], outbound_by_host=[["tls.test", "inject"]])
         cls.container = world.container("open")
 
     def setUp(self):
@@ -88,10 +89,10 @@ class H2Test(unittest.TestCase):
         return self.container.curl(url, version, *options, address="203.0.113.10")
 
     def both(self):
-        """Decrypted TLS, and HTTP/2 by prior knowledge (h2c)."""
-        for scheme in ("https", "http"):
+        """Decrypted TLS, and HTTP/2 by prior knowledge (h2c): a URL's beginning, its host, and whether it is TLS."""
+        for scheme, host in (("https", "tls.test"), ("http", "good.test")):
             with self.subTest(scheme):
-                yield scheme, scheme == "https"
+                yield f"{scheme}://{host}", host, scheme == "https"
 
     def peer(self, **options):
         connection = self.container.connect("203.0.113.10", 80)
@@ -106,15 +107,15 @@ class H2Test(unittest.TestCase):
     # What is passed.
 
     def test_a_get_over_h2(self):
-        for scheme, tls in self.both():
-            response = self.curl(f"{scheme}://good.test/a?b=c", tls=tls)
-            self.assertEqual((response.status, response.body), (200, "origin good.test /a?b=c"), response)
+        for url, host, tls in self.both():
+            response = self.curl(f"{url}/a?b=c", tls=tls)
+            self.assertEqual((response.status, response.body), (200, f"origin {host} /a?b=c"), response)
             self.assertTrue(response.head.startswith("HTTP/2 "), response)
 
     def test_clients_without_h2_get_http_1(self):
-        response = self.container.curl("https://good.test/", "--http1.1")
+        response = self.container.curl("https://tls.test/", "--http1.1")
         self.assertTrue(response.head.startswith("HTTP/1.1 200"), response)
-        response = self.container.curl("https://good.test/", "--no-alpn")
+        response = self.container.curl("https://tls.test/", "--no-alpn")
         self.assertTrue(response.head.startswith("HTTP/1.1 200"), response)
 
     def test_h226_no_common_protocol_is_an_alert(self):
@@ -130,24 +131,24 @@ class H2Test(unittest.TestCase):
         path = f"{self.world.dir}/body"
         with open(path, "wb") as file:
             file.write(body)
-        for scheme, tls in self.both():
-            response = self.curl(f"{scheme}://good.test/digest", "--data-binary", f"@{path}", tls=tls)
+        for url, _, tls in self.both():
+            response = self.curl(f"{url}/digest", "--data-binary", f"@{path}", tls=tls)
             self.assertEqual(response.body, f"{len(body)} {hashlib.sha256(body).hexdigest()}", response)
-            response = self.curl(f"{scheme}://good.test/digest", "--data-binary", f"@{path}", "--header", "expect: 100-continue",
+            response = self.curl(f"{url}/digest", "--data-binary", f"@{path}", "--header", "expect: 100-continue",
                                  tls=tls)
             self.assertEqual(response.body, f"{len(body)} {hashlib.sha256(body).hexdigest()}", response)
-            response = self.curl(f"{scheme}://good.test/bytes/{20 * MEBIBYTE}", tls=tls)
+            response = self.curl(f"{url}/bytes/{20 * MEBIBYTE}", tls=tls)
             self.assertEqual(len(response.body), 20 * MEBIBYTE)
 
     def test_head(self):
-        for scheme, tls in self.both():
-            response = self.curl(f"{scheme}://good.test/bytes/12", "--head", tls=tls)
+        for url, _, tls in self.both():
+            response = self.curl(f"{url}/bytes/12", "--head", tls=tls)
             self.assertEqual((response.status, response.headers["content-length"]), (200, "12"), response)
 
     def test_headers_on_the_way(self):
-        response = self.curl("https://good.test/headers", "--cookie", "a=1; b=2", "--header", "te: trailers", tls=True)
+        response = self.curl("https://tls.test/headers", "--cookie", "a=1; b=2", "--header", "te: trailers", tls=True)
         self.assertIn('"cookie": "a=1; b=2"', response.body)
-        self.assertIn('"host": "good.test"', response.body)
+        self.assertIn('"host": "tls.test"', response.body)
         self.assertNotIn('"te"', response.body)
 
     def test_trailers_reach_the_origin(self):
@@ -158,9 +159,10 @@ class H2Test(unittest.TestCase):
         self.assertTrue(answer[3].startswith(b"5 "), answer)
 
     def test_100_streams_at_once(self):
-        for scheme, _ in self.both():
-            result = self.container.run("h2load", "-n", "1000", "-c", "1", "-m", "100", f"{scheme}://203.0.113.10/bytes/1000")
-            self.assertRegex(result.stdout, r"1000 succeeded, 0 failed, 0 errored", result)
+        for url, _, tls in self.both():
+            result = self.container.run("h2load", "-n", "1000", "-c", "1", "-m", "100",
+                                        f"--connect-to=203.0.113.10:{443 if tls else 80}", f"{url}/bytes/1000")
+            self.assertIn("1000 succeeded, 0 failed, 0 errored", result.stdout, result)
 
     def test_nghttp(self):
         result = self.container.run("nghttp", "--no-verify-peer", "--verbose", "http://203.0.113.10/a")
@@ -169,7 +171,7 @@ class H2Test(unittest.TestCase):
     # What is refused.
 
     def test_denials(self):
-        for scheme, tls in self.both():
+        for scheme, tls in (("https", True), ("http", False)):
             response = self.curl(f"{scheme}://evil.test/", tls=tls)
             self.assertEqual((response.status, response.reason, response.body), (520, "denied_host", "Origin is disallowed"), response)
             response = self.curl(f"{scheme}://evil.test/", "--data-binary", "@/usr/bin/curl", tls=tls)
@@ -177,7 +179,7 @@ class H2Test(unittest.TestCase):
         self.assertEqual(len(self.world.origin_requests()), self.requests)
 
     def test_hc26_another_authority_than_the_sni_is_421(self):
-        response = self.curl("https://good.test/", "--header", "host: api.test", tls=True)
+        response = self.curl("https://tls.test/", "--header", "host: api.test", tls=True)
         self.assertEqual((response.status, response.reason), (421, "misdirected"), response)
         self.assertEqual(len(self.world.origin_requests()), self.requests)
 
@@ -216,15 +218,15 @@ class H2Test(unittest.TestCase):
 
     def test_handlers(self):
         self.world.enforced("set-outbound-by-host", self.container.id, "api.test", "respond")
-        for scheme, tls in self.both():
+        for scheme, tls in (("https", True), ("http", False)):
             response = self.curl(f"{scheme}://api.test/x", "--data", "body", tls=tls)
             self.assertEqual(response.status, 200, response)
             self.assertIn("/x", response.body)
         self.world.enforced("set-outbound-by-host", self.container.id, "api.test", "inject")
-        for scheme, tls in self.both():
+        for scheme, tls in (("https", True), ("http", False)):
             self.assertEqual(self.curl(f"{scheme}://api.test/x", tls=tls).body, "origin api.test /x")
         self.world.enforced("set-outbound-by-host", self.container.id, "api.test", "fail")
-        for scheme, tls in self.both():
+        for scheme, tls in (("https", True), ("http", False)):
             response = self.curl(f"{scheme}://api.test/x", tls=tls)
             self.assertEqual((response.status, response.reason), (502, "handler_failed"), response)
 

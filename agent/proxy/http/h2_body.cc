@@ -65,7 +65,6 @@ Task<absl::Status> H2Writer::Write(std::string_view bytes, More more) {
     co_return absl::OkStatus();
   }
   stream_->piece = bytes;
-  session_->Send(*stream_);
   co_return co_await AwaitTaken();
 }
 
@@ -76,7 +75,7 @@ absl::Status H2Writer::Flush() {
 
 Task<absl::Status> H2Writer::Finish(const Headers& trailers) {
   CO_RETURN_IF_ERROR(CheckWritable(0));
-  if (body_ != Body::kSend) co_return Flush();
+  if (body_ != Body::kSend) co_return co_await AwaitTaken();
   if (left_.value_or(0) > 0)
     co_return absl::InvalidArgumentError("the body is shorter than its declared length");
   for (const Header& field : trailers.fields()) {
@@ -84,23 +83,22 @@ Task<absl::Status> H2Writer::Finish(const Headers& trailers) {
       stream_->trailers_out.Add(field.name, field.value);
   }
   stream_->end_after = true;
-  session_->Send(*stream_);
   co_return co_await AwaitTaken();
 }
 
 Task<absl::Status> H2Writer::WriteWhole(std::string_view bytes) {
   CO_RETURN_IF_ERROR(CheckWritable(bytes.size()));
-  if (body_ != Body::kSend) co_return Flush();
+  if (body_ != Body::kSend) co_return co_await AwaitTaken();
   body_bytes_ += bytes.size();
   left_ = 0;
   stream_->piece = bytes;
   stream_->end_after = true;
-  session_->Send(*stream_);
   co_return co_await AwaitTaken();
 }
 
 Task<absl::Status> H2Writer::AwaitTaken() {
   H2Stream& stream = *stream_;
+  session_->Send(stream);
   uint64_t sent = stream.sent_bytes;
   SteadyTime deadline = Deadlines::In(timeout_);
   while (stream.failure.ok()) {

@@ -70,7 +70,7 @@ class H2Writer {
   static constexpr size_t kMaxHeldBytes = 4 * 1024;
 
   absl::Status CheckWritable(size_t bytes) const;
-  // Until what is outgoing has been taken, with the end of it if there is one.
+  // Sends what is outgoing; until it has been taken, and the end of it too if there is one.
   Task<absl::Status> AwaitTaken();
 
   H2Session* const session_;

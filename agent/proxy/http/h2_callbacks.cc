@@ -166,6 +166,13 @@ void H2Session::OnFrameBegins(const nghttp2_frame_hd& frame) {
         within = budget_.OnIdleFrame(now_);
       }
       break;
+    case NGHTTP2_PRIORITY:
+      // Otherwise nghttp2 does not look at it: we have said that we do not.
+      if (frame.stream_id == 0) {
+        Terminate(H2Error::kProtocolError, absl::InvalidArgumentError("PRIORITY on stream 0"));
+      }
+      within = budget_.OnIdleFrame(now_);
+      break;
     case NGHTTP2_RST_STREAM:
       break;  // OnPeerReset.
     default:

@@ -50,14 +50,13 @@ inline h2::Fields With(std::string_view name, std::string_view value, h2::Fields
 class H2Fixture : public testing::Test {
  protected:
   ~H2Fixture() override {
-    if (server_ == nullptr) return;
-    end_->ReceiveEnd();
-    End();
+    if (server_ != nullptr) End();
   }
 
   // With the client's preface, unless `preface` says otherwise.
   void Begin(const H2Limits& limits = {}, const H2Timeouts& timeouts = {},
              const std::string& preface = h2::Preface()) {
+    if (server_ != nullptr) End();
     std::tie(end_, peer_) = MemoryStream::MakePair(context_);
     end_->set_faults({.capacity = 64 * 1024 * 1024});
     server_ = std::make_unique<H2ServerConnection>(context_, end_.get(), "", limits, timeouts);
@@ -81,12 +80,17 @@ class H2Fixture : public testing::Test {
     const size_t from = std::exchange(seen_, written.size());
     return reader_->Read(written.substr(from));
   }
-  // Runs, for a while at most, until the connection is over.
-  void End() {
+  // Until the server has ended the connection, for a while at most.
+  void AwaitEnd() {
     context_.restart();
     while (running_ > 0 && context_.run_one_for(std::chrono::seconds(20)) > 0) {
     }
     EXPECT_EQ(running_, 0u) << "a coroutine waits for something that does not come";
+  }
+  // The peer goes.
+  void End() {
+    end_->ReceiveEnd();
+    AwaitEnd();
   }
   bool over() const { return running_ == 0; }
 

@@ -29,8 +29,8 @@ struct H2Limits {
   // were completed in the same period.
   uint32_t resets = 100;
   std::chrono::seconds reset_period{30};
-  // Frames that cost work and carry nothing: SETTINGS, PING, PRIORITY, WINDOW_UPDATE, empty DATA,
-  // unknown ones; beyond what streams and DATA of the same period account for.
+  // Frames that cost work and carry nothing: SETTINGS, PING, PRIORITY, WINDOW_UPDATE, empty DATA;
+  // beyond what streams and DATA of the same period account for.
   uint32_t idle_frames = 1000;
   std::chrono::seconds idle_frames_period{10};
 };

@@ -179,8 +179,10 @@ void H2Session::Release(H2Stream& stream) {
 }
 
 void H2Session::Reset(H2Stream& stream, H2Error error, absl::Status status) {
+  // One that has failed was reset by the peer, by nghttp2, or here.
+  const bool was_well = stream.failure.ok();
   FailStream(stream, std::move(status));
-  if (stream.closed || stream.reset_here || failed_) return;
+  if (!was_well || stream.closed || failed_) return;
   stream.reset_here = true;
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, static_cast<uint32_t>(error));
   Wake();

@@ -28,8 +28,10 @@ Task<absl::Status> H2Transport::ReadOnce() {
         co_await buffer_.Fill(idle ? ReadBuffer::kIdleBytes : ReadBuffer::kFullBytes);
     // Else it is a write that was late.
     const bool read_is_late = read_deadline_ <= std::chrono::steady_clock::now();
-    if (absl::IsDeadlineExceeded(count.status()) && read_is_late && !session_->finished())
+    if (absl::IsDeadlineExceeded(count.status()) && read_is_late && !session_->finished()) {
+      SetReadDeadline(SteadyTime::max());  // It would hold for writes, too.
       co_return count.status();
+    }
     if (!count.ok()) {
       const absl::Status lost = absl::UnavailableError("the connection was lost");
       Lose(lost);

@@ -22,7 +22,8 @@ class H2Transport {
               std::string_view early);
 
   // Gives the session what is there, at least one byte. An error: the session has failed, and no
-  // more is to be read; DEADLINE_EXCEEDED: it is well, and nothing came until the read's deadline.
+  // more is to be read; DEADLINE_EXCEEDED: it is well, and nothing came until the read's deadline,
+  // which is none from then on.
   Task<absl::Status> ReadOnce();
   // Of a read that waits, and of those that follow.
   void SetReadDeadline(SteadyTime deadline);
