@@ -53,7 +53,7 @@ std::shared_ptr<const HandlerSpec> Container::handler(const std::string& name) c
 
 DialContext Container::dial_context() const {
   DialContext context = worker_->dial_context();
-  context.budget = parts_.budget.get();
+  context.budget = parts_.budget;
   return context;
 }
 

@@ -228,7 +228,8 @@ Task<DialResult> Dial(DialContext context, PolicySource policy, Host host, uint1
   DialResult result = co_await RunRace(context, std::move(policy), std::move(host),
                                        *std::move(addresses), port, deadline, race);
   race->CloseAll();
-  if (auto* dialled = std::get_if<Dialled>(&result)) dialled->stream->Keep(std::move(connection));
+  if (auto* dialled = std::get_if<Dialled>(&result))
+    dialled->stream->Keep(std::move(connection), context.budget);
   co_return result;
 }
 

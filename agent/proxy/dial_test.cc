@@ -108,7 +108,7 @@ class DialTest : public testing::Test {
     const OpenRanges open_ranges;
     const auto begin = steady_clock::now();
     DialResult result =
-        RunTask(context_, Dial(DialContext{&context_, &resolver, &open_ranges, &budget_},
+        RunTask(context_, Dial(DialContext{&context_, &resolver, &open_ranges, budget_},
                                std::move(policy), HostOf("a.test"), port, begin + time));
     took_ = steady_clock::now() - begin;
     RunReady(context_);
@@ -127,7 +127,8 @@ class DialTest : public testing::Test {
 
   agent::TestNetwork network_;
   boost::asio::io_context context_{1};
-  ContainerBudget budget_{ThreeConnections()};
+  const std::shared_ptr<ContainerBudget> budget_ =
+      std::make_shared<ContainerBudget>(ThreeConnections());
   steady_clock::duration took_{};
 };
 
@@ -262,16 +263,16 @@ TEST_F(DialTest, HoldsItsBudgetAsLongAsTheConnection) {
     std::vector<DialResult> held;
     for (int i = 0; i < 3; ++i) held.push_back(DialAll({kA}, a.port()));
     EXPECT_EQ(AddressIn(held.back()), kA);
-    EXPECT_EQ(budget_.held(Limit::kDials), 0);
+    EXPECT_EQ(budget_->held(Limit::kDials), 0);
     const DialResult fourth = DialAll({kA}, a.port());
     ASSERT_EQ(AddressIn(fourth), "over_budget");
     EXPECT_EQ(std::get<DialFailed>(fourth).detail, "origin_connections");
-    EXPECT_EQ(budget_.exceeded(Limit::kOriginConnections), 1u);
+    EXPECT_EQ(budget_->exceeded(Limit::kOriginConnections), 1u);
     held.pop_back();
     EXPECT_EQ(AddressIn(DialAll({kA}, 9)), "origin_unreachable");
     EXPECT_EQ(AddressIn(DialAll({kA}, a.port())), kA);
     held.clear();
-    EXPECT_EQ(budget_.held(Limit::kOriginConnections), 0);
+    EXPECT_EQ(budget_->held(Limit::kOriginConnections), 0);
   });
 }
 

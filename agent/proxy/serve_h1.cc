@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "agent/proxy/http/h1_connection.h"
+#include "agent/proxy/http_limits.h"
 #include "agent/proxy/refusal.h"
 #include "agent/proxy/worker.h"
 
@@ -13,24 +14,11 @@ namespace {
 constexpr uint64_t kMaxDrainBytes = 64 * 1024;
 constexpr std::chrono::milliseconds kMaxDrainTime{1000};
 
-H1Limits LimitsOf(const ContainerLimits& limits) {
-  H1Limits h1;
-  h1.head_bytes = static_cast<size_t>(limits[Limit::kHeaderBytes]);
-  h1.header_count = static_cast<size_t>(limits[Limit::kHeaderCount]);
-  return h1;
-}
-
-H1Timeouts TimeoutsOf(const ContainerLimits& limits) {
-  return H1Timeouts{.idle = limits.Time(Limit::kIdleTimeoutMs),
-                    .head = limits.Time(Limit::kHeadTimeoutMs),
-                    .body = limits.Time(Limit::kBodyTimeoutMs)};
-}
-
 }  // namespace
 
 Task<void> ServeH1(ClientConnection client, Stream* stream, std::string early) {
   const ContainerLimits& limits = client.container->limits();
-  H1ServerConnection http(stream, std::move(early), LimitsOf(limits), TimeoutsOf(limits));
+  H1ServerConnection http(stream, std::move(early), H1LimitsOf(limits), H1TimeoutsOf(limits));
   client.http = &http;
   while (!client.container->closed()) {
     H1ServerConnection::HeadResult result = co_await http.ReadHead();

@@ -8,6 +8,7 @@
 
 #include "agent/proxy/event.h"
 #include "agent/proxy/http/h2_server.h"
+#include "agent/proxy/http_limits.h"
 #include "agent/proxy/refusal.h"
 #include "agent/proxy/worker.h"
 
@@ -20,7 +21,8 @@ class ServedConnection final : public ClosableConnection {
   ServedConnection(boost::asio::io_context& context, ClientConnection client, Stream* stream,
                    std::string_view early)
       : client(std::move(client)),
-        http(context, stream, early, H2Limits{}, H2Timeouts{}),
+        http(context, stream, early, H2LimitsOf(this->client.container->limits()),
+             H2TimeoutsOf(this->client.container->limits())),
         all_done(context),
         registration_(this->client.container, this) {}
 

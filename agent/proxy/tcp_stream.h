@@ -29,8 +29,12 @@ class TcpStream final : public Stream {
   bool ReadableNow() override;
 
   int native_handle();
-  // Its share of a budget, given back with the stream.
-  void Keep(Gauge::Token token) { token_ = std::move(token); }
+  // Its share of a budget, given back with the stream, which may outlive everything else that
+  // knows the budget.
+  void Keep(Gauge::Token token, std::shared_ptr<const void> budget) {
+    budget_ = std::move(budget);
+    token_ = std::move(token);
+  }
   // OK when the socket is readable / writable, for code that calls recv(2) or send(2) itself.
   Task<absl::Status> WaitReadable();
   Task<absl::Status> WaitWritable();
@@ -39,7 +43,8 @@ class TcpStream final : public Stream {
 
  private:
   std::shared_ptr<State> state_;
-  Gauge::Token token_;
+  std::shared_ptr<const void> budget_;
+  Gauge::Token token_;  // Of budget_.
 };
 
 }  // namespace sallyport::proxy
