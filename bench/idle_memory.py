@@ -56,6 +56,8 @@ class Clients:
         self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
+# One container is not meant to have as many.
+LIMITS = ["--limit", "connections=100000", "--limit", "origin_connections=100000", "--limit", "memory_bytes=17179869184"]
 
 
 def memory_kib(pid):
@@ -74,7 +76,7 @@ def memory_kib(pid):
 
 def measure_kind(kind, count, workers):
     port, name, target, goal = KINDS[kind]
-    with World({"bench.test": ADDRESS}, ports=[5432], workers=workers) as world:
+    with World({"bench.test": ADDRESS}, ports=[5432], workers=workers, agent_flags=LIMITS) as world:
         config = f"{world.dir}/nginx.conf"
         with open(config, "w", encoding="ascii") as file:
             file.write(NGINX.format(dir=world.dir, address=ADDRESS, relayed=RELAYED_PORT))
