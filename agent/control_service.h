@@ -20,7 +20,7 @@ class ControlService final : public v1::AgentControl::Service {
     std::string host_name;
     std::string control_plane;
     Containers* containers;
-    const ProxySupervisor* supervisor;
+    ProxySupervisor* supervisor;
     const SyncClient* sync;
     const PolicyCache* cache;
   };
