@@ -2,7 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
+#include <optional>
+#include <string>
 
 #include "agent/proxy/testing/h2_frames.h"
 #include "agent/proxy/testing/memory_stream.h"
@@ -93,6 +94,11 @@ class H2ClientTest : public testing::Test {
 
 const h2::Fields kOk = {{":status", "200"}};
 
+Task<void> WriteAndTell(ClientExchange* exchange, std::string bytes,
+                        std::optional<absl::Status>* written) {
+  *written = co_await exchange->WriteBody(bytes);
+}
+
 TEST_F(H2ClientTest, ARequestWithoutBodyIsOneFrame) {
   const auto exchange = Ask();
   const std::vector<ReceivedFrame> heads = Sent(h2::kHeaders);
@@ -156,20 +162,17 @@ TEST_F(H2ClientTest, ACompleteExchangeIsNotReset) {
 TEST_F(H2ClientTest, ABodyWaitsForTheOriginsWindow) {
   Receive(h2::Settings({{kWindowSetting, 10}}));
   const auto exchange = Ask(BodyFraming::kLength, "PUT", 16);
-  absl::StatusOr<absl::Status> written = absl::UnknownError("it waits");
-  Start(context_,
-        [](ClientExchange* exchange, absl::StatusOr<absl::Status>* written) -> Task<void> {
-          *written = co_await exchange->WriteBody("0123456789abcdef");
-        }(exchange.get(), &written));
+  std::optional<absl::Status> written;
+  Start(context_, WriteAndTell(exchange.get(), "0123456789abcdef", &written));
   std::vector<ReceivedFrame> data = Sent(h2::kData);
   ASSERT_EQ(data.size(), 1u);
   EXPECT_EQ(data[0].payload, "0123456789");
-  EXPECT_FALSE(written.ok());
+  EXPECT_FALSE(written.has_value());
   Receive(h2::WindowUpdate(1, 100));
   data = Sent(h2::kData);
   ASSERT_EQ(data.size(), 1u);
   EXPECT_EQ(data[0].payload, "abcdef");
-  ASSERT_TRUE(written.ok());
+  ASSERT_TRUE(written.has_value());
   EXPECT_TRUE(written->ok());
   EXPECT_TRUE(absl::IsInvalidArgument(RunTask(context_, exchange->WriteBody("x"))));
   EXPECT_TRUE(RunTask(context_, exchange->FinishBody(Headers())).ok());
@@ -258,7 +261,9 @@ TEST_F(H2ClientTest, SaysWhatBecameOfARequest) {
        h2::Head(1, kOk, 0) + h2::Data(1, "12", h2::kEndStream) + h2::Reset(1, 0), "200", "12"},
       {"body of a 204", h2::Head(1, {{":status", "204"}}, 0) + h2::Data(1, "x"), "204",
        "!INVALID_ARGUMENT"},
-      {"push", h2::Frame(h2::kPushPromise, h2::kEndHeaders, 1, h2::Number(2, 4)), "DATA_LOSS"},
+      {"push",
+       h2::SettingsAck() + h2::Frame(h2::kPushPromise, h2::kEndHeaders, 1, h2::Number(2, 4)),
+       "INVALID_ARGUMENT"},
       {"not HTTP/2", "HTTP/1.1 400 Bad Request\r\n\r\n", "INVALID_ARGUMENT"},
   };
   for (const Fate& c : cases) {
@@ -268,7 +273,9 @@ TEST_F(H2ClientTest, SaysWhatBecameOfARequest) {
     Receive(c.name == "not HTTP/2" ? c.bytes : settings + c.bytes);
     if (c.closes) stream_->ReceiveEnd();
     RunReady(context_);
-    EXPECT_EQ(ReadHead(*exchange), c.head) << c.name;
+    std::string head = ReadHead(*exchange);
+    while (head == "103") head = ReadHead(*exchange);
+    EXPECT_EQ(head, c.head) << c.name;
     if (c.head[0] == '2') EXPECT_EQ(ReadBody(*exchange), c.body) << c.name;
   }
 }
