@@ -271,7 +271,7 @@ TEST_F(LeafTest, SaysWhoseFaultAFailureIs) {
     auto transport = std::make_unique<TcpStream>(context_, std::move(mine));
     transport->SetDeadline(std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
     EXPECT_EQ(RunTask(context_, authority_->Accept(std::move(transport), "\x16",
-                                                   Host::Parse("good.test").value()))
+                                                   Host::Parse("good.test").value(), protocols_))
                   .status()
                   .code(),
               StatusCode::kDeadlineExceeded);
@@ -281,7 +281,7 @@ TEST_F(LeafTest, SaysWhoseFaultAFailureIs) {
 TEST_F(LeafTest, MayEndWhileAClientShakesHands) {
   auto [mine, theirs] = MakeSocketPair();
   auto pending = authority_->Accept(std::make_unique<TcpStream>(context_, std::move(mine)), "",
-                                    Host::Parse("good.test").value());
+                                    Host::Parse("good.test").value(), protocols_);
   authority_.reset();
   peer_.emplace(std::move(theirs), MakeClient(client_.get(), "good.test"));
   EXPECT_TRUE(RunTask(context_, std::move(pending)).ok());
