@@ -9,6 +9,9 @@ from harness import World, binary, eventually
 
 NAMES = {"two.test": "203.0.113.30", "one.test": "203.0.113.31", "gone.test": "203.0.113.32", "no.test": "203.0.113.33"}
 VERSIONS = ("--http1.1", "--http2")
+# What the container speaks to where, so that each version meets each.
+WAYS = (("https://two.test", "--http1.1"), ("https://two.test", "--http2"), ("https://one.test", "--http1.1"),
+        ("http://one.test", "--http2-prior-knowledge"))
 MEBIBYTE = 1 << 20
 # What the proxy may hold of one stalled or large body, buffers of the kernel not counted.
 MAX_GROWTH = 24 * MEBIBYTE
@@ -22,11 +25,12 @@ def resident_bytes(pid):
 class H2OriginTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        # The ordinary origins leave 443 to those of this test. Each worker has its own connections.
-        cls.world = world = World(NAMES, addresses=list(NAMES.values()), ports=[80], workers=1)
+        # The ordinary origins leave 80 and 443 to those of this test. Each worker has its own connections.
+        cls.world = world = World(NAMES, addresses=list(NAMES.values()), ports=[22], workers=1)
         cls.addClassCleanup(world.close)
         cls.origin = world.start("http_origin", [
-            binary("http_origin"), f"{world.dir}/origin.pem", f"h2@{NAMES['two.test']}:443", f"h1@{NAMES['one.test']}:443"],
+            binary("http_origin"), f"{world.dir}/origin.pem", f"h2@{NAMES['two.test']}:443", f"h1@{NAMES['one.test']}:443",
+            f"plain@{NAMES['one.test']}:80"],
             world.internet, stdin=subprocess.PIPE)
         cls.origin.await_text('"ready"')
         world.start_handler("respond")
@@ -39,24 +43,29 @@ class H2OriginTest(unittest.TestCase):
         self.addCleanup(self.container.close)
         self.seen = self.origin.lines.count()
 
-    def curl(self, host, path, *options, **more):
-        return self.container.curl(f"https://{host}{path}", "--resolve", f"{host}:443:{NAMES.get(host, '203.0.113.34')}", *options, **more)
+    def curl(self, url, *options, **more):
+        if "://" not in url:
+            url = f"https://{url}"
+        host = url.split("/")[2]
+        address = NAMES.get(host, "203.0.113.34")
+        return self.container.curl(url, "--resolve", f"{host}:443:{address}", "--resolve", f"{host}:80:{address}", *options, **more)
 
     def events(self, event):
         return [line for line in self.origin.lines.since(self.seen) if line["event"] == event]
 
     def test_each_side_has_its_own_version(self):
-        for host, origin in (("two.test", "HTTP/2.0"), ("one.test", "HTTP/1.1")):
-            for version in VERSIONS:
-                response = self.curl(host, "/any", version)
-                self.assertEqual((response.status, response.body), (200, f"{origin} {host} /any"), (host, version))
+        for site, version in WAYS:
+            response = self.curl(f"{site}/any", version)
+            origin = "HTTP/2.0 two.test /any" if "two" in site else "HTTP/1.1 one.test /any"
+            self.assertEqual((response.status, response.body), (200, origin), (site, version))
+            self.assertTrue(response.head.startswith("HTTP/1.1" if version == "--http1.1" else "HTTP/2"), (site, version))
 
     def test_the_client_is_offered_what_the_origin_speaks(self):
         versions = {"two.test": "2", "one.test": "1.1", "no.test": "2", "handled.test": "2", "gone.test": "2"}
         statuses = {"two.test": 200, "one.test": 200, "no.test": 520, "handled.test": 200, "gone.test": 502}
         for _ in range(2):
             for host, version in versions.items():
-                response = self.curl(host, "/any", "--write-out", "\n%{http_version}")
+                response = self.curl(f"{host}/any", "--write-out", "\n%{http_version}")
                 self.assertEqual((response.status, response.body.splitlines()[-1]), (statuses[host], version), (host, response))
         # The handshake's connection was the request's, and every later request's.
         self.assertEqual(len(self.events("connection")), 2)
@@ -66,37 +75,36 @@ class H2OriginTest(unittest.TestCase):
         path = f"{self.world.dir}/body"
         with open(path, "wb") as file:
             file.write(body)
-        for host in ("two.test", "one.test"):
-            for version in VERSIONS:
-                for framing in ([], ["--header", "transfer-encoding: chunked"] if version == "--http1.1" else ["--header", "content-length:"]):
-                    response = self.curl(host, "/digest", version, "--data-binary", f"@{path}", *framing)
-                    answer = json.loads(response.body)
-                    self.assertEqual((answer["bytes"], answer["sha256"]), (len(body), hashlib.sha256(body).hexdigest()), (host, version))
-                response = self.curl(host, "/bytes/1000000", version)
-                self.assertEqual(len(response.body), 1000000, (host, version))
+        for site, version in WAYS:
+            without_length = "transfer-encoding: chunked" if version == "--http1.1" else "content-length:"
+            for framing in ([], ["--header", without_length]):
+                response = self.curl(f"{site}/digest", version, "--data-binary", f"@{path}", *framing)
+                answer = json.loads(response.body)
+                self.assertEqual((answer["bytes"], answer["sha256"]), (len(body), hashlib.sha256(body).hexdigest()), (site, version))
+                self.assertEqual(answer["length"], -1 if framing else len(body), (site, version))
+            response = self.curl(f"{site}/bytes/1000000", version)
+            self.assertEqual(len(response.body), 1000000, (site, version))
 
     def test_answers_without_body(self):
-        for host in ("two.test", "one.test"):
-            for version in VERSIONS:
-                head = self.curl(host, "/bytes/1234", version, "--head")
-                self.assertEqual((head.status, head.headers.get("content-length"), head.exit), (200, "1234", 0), (host, version))
-                for status in (204, 304):
-                    response = self.curl(host, f"/{status}", version)
-                    self.assertEqual((response.status, response.headers.get("etag"), response.exit), (status, '"1"', 0), (host, version))
+        for site, version in WAYS:
+            head = self.curl(f"{site}/bytes/1234", version, "--head")
+            self.assertEqual((head.status, head.headers.get("content-length"), head.exit), (200, "1234", 0), (site, version))
+            for status in (204, 304):
+                response = self.curl(f"{site}/{status}", version)
+                self.assertEqual((response.status, response.headers.get("etag"), response.exit), (status, '"1"', 0), (site, version))
 
     def test_interim_answers_and_trailers_are_passed_on(self):
-        for host in ("two.test", "one.test"):
-            for version in VERSIONS:
-                hints = self.curl(host, "/hints", version)
-                self.assertEqual((hints.status, hints.body), (200, "body"), (host, version))
-                self.assertRegex(hints.error, r"HTTP/\S+ 103", (host, version))
-                trailers = self.curl(host, "/trailers", version)
-                self.assertEqual((trailers.status, trailers.body), (200, "body"), (host, version))
-                self.assertIn("x-checksum: 1", trailers.error.lower(), (host, version))
+        for site, version in WAYS:
+            hints = self.curl(f"{site}/hints", version)
+            self.assertEqual((hints.status, hints.body), (200, "body"), (site, version))
+            self.assertRegex(hints.error, r"HTTP/\S+ 103", (site, version))
+            trailers = self.curl(f"{site}/trailers", version)
+            self.assertEqual((trailers.status, trailers.body), (200, "body"), (site, version))
+            self.assertIn("x-checksum: 1", trailers.error.lower(), (site, version))
 
     def test_fields_of_a_connection_stay_on_it(self):
         for version in VERSIONS:
-            response = self.curl("two.test", "/headers", version, "--header", "te: trailers", "--header", "cookie: a=1; b=2",
+            response = self.curl("two.test/headers", version, "--header", "te: trailers", "--header", "cookie: a=1; b=2",
                                  *(["--header", "connection: x-hop", "--header", "x-hop: 1"] if version == "--http1.1" else []))
             fields = json.loads(response.body)
             self.assertEqual(fields.get("Te"), ["trailers"], version)
@@ -107,7 +115,7 @@ class H2OriginTest(unittest.TestCase):
         with open(f"{self.world.dir}/large", "wb") as file:
             file.truncate(64 * MEBIBYTE)
         for version in VERSIONS:
-            response = self.curl("two.test", "/refuse", version, "--data-binary", f"@{self.world.dir}/large")
+            response = self.curl("two.test/refuse", version, "--data-binary", f"@{self.world.dir}/large")
             self.assertEqual(response.status, 413, (version, response))
 
     def test_many_requests_share_one_connection(self):
@@ -128,13 +136,13 @@ class H2OriginTest(unittest.TestCase):
                                              "--resolve", f"two.test:443:{NAMES['two.test']}", f"https://two.test/bytes/{512 * MEBIBYTE}")
             with subprocess.Popen(command, stdout=subprocess.DEVNULL) as client:
                 eventually(lambda: any(line["path"].startswith("/bytes/") for line in self.events("request")), what="the request")
-                response = self.curl("two.test", f"/bytes/{256 * MEBIBYTE}", version, "--output", "/dev/null", "--max-time", "120")
+                response = self.curl(f"two.test/bytes/{256 * MEBIBYTE}", version, "--output", "/dev/null", "--max-time", "120")
                 self.assertEqual(response.exit, 0, response)
                 self.assertLess(resident_bytes(pid) - before, MAX_GROWTH, version)
                 client.kill()
 
     def test_who_gives_up_is_noticed_by_the_origin(self):
-        response = self.curl("two.test", "/stall/1000", "--http2", "--max-time", "2")
+        response = self.curl("two.test/stall/1000", "--http2", "--max-time", "2")
         self.assertEqual(response.exit, 28, response)
         eventually(lambda: self.events("given up"), what="the origin sees the end")
 
@@ -145,7 +153,7 @@ class H2OriginTest(unittest.TestCase):
             file.truncate(256 * MEBIBYTE)
         for version in VERSIONS:
             before = resident_bytes(pid)
-            response = self.curl("two.test", "/digest", version, "--upload-file", path, "--max-time", "120")
+            response = self.curl("two.test/digest", version, "--upload-file", path, "--max-time", "120")
             self.assertEqual(json.loads(response.body)["bytes"], 256 * MEBIBYTE, response)
             self.assertLess(resident_bytes(pid) - before, MAX_GROWTH, version)
 

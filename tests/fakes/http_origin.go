@@ -1,8 +1,9 @@
-// An origin that speaks one version of HTTP over TLS, and much of what that version has.
+// An origin that speaks one version of HTTP, and much of what that version has.
 //
 //	http_origin CERTIFICATE_AND_KEY VERSION@ADDRESS:PORT...
 //
-// VERSION is h1, or h2, beside which HTTP/1.1 is spoken, too. Answers:
+// VERSION is h1, or h2, beside which HTTP/1.1 is spoken, too, both over TLS; or plain: HTTP/1.1
+// without TLS. Answers:
 //
 //	/any       "VERSION HOST PATH"
 //	/bytes/N   N bytes
@@ -97,6 +98,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	case "trailers":
 		w.Header().Set("trailer", "x-checksum")
 		io.WriteString(w, "body")
+		w.(http.Flusher).Flush()
 		w.Header().Set("x-checksum", "1")
 	case "hints":
 		w.Header().Set("link", "</style.css>; rel=preload")
@@ -140,7 +142,11 @@ func listen(certificate tls.Certificate, version, address string) {
 	if version == "h1" {
 		server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
 	}
-	go server.ServeTLS(listener, "", "")
+	if version == "plain" {
+		go server.Serve(listener)
+	} else {
+		go server.ServeTLS(listener, "", "")
+	}
 }
 
 func main() {
