@@ -37,7 +37,7 @@ struct DialContext {
   boost::asio::io_context* context = nullptr;
   Resolver* resolver = nullptr;
   const OpenRanges* open_ranges = nullptr;
-  std::shared_ptr<ContainerBudget> budget;  // Null: nobody counts.
+  std::shared_ptr<ContainerBudget> budget = {};  // Null: nobody counts.
 };
 
 // Resolves `host` and connects to the first of its addresses that answers, each checked against

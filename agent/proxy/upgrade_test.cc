@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "agent/proxy/http/h1_connection.h"
 #include "agent/proxy/testing/memory_stream.h"
 #include "agent/proxy/testing/run.h"
 #include "agent/proxy/worker.h"
