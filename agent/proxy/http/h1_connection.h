@@ -34,6 +34,9 @@ class H1ServerConnection final : public ServerExchange {
 
   struct Closed {};  // Clean end, or idle for too long, before a byte of a head.
   using HeadResult = std::variant<RequestHead, BadMessage, Closed>;
+  // Waits for a request; on a socket, this holds next to nothing meanwhile. False: it has been idle
+  // for too long, or is gone. True: ReadHead has something to read, which may still be the end.
+  Task<bool> AwaitRequest();
   // A stream error is Closed if no byte of a head came in, else BadMessage with status 408
   // (deadline) or 0 (gone).
   Task<HeadResult> ReadHead();

@@ -11,6 +11,7 @@
 #include "agent/proxy/http/head_progress.h"
 #include "agent/proxy/http/read_buffer.h"
 #include "agent/proxy/http/serialize.h"
+#include "agent/proxy/tcp_stream.h"
 
 namespace sallyport::proxy {
 namespace {
@@ -140,6 +141,8 @@ struct H1ServerConnection::State {
            !received.failed();
   }
 
+  bool MayReadHead() const { return idle || (Reusable() && received.complete()); }
+
   const H1Limits limits;
   const H1Timeouts timeouts;
   Stream* const stream;
@@ -164,9 +167,21 @@ H1ServerConnection::H1ServerConnection(Stream* stream, std::string early, const 
 
 H1ServerConnection::~H1ServerConnection() = default;
 
+Task<bool> H1ServerConnection::AwaitRequest() {
+  State& s = *state_;
+  auto* const socket = dynamic_cast<TcpStream*>(s.stream);
+  if (socket == nullptr || !s.buffer.empty() || !s.MayReadHead()) co_return true;
+  s.buffer.Release();
+  s.writer.Release();
+  s.deadlines.BeginRead(Deadlines::In(s.timeouts.idle));
+  const absl::Status readable = co_await socket->WaitReadable();
+  s.deadlines.EndRead();
+  co_return readable.ok();
+}
+
 Task<H1ServerConnection::HeadResult> H1ServerConnection::ReadHead() {
   State& s = *state_;
-  if (!s.idle && !(s.Reusable() && s.received.complete())) co_return Closed{};
+  if (!s.MayReadHead()) co_return Closed{};
   s.response_begun = false;
   s.keeps_alive = false;
   HeadProgress progress(s.limits);

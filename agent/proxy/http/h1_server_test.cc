@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include "agent/proxy/http/h1_connection.h"
+#include "agent/proxy/tcp_stream.h"
 #include "agent/proxy/testing/memory_stream.h"
 #include "agent/proxy/testing/run.h"
+#include "agent/proxy/testing/sockets.h"
 
 namespace sallyport::proxy {
 namespace {
@@ -340,6 +343,27 @@ TEST_F(H1ServerTest, Http10KeepsOnlyIfAsked) {
   EXPECT_TRUE(Respond("y").ok());
   EXPECT_EQ(Written(), "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\ny");
   EXPECT_EQ(ReadHead(), "closed");
+}
+
+TEST_F(H1ServerTest, AwaitsARequestOverASocket) {
+  Sockets sockets = UnixPair();
+  TcpStream stream(context_, std::move(sockets.a));
+  H1ServerConnection server(&stream, "", H1Limits{}, {.idle = milliseconds(20)});
+  EXPECT_FALSE(RunTask(context_, server.AwaitRequest()));
+  const std::string two = std::string(kGet) + std::string(kGet);
+  ASSERT_EQ(::send(sockets.b.get(), two.data(), two.size(), 0), static_cast<ssize_t>(two.size()));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(RunTask(context_, server.AwaitRequest()));
+    const H1ServerConnection::HeadResult result = RunTask(context_, server.ReadHead());
+    EXPECT_TRUE(std::holds_alternative<RequestHead>(result));
+    EXPECT_TRUE(
+        RunTask(context_, server.WriteResponse(Head(200, BodyFraming::kNone), "", true)).ok());
+  }
+  EXPECT_FALSE(RunTask(context_, server.AwaitRequest()));
+  sockets.b.Reset();
+  EXPECT_TRUE(RunTask(context_, server.AwaitRequest()));
+  EXPECT_TRUE(
+      std::holds_alternative<H1ServerConnection::Closed>(RunTask(context_, server.ReadHead())));
 }
 
 TEST_F(H1ServerTest, SilenceAndEndAreClosed) {

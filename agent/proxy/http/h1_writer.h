@@ -25,6 +25,11 @@ class H1Writer {
   std::string* held() { return &held_; }
   bool has_held() const { return !held_.empty(); }
 
+  // Gives memory back that is not in use.
+  void Release() {
+    if (held_.empty()) held_ = std::string();
+  }
+
   enum class Mode {
     kSend,
     kDiscard
