@@ -22,7 +22,7 @@ BUILD_TOOLS=(
   dpkg-dev git pkg-config protobuf-compiler protobuf-compiler-grpc util-linux xz-utils
 )
 LIBRARIES=(
-  libabsl-dev libbenchmark-dev libboost1.81-dev libc-ares-dev libcap-dev libgmock-dev libgrpc++-dev
+  libabsl-dev libbenchmark-dev libboost1.81-dev libcap-dev libgmock-dev libgrpc++-dev
   libgrpc-dev libgtest-dev libidn2-dev libmnl-dev libnftables-dev libnghttp2-dev libnl-3-dev
   libnl-route-3-dev libprotobuf-dev libprotoc-dev libseccomp-dev libsqlite3-dev libssl-dev
   libyaml-cpp-dev nlohmann-json3-dev
@@ -31,7 +31,7 @@ LIBRARIES=(
 RUNTIME=(ca-certificates curl iproute2 nftables openssl podman procps runc sqlite3)
 # Origins, clients, load generators and the other languages of the SDK.
 TEST_TOOLS=(
-  bind9-dnsutils golang-go iputils-ping netcat-openbsd nghttp2-client nginx-light python3
+  bind9-dnsutils golang-go iputils-ping musl-tools netcat-openbsd nghttp2-client nginx-light python3
   python3-grpcio python3-protobuf python3-websockets tcpdump time universal-ctags wrk
 )
 

@@ -240,11 +240,12 @@ class Response:
 class World:
     """Names resolve to what `names` says: an address, or a list of them.
 
+    `zone`: more of the resolver's data, lines of fakes/dns_zone.h.
     `addresses` and `ports` are those of the origins. With `sync_tap`, `tap` stands between agent and control plane.
     """
 
     def __init__(self, names=None, agent_flags=(), trusted_origin=True, addresses=None, ports=None, workers=2,
-                 sync_tap=False):
+                 sync_tap=False, zone=""):
         if os.geteuid() != 0:
             raise PermissionError("these tests make network namespaces: run them as root")
         self.closers = contextlib.ExitStack()
@@ -253,6 +254,7 @@ class World:
         os.chmod(self.dir, 0o755)
         self.closers.callback(self.remove_files)
         self.names = names or {}
+        self.zone = zone
         self.agent_flags = ["--workers", str(workers), *agent_flags]
         self.trusted_origin = trusted_origin
         self.addresses = addresses or ADDRESSES
@@ -360,6 +362,7 @@ class World:
             for name, addresses in self.names.items():
                 for address in addresses if isinstance(addresses, list) else [addresses]:
                     file.write(f"{name} {'AAAA' if ':' in address else 'A'} {address}\n")
+            file.write(self.zone)
         self.dns = self.start("dns", [binary("dns_server"), "--listen", f"{self.resolver}:53", "--zone", zone], self.internet)
         command = [sys.executable, source("fakes/origin.py"), "--certificate", f"{self.dir}/origin.pem"]
         command += [f"--port={port}" for port in self.ports]

@@ -30,6 +30,8 @@ bool IsRefusal(const AuditRecord& record) {
 Container::Container(Worker* worker, Parts parts)
     : worker_(worker),
       parts_(std::move(parts)),
+      resolver_(std::make_unique<ContainerResolver>(worker->io_context(),
+                                                    worker->dial_context().resolver, parts_.dns)),
       origins_(worker->io_context()),
       handlers_(worker->io_context()),
       request_prefix_(RandomNumber()) {}
@@ -53,6 +55,7 @@ std::shared_ptr<const HandlerSpec> Container::handler(const std::string& name) c
 
 DialContext Container::dial_context() const {
   DialContext context = worker_->dial_context();
+  context.resolver = resolver_.get();
   context.budget = parts_.budget;
   return context;
 }
@@ -61,8 +64,8 @@ DnsServerOptions Container::DnsOptions(const ContainerPtr& container) {
   DnsServerOptions options;
   options.container_id = container->id();
   options.policy = [container] { return container->policy(); };
-  options.resolver = container->dial_context().resolver;
-  options.names = container->parts_.dns_names;
+  options.resolver = container->resolver_.get();
+  options.dns = container->parts_.dns;
   options.open_ranges = container->dial_context().open_ranges;
   options.on_refused = [container](std::string_view name, std::string_view reason) {
     AuditRefusedQuery(*container, name, reason);

@@ -13,6 +13,7 @@
 #include "agent/proxy/audit/sink.h"
 #include "agent/proxy/budget.h"
 #include "agent/proxy/dial.h"
+#include "agent/proxy/dns/container_resolver.h"
 #include "agent/proxy/dns/server.h"
 #include "agent/proxy/handlers/pool.h"
 #include "agent/proxy/origins.h"
@@ -44,7 +45,7 @@ class Container {
     std::string id;
     std::unique_ptr<LeafAuthority> leaves;
     std::unique_ptr<UpstreamTls> upstream_tls;
-    std::shared_ptr<DnsNames> dns_names;
+    std::shared_ptr<ContainerDns> dns;
     std::shared_ptr<ContainerBudget> budget;  // Shared by the container's workers.
     std::shared_ptr<AuditSink> audit_file;    // May be null.
     std::shared_ptr<AuditSink> audit_stream;  // May be null.
@@ -55,7 +56,7 @@ class Container {
   Worker& worker() const { return *worker_; }
   LeafAuthority& leaves() { return *parts_.leaves; }
   UpstreamTls& upstream_tls() { return *parts_.upstream_tls; }
-  const DnsNames& dns_names() const { return *parts_.dns_names; }
+  const DnsNames& dns_names() const { return parts_.dns->names; }
   ContainerBudget& budget() { return *parts_.budget; }
   const ContainerLimits& limits() const { return parts_.budget->limits(); }
   Origins& origins() { return origins_; }
@@ -88,6 +89,7 @@ class Container {
  private:
   Worker* const worker_;
   Parts parts_;
+  const std::unique_ptr<ContainerResolver> resolver_;
   Origins origins_;
   HandlerPool handlers_;
   std::list<ClosableConnection*> connections_;

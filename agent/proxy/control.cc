@@ -22,6 +22,17 @@ absl::StatusOr<UniqueFd> Duplicate(const UniqueFd& descriptor) {
   return copy;
 }
 
+// The operator sets rates; a burst may be some seconds' worth.
+DnsLimits DnsLimitsOf(const ContainerLimits& limits) {
+  DnsLimits dns;
+  dns.queries_per_second = static_cast<double>(limits[Limit::kDnsQueriesPerSecond]);
+  dns.queries_at_once = 2 * dns.queries_per_second;
+  dns.upstream_per_second = static_cast<double>(limits[Limit::kDnsUpstreamPerSecond]);
+  dns.upstream_at_once = 5 * dns.upstream_per_second;
+  dns.max_upstream_under_way = static_cast<size_t>(limits[Limit::kDnsUpstreamQueries]);
+  return dns;
+}
+
 }  // namespace
 
 Control::Control(UniqueFd socket, std::shared_ptr<const UpstreamTls::Roots> roots,
@@ -123,7 +134,7 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
   std::shared_ptr<AuditSink> audit_stream;
   if (command.has_audit_stream())
     audit_stream = std::make_shared<AuditSink>(std::move(descriptors[kContainerSockets]));
-  auto dns_names = std::make_shared<DnsNames>();
+  const auto dns = std::make_shared<ContainerDns>(DnsLimitsOf(limits_));
   auto budget = std::make_shared<ContainerBudget>(limits_);
   budgets_[command.container_id()] = budget;
   const size_t dns_worker = next_dns_worker_++ % workers_.size();
@@ -132,14 +143,14 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
     setup.id = command.container_id();
     setup.ca_certificate = command.ca_certificate();
     setup.ca_private_key = command.ca_private_key();
-    setup.dns_names = dns_names;
+    setup.dns = dns;
     setup.budget = budget;
     setup.audit_stream = audit_stream;
     for (size_t i = 0; i < kContainerSockets; ++i) {
-      const bool dns = i >= 2;
-      if (dns && index != dns_worker) continue;
+      const bool is_dns = i >= 2;
+      if (is_dns && index != dns_worker) continue;
       ASSIGN_OR_RETURN(UniqueFd copy, Duplicate(descriptors[i]));
-      (dns ? setup.dns_sockets : setup.tcp_listeners).push_back(std::move(copy));
+      (is_dns ? setup.dns_sockets : setup.tcp_listeners).push_back(std::move(copy));
     }
     return worker.AddContainer(std::move(setup));
   });

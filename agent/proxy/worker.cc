@@ -47,7 +47,7 @@ absl::Status Worker::AddContainer(ContainerSetup setup) {
   parts.id = setup.id;
   ASSIGN_OR_RETURN(parts.leaves, LeafAuthority::Create(setup.ca_certificate, setup.ca_private_key));
   ASSIGN_OR_RETURN(parts.upstream_tls, UpstreamTls::Create(config_->roots));
-  parts.dns_names = setup.dns_names;
+  parts.dns = setup.dns;
   parts.budget = setup.budget;
   parts.audit_file = config_->audit_file;
   parts.audit_stream = setup.audit_stream;

@@ -32,7 +32,7 @@ struct ContainerSetup {
   std::string id;
   std::string ca_certificate;  // DER.
   std::string ca_private_key;  // DER.
-  std::shared_ptr<DnsNames> dns_names;
+  std::shared_ptr<ContainerDns> dns;
   std::shared_ptr<ContainerBudget> budget;
   std::shared_ptr<AuditSink> audit_stream;  // May be null.
   std::vector<UniqueFd> tcp_listeners;

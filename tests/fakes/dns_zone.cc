@@ -82,8 +82,15 @@ absl::Status DnsZone::AddLine(const std::vector<std::string>& words) {
     ttl = kDefaultTtl;
   }
   if (words.size() <= at) return absl::InvalidArgumentError("write NAME [TTL] TYPE DATA");
-  Node& node = nodes_[absl::AsciiStrToLower(words[0])];
   const std::string& type = words[at];
+  if (type == "SOA") {
+    if (words[0] != "*" || words.size() != at + 2 ||
+        !absl::SimpleAtoi(words[at + 1], &negative_ttl_)) {
+      return absl::InvalidArgumentError("write * SOA SECONDS");
+    }
+    return absl::OkStatus();
+  }
+  Node& node = nodes_[absl::AsciiStrToLower(words[0])];
   if (const auto fault = faults->find(type); fault != faults->end()) {
     node.fault = fault->second;
     node.fault_type = words.size() > at + 1 ? words[at + 1] : "";
@@ -108,6 +115,7 @@ const DnsZone::Node* DnsZone::Lookup(const std::string& name) const {
 
 DnsZone::Answer DnsZone::Find(const std::string& name, DnsType type) const {
   Answer answer;
+  answer.negative_ttl = negative_ttl_;
   std::string current = name;
   for (int i = 0; i < kMaxAliases; ++i) {
     const Node* node = Lookup(current);

@@ -23,6 +23,7 @@ namespace sallyport::fakes {
 //   api.test     TXT      one string, up to 255 bytes
 //   api.test     MX       10 mail.test
 //   4.3.2.1.in-addr.arpa  PTR  api.test
+//   *            SOA      30                     negative answers may be kept for 30 s
 //
 // and faults, `NAME FAULT [TYPE]`, for queries of that type or of all: DROP (no answer), SERVFAIL,
 // REFUSED, TRUNCATE (UDP answers are empty and say so), OTHER (the answer is to another question).
@@ -32,6 +33,7 @@ class DnsZone {
   struct Answer {
     Fault fault = Fault::kNone;
     bool name_exists = false;
+    uint32_t negative_ttl = 0;  // Seconds; 0: negative answers carry no SOA record.
     std::vector<proxy::DnsRecord> records;
   };
 
@@ -50,6 +52,7 @@ class DnsZone {
   const Node* Lookup(const std::string& name) const;
 
   std::map<std::string, Node> nodes_;
+  uint32_t negative_ttl_ = 0;
 };
 
 }  // namespace sallyport::fakes

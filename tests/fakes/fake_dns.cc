@@ -174,7 +174,11 @@ std::string FakeDns::Reply(std::string_view message, Transport transport) {
       return BuildDnsReply(other, DnsRcode::kNoError, answer.records);
     }
   }
-  if (!answer.name_exists) return BuildDnsReply(query, DnsRcode::kNxDomain);
+  if (answer.records.empty()) {
+    const DnsRcode rcode = answer.name_exists ? DnsRcode::kNoError : DnsRcode::kNxDomain;
+    if (answer.negative_ttl == 0) return BuildDnsReply(query, rcode);
+    return BuildNegativeDnsReply(query, rcode, answer.negative_ttl);
+  }
   if (!udp) return BuildDnsReply(query, DnsRcode::kNoError, answer.records, kMaxTcpReply);
   const std::string whole = BuildDnsReply(query, DnsRcode::kNoError, answer.records, kMaxTcpReply);
   return whole.size() <= query.max_reply_bytes ? whole : BuildTruncatedDnsReply(query);

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "agent/proxy/dns/resolver.h"
-#include "agent/proxy/dns/upstream_answer.h"
 
 namespace sallyport::proxy {
 namespace {
@@ -15,7 +14,9 @@ bool AsksForAddress(const DnsQuery& query) {
   return query.type == DnsType::kA || query.type == DnsType::kAaaa;
 }
 
-DnsReply Empty(const DnsQuery& query) { return {BuildDnsReply(query, DnsRcode::kNoError), ""}; }
+DnsReply Empty(const DnsQuery& query) {
+  return {BuildNegativeDnsReply(query, DnsRcode::kNoError, kEmptyTtl), ""};
+}
 
 DnsReply Nxdomain(const DnsQuery& query, std::string_view refused) {
   return {BuildDnsReply(query, DnsRcode::kNxDomain), refused};
@@ -24,7 +25,6 @@ DnsReply Nxdomain(const DnsQuery& query, std::string_view refused) {
 DnsReply Addresses(const DnsQuery& query, const std::vector<IpAddress>& addresses, uint32_t ttl) {
   std::vector<DnsRecord> records;
   for (const IpAddress& address : addresses) records.push_back(DnsRecord::Address(address, ttl));
-  // What does not fit is left out rather than announced (TC): a few addresses are as good as all.
   return {BuildDnsReply(query, DnsRcode::kNoError, records), ""};
 }
 
@@ -59,6 +59,35 @@ bool IsUnsupported(DnsType type) {
   return value == 0 || type == DnsType::kOpt || (value >= 128 && value <= 255);
 }
 
+// What software looks up. Other types (NULL, private use, …) serve nobody but tunnels.
+bool IsPassedOn(DnsType type) {
+  switch (type) {
+    case DnsType::kA:
+    case DnsType::kNs:
+    case DnsType::kCname:
+    case DnsType::kSoa:
+    case DnsType::kPtr:
+    case DnsType::kMx:
+    case DnsType::kTxt:
+    case DnsType::kAaaa:
+    case DnsType::kSrv:
+    case DnsType::kNaptr:
+    case DnsType::kDname:
+    case DnsType::kDs:
+    case DnsType::kSshfp:
+    case DnsType::kDnskey:
+    case DnsType::kTlsa:
+    case DnsType::kUri:
+    case DnsType::kCaa:
+      return true;
+    // They could send the client to other addresses, to HTTP/3, or hide the name (ECH).
+    case DnsType::kHttps:
+    case DnsType::kSvcb:
+    default:
+      return false;
+  }
+}
+
 std::string_view NameOf(std::optional<Reason> reason) {
   return reason.has_value() ? ReasonName(*reason) : std::string_view();
 }
@@ -79,14 +108,19 @@ DnsReply AddressesFromUpstream(const DnsQuery& query, const EffectivePolicy& pol
     if (may_dial->would_deny.has_value()) would_deny = may_dial->would_deny;
     if (!may_dial->would_deny.has_value()) ++would_stay;
   }
-  if (permitted.empty() && !found.addresses.empty()) {
-    return Nxdomain(query, ReasonName(Reason::kForbiddenAddress));
-  }
+  if (permitted.empty()) return Nxdomain(query, ReasonName(Reason::kForbiddenAddress));
   for (const IpAddress& address : permitted) names.Remember(address, *query.host);
   DnsReply reply = Addresses(query, permitted, found.ttl);
   // Some addresses fewer is no refusal.
   if (would_stay == 0) reply.would_deny = NameOf(would_deny);
   return reply;
+}
+
+// As the resolvers said, and for as long.
+DnsReply Negative(const DnsQuery& query, const UpstreamAnswer& answer) {
+  const uint32_t ttl = answer.lifetime();
+  if (ttl == 0) return {BuildDnsReply(query, answer.rcode()), ""};
+  return {BuildNegativeDnsReply(query, answer.rcode(), ttl), ""};
 }
 
 bool IsNxdomain(const DnsReply& reply) {
@@ -95,23 +129,24 @@ bool IsNxdomain(const DnsReply& reply) {
 
 DnsReply FromUpstream(const DnsQuery& query, const EffectivePolicy& policy,
                       const OpenRanges& open_ranges, DnsNames& names,
-                      absl::StatusOr<std::string> upstream) {
+                      const absl::StatusOr<UpstreamAnswer>& upstream) {
   const DnsReply failure{BuildDnsReply(query, DnsRcode::kServFail), ""};
-  if (!upstream.ok()) {
-    // The resolver's word for a name that cannot exist.
-    return absl::IsNotFound(upstream.status()) ? Nxdomain(query, "") : failure;
+  if (absl::IsResourceExhausted(upstream.status())) return {failure.message, "overloaded"};
+  if (absl::IsPermissionDenied(upstream.status())) {
+    return {BuildDnsReply(query, DnsRcode::kRefused), "dns_tunnel"};
   }
-  const absl::StatusOr<UpstreamAnswer> answer =
-      UpstreamAnswer::Parse(*std::move(upstream), query.wire_name, query.type);
-  if (!answer.ok()) return failure;
-  if (answer->rcode() != DnsRcode::kNoError && answer->rcode() != DnsRcode::kNxDomain) {
+  if (!upstream.ok()) return failure;
+  if (upstream->rcode() != DnsRcode::kNoError && upstream->rcode() != DnsRcode::kNxDomain) {
     return failure;
   }
-  if (AsksForAddress(query)) {
-    if (answer->rcode() == DnsRcode::kNxDomain) return Nxdomain(query, "");
-    return AddressesFromUpstream(query, policy, open_ranges, names, *answer);
+  if (upstream->rcode() == DnsRcode::kNxDomain || !upstream->has_records()) {
+    return Negative(query, *upstream);
   }
-  absl::StatusOr<std::string> passed_on = answer->PassOn(query);
+  if (AsksForAddress(query)) {
+    if (upstream->Addresses().addresses.empty()) return Negative(query, *upstream);
+    return AddressesFromUpstream(query, policy, open_ranges, names, *upstream);
+  }
+  absl::StatusOr<std::string> passed_on = upstream->PassOn(query);
   if (!passed_on.ok()) return failure;
   return {*std::move(passed_on), ""};
 }
@@ -137,19 +172,16 @@ std::variant<DnsReply, AskUpstream> DnsReplyWithoutUpstream(const DnsQuery& quer
   // servers.
   if (IsLocalhostName(*query.host)) return Monitored(Loopback(query), would_deny);
   if (verdict.action == DnsVerdict::Action::kPlaceholder) return Placeholder(query, names);
-  // They could send the client to other addresses, to HTTP/3, or hide the name (ECH).
-  if (query.type == DnsType::kHttps || query.type == DnsType::kSvcb) {
-    return Monitored(Empty(query), would_deny);
-  }
+  if (!IsPassedOn(query.type)) return Monitored(Empty(query), would_deny);
   return AskUpstream{would_deny};
 }
 
 DnsReply DnsReplyFromUpstream(const DnsQuery& query, const EffectivePolicy* policy,
                               const OpenRanges& open_ranges, DnsNames& names,
-                              absl::StatusOr<std::string> upstream) {
+                              const absl::StatusOr<UpstreamAnswer>& upstream) {
   std::variant<DnsReply, AskUpstream> changed = DnsReplyWithoutUpstream(query, policy, names);
   if (DnsReply* reply = std::get_if<DnsReply>(&changed)) return *std::move(reply);
-  DnsReply reply = FromUpstream(query, *policy, open_ranges, names, std::move(upstream));
+  DnsReply reply = FromUpstream(query, *policy, open_ranges, names, upstream);
   const bool handler_may_serve =
       DecideDns(*policy, *query.host).action == DnsVerdict::Action::kResolveOrPlaceholder;
   if (handler_may_serve && IsNxdomain(reply)) reply = Placeholder(query, names);

@@ -11,16 +11,21 @@
 #include "absl/status/statusor.h"
 #include "agent/proxy/dns/message.h"
 #include "agent/proxy/dns/names.h"
+#include "agent/proxy/dns/upstream_answer.h"
 #include "common/policy/decide.h"
 
 namespace sallyport::proxy {
 
 inline constexpr uint32_t kPlaceholderTtl = 60;  // Seconds.
+// For how many seconds clients may keep that there is no record of a type for a permitted name. A
+// refused name's NXDOMAIN they may not keep at all: the policy may change at any moment.
+inline constexpr uint32_t kEmptyTtl = 60;
 
 struct DnsReply {
   std::string message;
   // Empty: not refused. Else why: an audit reason of common/policy (denied_host, not_allowed,
-  // no_internet, forbidden_address, no_policy), bad_name, or not_supported.
+  // no_internet, forbidden_address, no_policy), bad_name, not_supported,
+  // overloaded or dns_tunnel.
   std::string_view refused;
   // In monitor mode: why an enforcing class would have refused it. Else empty.
   std::string_view would_deny = {};
@@ -39,7 +44,7 @@ std::variant<DnsReply, AskUpstream> DnsReplyWithoutUpstream(const DnsQuery& quer
 // meanwhile. Addresses that are given out are remembered in `names`.
 DnsReply DnsReplyFromUpstream(const DnsQuery& query, const EffectivePolicy* policy,
                               const OpenRanges& open_ranges, DnsNames& names,
-                              absl::StatusOr<std::string> upstream);
+                              const absl::StatusOr<UpstreamAnswer>& upstream);
 
 }  // namespace sallyport::proxy
 

@@ -30,7 +30,7 @@ DnsQuery Question(const std::string& name, DnsType type) {
   return DnsQuery{.wire_name = EncodeDnsName(name), .host = *Host::Parse(name), .type = type};
 }
 
-// "NOERROR 203.0.113.1@60", "NXDOMAIN (denied_host)"; other records as "+".
+// "NOERROR 203.0.113.1@60", "NXDOMAIN (denied_host)", "NOERROR keep 60"; other records as "+".
 std::string Text(const DnsReply& reply) {
   static constexpr const char* kCodes[] = {"NOERROR",  "FORMERR", "SERVFAIL",
                                            "NXDOMAIN", "NOTIMP",  "REFUSED"};
@@ -54,6 +54,12 @@ std::string Text(const DnsReply& reply) {
     } else {
       text += " +";
     }
+  }
+  if (ReadU16(reply.message, 8) == 1) {
+    // The SOA record that says how long a negative answer may be kept.
+    EXPECT_TRUE(ReadDnsName(reply.message, &offset).ok());
+    EXPECT_EQ(ReadU16(reply.message, offset), static_cast<uint16_t>(DnsType::kSoa));
+    text += " keep " + std::to_string(ReadU32(reply.message, offset + 4));
   }
   if (!reply.refused.empty()) text += " (" + std::string(reply.refused) + ")";
   if (!reply.would_deny.empty()) text += " (would deny: " + std::string(reply.would_deny) + ")";
@@ -88,16 +94,19 @@ TEST(DnsReplyWithoutUpstreamTest, FollowsThePolicy) {
       {open, "api.test", DnsType::kTxt, "ASK"},
       {open, "api.test", static_cast<DnsType>(257), "ASK"},
       {open, "1.113.0.203.in-addr.arpa", DnsType::kPtr, "ASK"},
-      {open, "api.test", DnsType::kHttps, "NOERROR"},
-      {open, "api.test", DnsType::kSvcb, "NOERROR"},
+      {open, "_xmpp._tcp.api.test", DnsType::kSrv, "ASK"},
+      {open, "api.test", DnsType::kHttps, "NOERROR keep 60"},
+      {open, "api.test", DnsType::kSvcb, "NOERROR keep 60"},
+      {open, "api.test", static_cast<DnsType>(10), "NOERROR keep 60"},
+      {open, "api.test", static_cast<DnsType>(65399), "NOERROR keep 60"},
       {open, "api.test", DnsType::kAny, "NOTIMP (not_supported)"},
       {open, "api.test", static_cast<DnsType>(252), "NOTIMP (not_supported)"},
       {open, "api.test", DnsType::kOpt, "NOTIMP (not_supported)"},
       {closed, "api.test", DnsType::kA, "NXDOMAIN (no_internet)"},
       {closed, "api.test", DnsType::kHttps, "NXDOMAIN (no_internet)"},
       {handled, "api.test", DnsType::kA, "NOERROR 198.18.0.1@60"},
-      {handled, "api.test", DnsType::kAaaa, "NOERROR"},
-      {handled, "api.test", DnsType::kTxt, "NOERROR"},
+      {handled, "api.test", DnsType::kAaaa, "NOERROR keep 60"},
+      {handled, "api.test", DnsType::kTxt, "NOERROR keep 60"},
       {handled, "other.test", DnsType::kA, "NXDOMAIN (no_internet)"},
       {allowed, "api.test", DnsType::kA, "ASK"},
       {allowed, "api.example", DnsType::kTxt, "NXDOMAIN (not_allowed)"},
@@ -106,7 +115,7 @@ TEST(DnsReplyWithoutUpstreamTest, FollowsThePolicy) {
       {denied, "other.test", DnsType::kA, "ASK"},
       {open, "localhost", DnsType::kA, "NOERROR 127.0.0.1@60"},
       {open, "a.localhost", DnsType::kAaaa, "NOERROR ::1@60"},
-      {open, "localhost", DnsType::kTxt, "NOERROR"},
+      {open, "localhost", DnsType::kTxt, "NOERROR keep 60"},
       {closed, "localhost", DnsType::kA, "NXDOMAIN (no_internet)"},
       {allowed, "localhost", DnsType::kA, "NXDOMAIN (not_allowed)"},
   };
@@ -123,7 +132,8 @@ TEST(DnsReplyWithoutUpstreamTest, MonitorModeResolvesWhatItWouldRefuse) {
   EXPECT_EQ(monitored("denied_hosts { hosts: 'api.test' }"), "ASK (would deny: denied_host)");
   EXPECT_EQ(monitored("allowed_hosts {}", DnsType::kTxt), "ASK (would deny: not_allowed)");
   EXPECT_EQ(monitored("enable_internet: false"), "ASK (would deny: no_internet)");
-  EXPECT_EQ(monitored("allowed_hosts {}", DnsType::kHttps), "NOERROR (would deny: not_allowed)");
+  EXPECT_EQ(monitored("allowed_hosts {}", DnsType::kHttps),
+            "NOERROR keep 60 (would deny: not_allowed)");
   EXPECT_EQ(monitored("allowed_hosts { hosts: '*.test' } enable_internet: false"), "ASK");
 }
 
@@ -143,6 +153,10 @@ std::string Upstream(DnsType type, const std::vector<DnsRecord>& records,
                      DnsRcode rcode = DnsRcode::kNoError) {
   return BuildDnsReply(Question("api.test", type), rcode, records, 65535);
 }
+absl::StatusOr<UpstreamAnswer> Parsed(DnsType type, absl::StatusOr<std::string> message) {
+  if (!message.ok()) return message.status();
+  return UpstreamAnswer::Parse(*std::move(message), EncodeDnsName("api.test"), type);
+}
 std::vector<DnsRecord> Addresses(const std::vector<std::string>& texts) {
   std::vector<DnsRecord> records;
   for (const std::string& text : texts) {
@@ -156,7 +170,7 @@ class DnsReplyFromUpstreamTest : public testing::Test {
   std::string Reply(const EffectivePolicy& policy, DnsType type,
                     absl::StatusOr<std::string> upstream) {
     return Text(DnsReplyFromUpstream(Question("api.test", type), &policy, open_ranges_, names_,
-                                     std::move(upstream)));
+                                     Parsed(type, std::move(upstream))));
   }
   std::string NameOf(const char* address) {
     const std::optional<Host> name = names_.NameOf(*IpAddress::Parse(address));
@@ -233,11 +247,23 @@ TEST_F(DnsReplyFromUpstreamTest, KeepsApartNoNameAndNoAddress) {
             "NXDOMAIN");
 }
 
+TEST_F(DnsReplyFromUpstreamTest, NegativeAnswersMayBeKeptAsLongAsTheResolverSays) {
+  const auto negative = [](DnsType type, DnsRcode rcode) {
+    return BuildNegativeDnsReply(Question("api.test", type), rcode, 30);
+  };
+  EXPECT_EQ(Reply(open_, DnsType::kA, negative(DnsType::kA, DnsRcode::kNxDomain)),
+            "NXDOMAIN keep 30");
+  EXPECT_EQ(Reply(open_, DnsType::kA, negative(DnsType::kA, DnsRcode::kNoError)),
+            "NOERROR keep 30");
+  EXPECT_EQ(Reply(open_, DnsType::kTxt, negative(DnsType::kTxt, DnsRcode::kNoError)),
+            "NOERROR keep 30");
+}
+
 TEST_F(DnsReplyFromUpstreamTest, NamesOfHandlersExist) {
   const auto none = [](DnsType type) { return Upstream(type, {}, DnsRcode::kNxDomain); };
   EXPECT_EQ(Reply(handled_, DnsType::kA, none(DnsType::kA)), "NOERROR 198.18.0.1@60");
-  EXPECT_EQ(Reply(handled_, DnsType::kAaaa, none(DnsType::kAaaa)), "NOERROR");
-  EXPECT_EQ(Reply(handled_, DnsType::kMx, none(DnsType::kMx)), "NOERROR");
+  EXPECT_EQ(Reply(handled_, DnsType::kAaaa, none(DnsType::kAaaa)), "NOERROR keep 60");
+  EXPECT_EQ(Reply(handled_, DnsType::kMx, none(DnsType::kMx)), "NOERROR keep 60");
   EXPECT_EQ(Reply(handled_, DnsType::kA, Upstream(DnsType::kA, Addresses({"10.0.0.1"}))),
             "NOERROR 198.18.0.1@60");
   EXPECT_EQ(Reply(handled_, DnsType::kA, Upstream(DnsType::kA, Addresses({"203.0.113.1"}))),
@@ -255,6 +281,8 @@ TEST_F(DnsReplyFromUpstreamTest, PassesOtherTypesOn) {
 TEST_F(DnsReplyFromUpstreamTest, FailuresAreServfail) {
   EXPECT_EQ(Reply(open_, DnsType::kA, absl::DeadlineExceededError("")), "SERVFAIL");
   EXPECT_EQ(Reply(open_, DnsType::kA, absl::UnavailableError("")), "SERVFAIL");
+  EXPECT_EQ(Reply(open_, DnsType::kA, absl::ResourceExhaustedError("")), "SERVFAIL (overloaded)");
+  EXPECT_EQ(Reply(open_, DnsType::kA, absl::PermissionDeniedError("")), "REFUSED (dns_tunnel)");
   EXPECT_EQ(Reply(handled_, DnsType::kA, absl::UnavailableError("")), "SERVFAIL");
   EXPECT_EQ(Reply(open_, DnsType::kA, "garbage"s), "SERVFAIL");
   EXPECT_EQ(Reply(open_, DnsType::kA, Upstream(DnsType::kA, {}, DnsRcode::kRefused)), "SERVFAIL");
@@ -267,7 +295,7 @@ TEST_F(DnsReplyFromUpstreamTest, ThePolicyMayHaveChanged) {
   EXPECT_EQ(Reply(Policy("denied_hosts { hosts: 'api.test' }"), DnsType::kA, answer),
             "NXDOMAIN (denied_host)");
   EXPECT_EQ(Text(DnsReplyFromUpstream(Question("api.test", DnsType::kA), nullptr, open_ranges_,
-                                      names_, answer)),
+                                      names_, Parsed(DnsType::kA, answer))),
             "REFUSED (no_policy)");
   EXPECT_EQ(NameOf("203.0.113.1"), "none");
 }

@@ -1,6 +1,7 @@
 #include "agent/proxy/dns/message.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
@@ -19,8 +20,9 @@ constexpr uint16_t kOpcodeMask = 0x7800;
 constexpr uint16_t kTruncated = 0x0200;
 constexpr uint16_t kRecursionDesired = 0x0100;
 constexpr uint16_t kRecursionAvailable = 0x0080;
+// In an OPT record.
+constexpr uint16_t kDnssecOk = 0x8000;
 
-// `counts`: QDCOUNT, ANCOUNT, ARCOUNT; we never send an authority section.
 std::string Header(uint16_t id, uint16_t flags, uint16_t questions, uint16_t answers,
                    uint16_t additional) {
   std::string message;
@@ -79,6 +81,27 @@ bool OptionsAreWellFormed(std::string_view options) {
   return true;
 }
 
+void AppendRecord(const DnsRecord& record, std::string* message) {
+  if (record.owner.empty()) {
+    AppendU16(0xc000 | kDnsHeaderBytes, message);  // Points at the question's name.
+  } else {
+    *message += record.owner;
+  }
+  AppendU16(static_cast<uint16_t>(record.type), message);
+  AppendU16(kClassIn, message);
+  AppendU32(record.ttl, message);
+  AppendU16(static_cast<uint16_t>(record.data.size()), message);
+  *message += record.data;
+}
+
+// RFC 1035 section 3.3.13. Who may keep a negative answer looks at nothing but its last field.
+DnsRecord StartOfAuthority(uint32_t ttl) {
+  DnsRecord record{.type = DnsType::kSoa, .ttl = ttl, .data = "", .owner = ""};
+  record.data = EncodeDnsName("sallyport.invalid") + EncodeDnsName("hostmaster.sallyport.invalid");
+  for (const uint32_t number : {1u, 3600u, 600u, 86400u, ttl}) AppendU32(number, &record.data);
+  return record;
+}
+
 std::string BuildReply(const DnsQuery& query, uint16_t flags, std::span<const DnsRecord> answers,
                        size_t max_bytes) {
   flags |= kResponse | kRecursionAvailable;
@@ -92,58 +115,33 @@ std::string BuildReply(const DnsQuery& query, uint16_t flags, std::span<const Dn
   for (const DnsRecord& record : answers) {
     const size_t owner_bytes = record.owner.empty() ? 2 : record.owner.size();
     const size_t bytes = owner_bytes + 10 + record.data.size();
-    if (message.size() + bytes + reserved > max_bytes) break;
-    if (record.owner.empty()) {
-      AppendU16(0xc000 | kDnsHeaderBytes, &message);  // Points at the question's name.
-    } else {
-      message += record.owner;
+    if (message.size() + bytes + reserved > max_bytes) {
+      WriteU16(flags | kTruncated, 2, &message);
+      break;
     }
-    AppendU16(static_cast<uint16_t>(record.type), &message);
-    AppendU16(kClassIn, &message);
-    AppendU32(record.ttl, &message);
-    AppendU16(static_cast<uint16_t>(record.data.size()), &message);
-    message += record.data;
+    AppendRecord(record, &message);
     ++count;
   }
   WriteU16(count, 6, &message);
-  if (query.edns) AppendOurOpt(0, &message);
+  if (query.edns) AppendOurOpt(0, query.edns_flags, &message);
   return message;
 }
 
 }  // namespace
 
 std::string DnsTypeName(DnsType type) {
-  switch (type) {
-    case DnsType::kA:
-      return "A";
-    case DnsType::kNs:
-      return "NS";
-    case DnsType::kCname:
-      return "CNAME";
-    case DnsType::kSoa:
-      return "SOA";
-    case DnsType::kPtr:
-      return "PTR";
-    case DnsType::kMx:
-      return "MX";
-    case DnsType::kTxt:
-      return "TXT";
-    case DnsType::kAaaa:
-      return "AAAA";
-    case DnsType::kSrv:
-      return "SRV";
-    case DnsType::kDname:
-      return "DNAME";
-    case DnsType::kOpt:
-      return "OPT";
-    case DnsType::kRrsig:
-      return "RRSIG";
-    case DnsType::kSvcb:
-      return "SVCB";
-    case DnsType::kHttps:
-      return "HTTPS";
-    case DnsType::kAny:
-      return "ANY";
+  static constexpr std::pair<DnsType, std::string_view> kNames[] = {
+      {DnsType::kA, "A"},         {DnsType::kNs, "NS"},         {DnsType::kCname, "CNAME"},
+      {DnsType::kSoa, "SOA"},     {DnsType::kPtr, "PTR"},       {DnsType::kMx, "MX"},
+      {DnsType::kTxt, "TXT"},     {DnsType::kAaaa, "AAAA"},     {DnsType::kSrv, "SRV"},
+      {DnsType::kNaptr, "NAPTR"}, {DnsType::kDname, "DNAME"},   {DnsType::kOpt, "OPT"},
+      {DnsType::kDs, "DS"},       {DnsType::kSshfp, "SSHFP"},   {DnsType::kRrsig, "RRSIG"},
+      {DnsType::kTlsa, "TLSA"},   {DnsType::kDnskey, "DNSKEY"}, {DnsType::kSvcb, "SVCB"},
+      {DnsType::kHttps, "HTTPS"}, {DnsType::kAny, "ANY"},       {DnsType::kUri, "URI"},
+      {DnsType::kCaa, "CAA"},
+  };
+  for (const auto& [known, name] : kNames) {
+    if (known == type) return std::string(name);
   }
   return StrCat("TYPE", static_cast<uint16_t>(type));
 }
@@ -188,10 +186,11 @@ std::variant<DnsQuery, BadDnsQuery> ParseDnsQuery(std::string_view message) {
     if (rest[6] != 0) {
       BadDnsQuery bad = Reject(message, DnsRcode::kNoError, "EDNS version");
       WriteU16(1, 10, &bad.reply);
-      AppendOurOpt(1, &bad.reply);  // BADVERS is 16: the upper bits are in the OPT record.
+      AppendOurOpt(1, 0, &bad.reply);  // BADVERS is 16: the upper bits are in the OPT record.
       return bad;
     }
     query.edns = true;
+    query.edns_flags = ReadU16(rest, 7) & kDnssecOk;
     query.max_reply_bytes = std::clamp<size_t>(ReadU16(rest, 3), 512, kMaxUdpReplyBytes);
   } else if (!rest.empty()) {
     return malformed("bytes after the end");
@@ -218,17 +217,29 @@ std::string BuildDnsReply(const DnsQuery& query, DnsRcode rcode,
   return BuildDnsReply(query, rcode, answers, query.max_reply_bytes);
 }
 
+std::string BuildNegativeDnsReply(const DnsQuery& query, DnsRcode rcode, uint32_t ttl) {
+  std::string message = BuildDnsReply(query, rcode);
+  std::string opt;
+  if (query.edns) {
+    opt = message.substr(message.size() - kOptBytes);
+    message.resize(message.size() - kOptBytes);
+  }
+  AppendRecord(StartOfAuthority(ttl), &message);
+  WriteU16(1, 8, &message);
+  return message + opt;
+}
+
 std::string BuildTruncatedDnsReply(const DnsQuery& query) {
   return BuildReply(query, kTruncated, {}, query.max_reply_bytes);
 }
 
-void AppendOurOpt(uint8_t extended_rcode, std::string* message) {
+void AppendOurOpt(uint8_t extended_rcode, uint16_t flags, std::string* message) {
   *message += '\0';
   AppendU16(static_cast<uint16_t>(DnsType::kOpt), message);
   AppendU16(kOurEdnsBytes, message);
   *message += static_cast<char>(extended_rcode);
-  *message += '\0';       // Version.
-  AppendU16(0, message);  // Flags.
+  *message += '\0';  // Version.
+  AppendU16(flags, message);
   AppendU16(0, message);  // No options.
 }
 

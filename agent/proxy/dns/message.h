@@ -26,12 +26,19 @@ enum class DnsType : uint16_t {
   kTxt = 16,
   kAaaa = 28,
   kSrv = 33,
+  kNaptr = 35,
   kDname = 39,
   kOpt = 41,
+  kDs = 43,
+  kSshfp = 44,
   kRrsig = 46,
+  kDnskey = 48,
+  kTlsa = 52,
   kSvcb = 64,
   kHttps = 65,
   kAny = 255,
+  kUri = 256,
+  kCaa = 257,
 };
 // "A", "AAAA", "TXT", …, or "TYPE1234" (RFC 3597).
 std::string DnsTypeName(DnsType type);
@@ -49,9 +56,10 @@ inline constexpr size_t kDnsHeaderBytes = 12;
 inline constexpr size_t kMaxDnsNameBytes = 255;  // On the wire, with the root label.
 // No honest query is larger. Longer ones are FORMERR.
 inline constexpr size_t kMaxDnsQueryBytes = 4096;
-// What we say that we take over UDP (the DNS flag day's size), and the most that we send.
+// What we say that we take over UDP, and the most that we send: no packet of this size is
+// fragmented (the DNS flag day's size).
 inline constexpr uint16_t kOurEdnsBytes = 1232;
-inline constexpr size_t kMaxUdpReplyBytes = 4096;
+inline constexpr size_t kMaxUdpReplyBytes = kOurEdnsBytes;
 
 // A query with exactly one question of class IN and opcode QUERY.
 struct DnsQuery {
@@ -63,6 +71,8 @@ struct DnsQuery {
   std::optional<Host> host;
   DnsType type = DnsType::kA;
   bool edns = false;
+  // DO, the only flag that there is; an answer repeats it (RFC 3225 section 3).
+  uint16_t edns_flags = 0;
   // What the client takes in one datagram.
   size_t max_reply_bytes = 512;
 };
@@ -87,15 +97,19 @@ struct DnsRecord {
   static DnsRecord Address(const IpAddress& address, uint32_t ttl);
 };
 
-// An answer with as many of the records, in order, as fit into `max_bytes`.
+// An answer with as many of the records, in order, as fit into `max_bytes`; TC if not all do. Some
+// clients use what they got, others ask again over TCP.
 std::string BuildDnsReply(const DnsQuery& query, DnsRcode rcode, std::span<const DnsRecord> answers,
                           size_t max_bytes);
 std::string BuildDnsReply(const DnsQuery& query, DnsRcode rcode,
                           std::span<const DnsRecord> answers = {});
+// NXDOMAIN, or NOERROR without records, that clients may keep for `ttl` seconds: with an SOA record
+// in the authority section (RFC 2308 section 3). Fits into any client's limit.
+std::string BuildNegativeDnsReply(const DnsQuery& query, DnsRcode rcode, uint32_t ttl);
 // An answer without records that sends the client to TCP (TC).
 std::string BuildTruncatedDnsReply(const DnsQuery& query);
 // The OPT record of our answers. RFC 6891 section 6.1.
-void AppendOurOpt(uint8_t extended_rcode, std::string* message);
+void AppendOurOpt(uint8_t extended_rcode, uint16_t flags, std::string* message);
 
 // "a.test" as labels with their lengths. REQUIRES: `name` is the text of a Host that is a name.
 std::string EncodeDnsName(std::string_view name);

@@ -8,6 +8,7 @@
 
 using sallyport::proxy::BadDnsQuery;
 using sallyport::proxy::BuildDnsReply;
+using sallyport::proxy::BuildNegativeDnsReply;
 using sallyport::proxy::DnsQuery;
 using sallyport::proxy::DnsRcode;
 using sallyport::proxy::EncodeDnsName;
@@ -29,6 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   SALLYPORT_CHECK(reply.size() <= query.max_reply_bytes);
   SALLYPORT_CHECK(reply.substr(12, query.wire_name.size()) ==
                   message.substr(12, query.wire_name.size()));
+  const std::string negative = BuildNegativeDnsReply(query, DnsRcode::kNoError, 60);
+  SALLYPORT_CHECK(negative.size() <= query.max_reply_bytes);
   if (query.host.has_value()) {
     SALLYPORT_CHECK(SameDnsName(EncodeDnsName(query.host->text()), query.wire_name));
   }

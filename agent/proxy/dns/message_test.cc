@@ -69,7 +69,7 @@ TEST(ParseDnsQueryTest, ReadsAQuestion) {
 TEST(ParseDnsQueryTest, ReadsEdns) {
   const auto parsed = ParseDnsQuery(kWithOpt);
   EXPECT_TRUE(std::get<DnsQuery>(parsed).edns);
-  EXPECT_EQ(std::get<DnsQuery>(parsed).max_reply_bytes, 1400u);
+  EXPECT_EQ(std::get<DnsQuery>(parsed).max_reply_bytes, kMaxUdpReplyBytes);
 }
 
 TEST(ParseDnsQueryTest, LimitsTheSizeOfAnswers) {
@@ -191,10 +191,39 @@ TEST(BuildDnsReplyTest, AnswersByteForByte) {
                 "\0\0\x29\x04\xd0\0\0\0\0\0\0"s);
 }
 
+TEST(BuildDnsReplyTest, RepeatsTheDnssecFlagAndNoOther) {
+  std::string message = kWithOpt;
+  WriteU16(0xffff, kPlain.size() + 7, &message);
+  const DnsQuery query = std::get<DnsQuery>(ParseDnsQuery(message));
+  const std::string reply = BuildDnsReply(query, DnsRcode::kNoError);
+  EXPECT_EQ(reply.substr(reply.size() - 11), "\0\0\x29\x04\xd0\0\0\x80\0\0\0"s);
+}
+
+TEST(BuildNegativeDnsReplyTest, SaysHowLongItMayBeKept) {
+  for (const std::string& question : {kPlain, kWithOpt}) {
+    const DnsQuery query = std::get<DnsQuery>(ParseDnsQuery(question));
+    const std::string reply = BuildNegativeDnsReply(query, DnsRcode::kNxDomain, 17);
+    EXPECT_EQ(reply.substr(0, 12), query.edns ? "\x12\x34\x81\x83\0\x01\0\0\0\x01\0\x01"s
+                                              : "\x12\x34\x81\x83\0\x01\0\0\0\x01\0\0"s);
+    const size_t soa = kPlain.size();
+    EXPECT_EQ(reply.substr(soa, 10), "\xc0\x0c\0\x06\0\x01\0\0\0\x11"s);
+    const size_t end = soa + 12 + ReadU16(reply, soa + 10);
+    EXPECT_EQ(reply.substr(end - 4, 4), "\0\0\0\x11"s);
+    EXPECT_EQ(reply.substr(end), query.edns ? "\0\0\x29\x04\xd0\0\0\0\0\0\0"s : "");
+  }
+}
+
+TEST(BuildNegativeDnsReplyTest, FitsTheLongestName) {
+  const DnsQuery query =
+      std::get<DnsQuery>(ParseDnsQuery(kHeader + Labels(127, 1) + kTypeAClassIn));
+  EXPECT_LE(BuildNegativeDnsReply(query, DnsRcode::kNxDomain, 60).size(), 512u);
+}
+
 TEST(BuildDnsReplyTest, LeavesOutWhatDoesNotFit) {
   const DnsQuery query = std::get<DnsQuery>(ParseDnsQuery(kPlain));
   const std::vector<DnsRecord> many(100, DnsRecord::Address(*IpAddress::Parse("2001:db8::1"), 1));
   const std::string reply = BuildDnsReply(query, DnsRcode::kNoError, many);
+  EXPECT_EQ(ReadU16(reply, 2), 0x8380);  // TC
   EXPECT_EQ(ReadU16(reply, 6), 17);
   EXPECT_LE(reply.size(), 512u);
   EXPECT_EQ(reply.size(), kPlain.size() + 17 * 28);

@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "agent/proxy/dns/answer.h"
 #include "agent/proxy/dns/message.h"
 #include "agent/proxy/event.h"
 
@@ -51,45 +50,26 @@ void Send(State& state, const Client& client, const std::string& message) {
            client.length);
 }
 
-void Refused(const State& state, std::string_view name, std::string_view reason) {
-  if (state.options.on_refused) state.options.on_refused(name, reason);
-}
-
 void Finish(State& state, const Client& client, const DnsQuery& query, const DnsReply& reply) {
-  if (!reply.refused.empty()) {
-    Refused(state, query.host.has_value() ? std::string_view(query.host->text()) : "",
-            reply.refused);
-  }
-  if (!reply.would_deny.empty() && state.options.on_monitored) {
-    state.options.on_monitored(query.host->text(), reply.would_deny);
-  }
+  Report(state.options, query, reply);
   Send(state, client, reply.message);
 }
 
-Task<void> AnswerFromUpstream(StatePtr state, Client client, DnsQuery query) {
-  absl::StatusOr<std::string> upstream =
-      co_await state->options.resolver->Query(query.host->text(), static_cast<int>(query.type));
-  if (!state->stopped) {
-    const std::shared_ptr<const EffectivePolicy> policy = state->options.policy();
-    const DnsReply reply = DnsReplyFromUpstream(query, policy.get(), *state->options.open_ranges,
-                                                *state->options.names, std::move(upstream));
-    Finish(*state, client, query, reply);
-  }
+Task<void> AnswerLater(StatePtr state, Client client, DnsQuery query) {
+  const DnsReply reply = co_await AnswerByAsking(&state->options, query);
+  if (!state->stopped) Finish(*state, client, query, reply);
   if (--state->in_flight == 0) state->idle.Notify();
 }
 
 void Answer(const StatePtr& state, const Client& client, std::string_view message) {
   std::variant<DnsQuery, BadDnsQuery> parsed = ParseDnsQuery(message);
   if (const BadDnsQuery* bad = std::get_if<BadDnsQuery>(&parsed)) {
-    Refused(*state, "", "malformed");
-    Send(*state, client, bad->reply);
+    Send(*state, client, AnswerMalformed(state->options, *bad));
     return;
   }
   DnsQuery& query = std::get<DnsQuery>(parsed);
-  const std::shared_ptr<const EffectivePolicy> policy = state->options.policy();
-  const std::variant<DnsReply, AskUpstream> local =
-      DnsReplyWithoutUpstream(query, policy.get(), *state->options.names);
-  if (const DnsReply* reply = std::get_if<DnsReply>(&local)) {
+  const std::variant<DnsReply, AskUpstream> at_once = AnswerAtOnce(state->options, query);
+  if (const DnsReply* reply = std::get_if<DnsReply>(&at_once)) {
     Finish(*state, client, query, *reply);
     return;
   }
@@ -98,8 +78,8 @@ void Answer(const StatePtr& state, const Client& client, std::string_view messag
     return;
   }
   ++state->in_flight;
-  boost::asio::co_spawn(state->context.get_executor(),
-                        AnswerFromUpstream(state, client, std::move(query)), boost::asio::detached);
+  boost::asio::co_spawn(state->context.get_executor(), AnswerLater(state, client, std::move(query)),
+                        boost::asio::detached);
 }
 
 // Answers what waits, at most a turn of it.

@@ -58,7 +58,7 @@ class DnsServerTest : public testing::Test {
                           {.container_id = "box",
                            .policy = [this] { return policy_; },
                            .resolver = resolver_.get(),
-                           .names = names_,
+                           .dns = dns_,
                            .open_ranges = &open_ranges_,
                            .on_refused =
                                [this](std::string_view name, std::string_view reason) {
@@ -118,7 +118,7 @@ class DnsServerTest : public testing::Test {
   boost::asio::io_context context_{1};
   std::shared_ptr<const EffectivePolicy> policy_;
   const OpenRanges open_ranges_;
-  const std::shared_ptr<DnsNames> names_ = std::make_shared<DnsNames>();
+  std::shared_ptr<ContainerDns> dns_ = std::make_shared<ContainerDns>(DnsLimits());
   std::vector<std::string> refused_;
   std::unique_ptr<FakeDns> upstream_;
   std::unique_ptr<Resolver> resolver_;
@@ -133,7 +133,7 @@ TEST_F(DnsServerTest, Resolves) {
   EXPECT_EQ(Ask(Question(8, "API.Test", DnsType::kAaaa)), "8 NOERROR 0");
   EXPECT_EQ(Ask(Question(9, "api.test", DnsType::kTxt)), "9 NOERROR 1");
   EXPECT_EQ(Ask(Question(10, "none.test", DnsType::kA)), "10 NXDOMAIN 0");
-  EXPECT_EQ(names_->NameOf(*IpAddress::Parse("203.0.113.1"))->text(), "api.test");
+  EXPECT_EQ(dns_->names.NameOf(*IpAddress::Parse("203.0.113.1"))->text(), "api.test");
   EXPECT_TRUE(refused_.empty());
 }
 
@@ -157,7 +157,7 @@ TEST_F(DnsServerTest, AsksNobodyForWhatIsRefused) {
 TEST_F(DnsServerTest, GivesPlaceholdersWithoutInternet) {
   Given("enable_internet: false allowed_hosts { hosts: 'api.test' }", "* A 203.0.113.1\n");
   EXPECT_EQ(Ask(Question(1, "api.test", DnsType::kA)), "1 NOERROR 1");
-  EXPECT_EQ(names_->NameOf(*IpAddress::Parse("198.18.0.1"))->text(), "api.test");
+  EXPECT_EQ(dns_->names.NameOf(*IpAddress::Parse("198.18.0.1"))->text(), "api.test");
   EXPECT_TRUE(upstream_->queries().empty());
 }
 
@@ -200,6 +200,20 @@ TEST_F(DnsServerTest, LimitsWhatIsUnderWay) {
   for (const char* name : {"a.test", "b.test", "c.test"}) Send(Question(1, name, DnsType::kA));
   EXPECT_EQ(Ask(Question(2, "d.test", DnsType::kA)), "1 SERVFAIL 0");
   EXPECT_EQ(refused_, (std::vector<std::string>{"c.test: overloaded", "d.test: overloaded"}));
+}
+
+TEST_F(DnsServerTest, OverItsBudgetEverythingIsRefused) {
+  dns_ = std::make_shared<ContainerDns>(DnsLimits{.queries_per_second = 0, .queries_at_once = 2});
+  Given("allowed_hosts {}", "");
+  EXPECT_EQ(Ask(Question(1, "api.test", DnsType::kA)), "1 NXDOMAIN 0");
+  EXPECT_EQ(Ask(Question(2, "api.test", DnsType::kA) + "x"), "2 FORMERR 0");
+  EXPECT_EQ(Ask(Question(3, "api.test", DnsType::kA)), "3 REFUSED 0");
+  // What is no query is dropped.
+  Send(Question(4, "api.test", DnsType::kA) + "x");
+  EXPECT_EQ(Ask(Question(5, "api.test", DnsType::kA)), "5 REFUSED 0");
+  EXPECT_EQ(refused_, (std::vector<std::string>{"api.test: not_allowed", ": malformed",
+                                                "api.test: overloaded", ": malformed",
+                                                "api.test: overloaded"}));
 }
 
 TEST_F(DnsServerTest, AnswersABurst) {

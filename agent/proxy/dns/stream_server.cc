@@ -6,7 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "agent/proxy/dns/answer.h"
 #include "agent/proxy/dns/message.h"
 
 namespace sallyport::proxy {
@@ -14,10 +13,6 @@ namespace {
 
 constexpr std::chrono::seconds kIdleTime{10};
 constexpr size_t kLengthBytes = 2;
-
-void Refused(const DnsServerOptions& options, std::string_view name, std::string_view reason) {
-  if (options.on_refused) options.on_refused(name, reason);
-}
 
 // False: the connection has ended, or was idle for too long.
 Task<bool> ReadFully(Stream* stream, std::span<char> buffer) {
@@ -38,7 +33,7 @@ Task<std::string> ReadMessage(const DnsServerOptions* options, Stream* stream) {
   const size_t length = static_cast<size_t>(static_cast<unsigned char>(prefix[0])) << 8 |
                         static_cast<unsigned char>(prefix[1]);
   if (length > kMaxDnsQueryBytes) {
-    Refused(*options, "", "malformed");
+    AnswerMalformed(*options, {.reply = "", .why = "too long"});
     co_return "";
   }
   std::string message(length, '\0');
@@ -58,15 +53,10 @@ Task<bool> WriteMessage(Stream* stream, std::string message) {
 }
 
 Task<DnsReply> Answer(const DnsServerOptions* options, DnsQuery query) {
-  const std::shared_ptr<const EffectivePolicy> policy = options->policy();
-  const std::variant<DnsReply, AskUpstream> local =
-      DnsReplyWithoutUpstream(query, policy.get(), *options->names);
-  if (const DnsReply* reply = std::get_if<DnsReply>(&local)) co_return *reply;
-  absl::StatusOr<std::string> upstream =
-      co_await options->resolver->Query(query.host->text(), static_cast<int>(query.type));
-  const std::shared_ptr<const EffectivePolicy> policy_now = options->policy();
-  co_return DnsReplyFromUpstream(query, policy_now.get(), *options->open_ranges, *options->names,
-                                 std::move(upstream));
+  const std::variant<DnsReply, AskUpstream> at_once = AnswerAtOnce(*options, query);
+  if (const DnsReply* reply = std::get_if<DnsReply>(&at_once)) co_return *reply;
+  DnsReply reply = co_await AnswerByAsking(options, std::move(query));
+  co_return reply;
 }
 
 }  // namespace
@@ -78,20 +68,14 @@ Task<void> ServeDnsStream(const DnsServerOptions* options, Stream* stream) {
     if (message.empty()) break;
     std::variant<DnsQuery, BadDnsQuery> parsed = ParseDnsQuery(message);
     if (const BadDnsQuery* bad = std::get_if<BadDnsQuery>(&parsed)) {
-      Refused(*options, "", "malformed");
-      if (!bad->reply.empty()) open = co_await WriteMessage(stream, bad->reply);
+      const std::string answer = AnswerMalformed(*options, *bad);
+      if (!answer.empty()) open = co_await WriteMessage(stream, answer);
       break;
     }
     DnsQuery& query = std::get<DnsQuery>(parsed);
     query.max_reply_bytes = std::numeric_limits<uint16_t>::max();
     const DnsReply reply = co_await Answer(options, query);
-    if (!reply.refused.empty()) {
-      Refused(*options, query.host.has_value() ? std::string_view(query.host->text()) : "",
-              reply.refused);
-    }
-    if (!reply.would_deny.empty() && options->on_monitored) {
-      options->on_monitored(query.host->text(), reply.would_deny);
-    }
+    Report(*options, query, reply);
     open = co_await WriteMessage(stream, reply.message);
   }
   stream->Close(Stream::How::kGraceful);

@@ -3,7 +3,7 @@
 #ifndef SALLYPORT_AGENT_PROXY_DNS_STREAM_SERVER_H_
 #define SALLYPORT_AGENT_PROXY_DNS_STREAM_SERVER_H_
 
-#include "agent/proxy/dns/server.h"
+#include "agent/proxy/dns/answer_query.h"
 #include "agent/proxy/stream.h"
 
 namespace sallyport::proxy {

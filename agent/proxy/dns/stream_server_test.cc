@@ -44,7 +44,7 @@ class DnsStreamTest : public testing::Test {
     const DnsServerOptions options = {
         .container_id = "box",
         .policy = [this] { return policy_; },
-        .names = names_,
+        .dns = dns_,
         .open_ranges = &open_ranges_,
         .on_refused =
             [this](std::string_view name, std::string_view reason) {
@@ -84,7 +84,7 @@ class DnsStreamTest : public testing::Test {
 
   boost::asio::io_context context_{1};
   std::shared_ptr<const EffectivePolicy> policy_;
-  std::shared_ptr<DnsNames> names_ = std::make_shared<DnsNames>();
+  std::shared_ptr<ContainerDns> dns_ = std::make_shared<ContainerDns>(DnsLimits());
   OpenRanges open_ranges_;
   std::vector<std::string> refused_;
 };
@@ -111,6 +111,12 @@ TEST_F(DnsStreamTest, WhatIsNoQueryEndsTheConnection) {
   EXPECT_EQ(Serve(Framed("") + Question(8, "kv.test")), "");
   EXPECT_EQ(Serve(Framed(std::string(kMaxDnsQueryBytes + 1, 'x')) + Question(8, "kv.test")), "");
   EXPECT_EQ(refused_, (std::vector<std::string>{": malformed", ": malformed"}));
+}
+
+TEST_F(DnsStreamTest, OverItsBudgetEverythingIsRefused) {
+  dns_ = std::make_shared<ContainerDns>(DnsLimits{.queries_per_second = 0, .queries_at_once = 1});
+  EXPECT_EQ(Text(Serve(Question(7, "kv.test") + Question(8, "kv.test"))), "7:0 8:5");
+  EXPECT_EQ(refused_, std::vector<std::string>{"kv.test: overloaded"});
 }
 
 TEST_F(DnsStreamTest, WithoutPolicyEverythingIsRefused) {

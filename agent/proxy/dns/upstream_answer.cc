@@ -21,6 +21,33 @@ absl::Status Malformed(std::string_view what) {
   return absl::DataLossError(StrCat("malformed answer of a resolver: ", what));
 }
 
+// RFC 2181 section 8: a TTL with the highest bit set is zero.
+uint32_t Ttl(std::string_view message, size_t offset) {
+  const uint32_t ttl = ReadU32(message, offset);
+  return (ttl & 0x80000000u) != 0 ? 0 : ttl;
+}
+
+// What an SOA record in the authority section, which begins at `offset`, says of negative answers
+// (RFC 2308 section 5). 0: there is none.
+uint32_t NegativeTtl(std::string_view message, size_t offset) {
+  constexpr size_t kNumbers = 5 * 4;  // SERIAL, REFRESH, RETRY, EXPIRE, MINIMUM.
+  for (uint16_t left = ReadU16(message, 8); left > 0; --left) {
+    if (!ReadDnsName(message, &offset).ok() || message.size() - offset < 10) return 0;
+    const auto type = static_cast<DnsType>(ReadU16(message, offset));
+    const uint32_t ttl = Ttl(message, offset + 4);
+    const size_t end = offset + 10 + ReadU16(message, offset + 8);
+    if (end > message.size()) return 0;
+    if (type == DnsType::kSoa) {
+      size_t at = offset + 10;
+      const bool named = ReadDnsName(message, &at).ok() && ReadDnsName(message, &at).ok();
+      if (!named || at + kNumbers != end) return 0;
+      return std::min({ttl, Ttl(message, end - 4), kMaxNegativeDnsTtl});
+    }
+    offset = end;
+  }
+  return 0;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> ReadDnsName(std::string_view message, size_t* offset) {
@@ -85,9 +112,7 @@ absl::StatusOr<UpstreamAnswer> UpstreamAnswer::Parse(std::string message,
     record.type = static_cast<DnsType>(ReadU16(message, offset));
     if (ReadU16(message, offset + 2) != kClassIn) return Malformed("a record of another class");
     record.ttl_offset = offset + 4;
-    const uint32_t ttl = ReadU32(message, record.ttl_offset);
-    // RFC 2181 section 8: a TTL with the highest bit set is zero.
-    record.ttl = (ttl & 0x80000000u) != 0 ? 0 : std::min(ttl, kMaxDnsTtl);
+    record.ttl = std::min(Ttl(message, record.ttl_offset), kMaxDnsTtl);
     record.data_bytes = ReadU16(message, offset + 8);
     record.data_offset = offset + 10;
     if (message.size() - record.data_offset < record.data_bytes) {
@@ -97,11 +122,36 @@ absl::StatusOr<UpstreamAnswer> UpstreamAnswer::Parse(std::string message,
     answer.records_.push_back(std::move(record));
   }
   answer.end_of_answers_ = offset;
+  answer.negative_ttl_ = NegativeTtl(message, offset);
   answer.message_ = std::move(message);
   answer.wire_name_ = wire_name;
   answer.type_ = type;
   answer.rcode_ = static_cast<DnsRcode>(flags & 0x000f);
   return answer;
+}
+
+bool UpstreamAnswer::is_negative() const {
+  return rcode_ == DnsRcode::kNxDomain ||
+         std::none_of(records_.begin(), records_.end(),
+                      [this](const Record& record) { return record.type == type_; });
+}
+
+uint32_t UpstreamAnswer::lifetime() const {
+  uint32_t least = is_negative() ? negative_ttl_ : kMaxDnsTtl;
+  for (const Record& record : records_) least = std::min(least, record.ttl);
+  return least;
+}
+
+void UpstreamAnswer::Age(uint32_t seconds) {
+  const auto age = [seconds](uint32_t& ttl) { ttl -= std::min(ttl, seconds); };
+  for (Record& record : records_) age(record.ttl);
+  age(negative_ttl_);
+}
+
+size_t UpstreamAnswer::memory_bytes() const {
+  size_t bytes = sizeof(*this) + message_.size() + wire_name_.size();
+  for (const Record& record : records_) bytes += sizeof(record) + record.owner.size();
+  return bytes;
 }
 
 DnsAddresses UpstreamAnswer::Addresses() const {
@@ -163,7 +213,7 @@ absl::StatusOr<std::string> UpstreamAnswer::PassOn(const DnsQuery& query) const 
       return Malformed("a name inside another record's header");
     }
   }
-  if (query.edns) AppendOurOpt(0, &reply);
+  if (query.edns) AppendOurOpt(0, query.edns_flags, &reply);
   if (reply.size() > query.max_reply_bytes) return BuildTruncatedDnsReply(query);
   return reply;
 }

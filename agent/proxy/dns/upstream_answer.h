@@ -16,13 +16,17 @@ namespace sallyport::proxy {
 
 // Longer upstream TTLs are cut: a change of policy shall show within minutes. Seconds.
 inline constexpr uint32_t kMaxDnsTtl = 300;
+// The same for what does not exist (RFC 2308 section 5 allows hours): somebody may wait for it to
+// appear.
+inline constexpr uint32_t kMaxNegativeDnsTtl = 60;
 
 struct DnsAddresses {
   std::vector<IpAddress> addresses;
   uint32_t ttl = 0;  // The least of the chain, at most kMaxDnsTtl.
 };
 
-// A value. Only the answer section is looked at; the rest is never used and never handed on.
+// A value. Only the answer section is handed on. Of the rest only the SOA record of a negative
+// answer is looked at.
 class UpstreamAnswer {
  public:
   // DATA_LOSS unless `message` is an answer to exactly this question. `wire_name` is compared
@@ -31,6 +35,16 @@ class UpstreamAnswer {
                                               DnsType type);
 
   DnsRcode rcode() const { return rcode_; }
+  bool has_records() const { return !records_.empty(); }
+  // No such name, or no record of the asked type.
+  bool is_negative() const;
+  // For how many seconds the answer may be kept. 0: it must not be; also for a negative answer
+  // without SOA (RFC 2308 section 5).
+  uint32_t lifetime() const;
+  // Takes the seconds that the answer was kept off every TTL.
+  void Age(uint32_t seconds);
+  // About how much memory it takes.
+  size_t memory_bytes() const;
   // The addresses of the asked type that the name leads to over its CNAMEs.
   // REQUIRES: the question's type is A or AAAA.
   DnsAddresses Addresses() const;
@@ -55,6 +69,7 @@ class UpstreamAnswer {
   DnsRcode rcode_ = DnsRcode::kNoError;
   std::vector<Record> records_;
   size_t end_of_answers_ = 0;
+  uint32_t negative_ttl_ = 0;  // Of the SOA record, if there is one.
 };
 
 // Reads the name at *offset, following compression pointers, which must lead backwards, and moves

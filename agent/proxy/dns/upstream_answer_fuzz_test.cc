@@ -11,6 +11,7 @@ using sallyport::Host;
 using sallyport::proxy::DnsQuery;
 using sallyport::proxy::DnsType;
 using sallyport::proxy::EncodeDnsName;
+using sallyport::proxy::kMaxDnsTtl;
 using sallyport::proxy::ReadU16;
 using sallyport::proxy::UpstreamAnswer;
 
@@ -24,8 +25,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   query.edns = size % 2 == 1;
   for (const DnsType type : {DnsType::kA, DnsType::kAaaa, DnsType::kTxt, DnsType::kMx}) {
     query.type = type;
-    const auto answer = UpstreamAnswer::Parse(message, EncodeDnsName("api.test"), type);
+    auto answer = UpstreamAnswer::Parse(message, EncodeDnsName("api.test"), type);
     if (!answer.ok()) continue;
+    SALLYPORT_CHECK(answer->lifetime() <= kMaxDnsTtl);
+    answer->Age(size);
     const size_t address_bytes = type == DnsType::kA ? 4 : 16;
     SALLYPORT_CHECK(answer->Addresses().addresses.size() <= size / address_bytes);
     const absl::StatusOr<std::string> reply = answer->PassOn(query);

@@ -93,6 +93,51 @@ TEST(UpstreamAnswerTest, CutsLifetimes) {
             "203.0.113.1 ttl=0");
 }
 
+// How long an answer to a question for A records may be kept.
+uint32_t Lifetime(const std::string& message) {
+  return UpstreamAnswer::Parse(message, kName, DnsType::kA)->lifetime();
+}
+
+TEST(UpstreamAnswerTest, MayBeKeptAsLongAsItsShortestRecord) {
+  EXPECT_EQ(Lifetime(Answer(DnsType::kA, {Address("203.0.113.1", 60), Address("203.0.113.2", 5)})),
+            5u);
+  EXPECT_EQ(Lifetime(Answer(DnsType::kA, {Alias("api.test", "b.test", 7),
+                                          Address("203.0.113.1", 60, EncodeDnsName("b.test"))})),
+            7u);
+  EXPECT_EQ(Lifetime(Answer(DnsType::kA, {Address("203.0.113.1", 86400)})), kMaxDnsTtl);
+  EXPECT_EQ(Lifetime(Answer(DnsType::kA, {Address("203.0.113.1", 0)})), 0u);
+}
+
+TEST(UpstreamAnswerTest, NegativeAnswersMayBeKeptByTheirSoa) {
+  DnsQuery query = Question(DnsType::kA);
+  query.wire_name = kName;
+  EXPECT_EQ(Lifetime(BuildNegativeDnsReply(query, DnsRcode::kNxDomain, 20)), 20u);
+  EXPECT_EQ(Lifetime(BuildNegativeDnsReply(query, DnsRcode::kNoError, 20)), 20u);
+  EXPECT_EQ(Lifetime(BuildNegativeDnsReply(query, DnsRcode::kNxDomain, 9999)), kMaxNegativeDnsTtl);
+  EXPECT_EQ(Lifetime(Answer(DnsType::kA, {}, DnsRcode::kNxDomain)), 0u);
+  EXPECT_EQ(Lifetime(Answer(DnsType::kA, {Alias("api.test", "b.test")})), 0u);
+  // The least of the record's own TTL and its MINIMUM.
+  std::string message = BuildNegativeDnsReply(query, DnsRcode::kNxDomain, 20);
+  WriteU32(4, message.size() - 4, &message);
+  EXPECT_EQ(Lifetime(message), 4u);
+  // One that is malformed says nothing.
+  const size_t soa = kDnsHeaderBytes + kName.size() + 4;
+  for (size_t length = soa; length < message.size(); ++length) {
+    EXPECT_EQ(Lifetime(message.substr(0, length)), 0u) << length;
+  }
+}
+
+TEST(UpstreamAnswerTest, AgesWhileItIsKept) {
+  auto answer = *UpstreamAnswer::Parse(
+      Answer(DnsType::kA, {Address("203.0.113.1", 60), Address("203.0.113.2", 20)}), kName,
+      DnsType::kA);
+  answer.Age(15);
+  EXPECT_EQ(answer.Addresses().ttl, 5u);
+  EXPECT_EQ(answer.lifetime(), 5u);
+  answer.Age(15);
+  EXPECT_EQ(answer.lifetime(), 0u);
+}
+
 TEST(UpstreamAnswerTest, RefusesOtherAnswers) {
   const std::string good = Answer(DnsType::kA, {Address("203.0.113.1")});
   std::string query = good, opcode = good, two = good, other_class = good, record_class = good;

@@ -1,0 +1,28 @@
+// What the workers share of one container's DNS.
+
+#ifndef SALLYPORT_AGENT_PROXY_DNS_CONTAINER_DNS_H_
+#define SALLYPORT_AGENT_PROXY_DNS_CONTAINER_DNS_H_
+
+#include "agent/proxy/dns/cache.h"
+#include "agent/proxy/dns/dns_limits.h"
+#include "agent/proxy/dns/names.h"
+#include "agent/proxy/dns/query_budget.h"
+
+namespace sallyport::proxy {
+
+// Its parts are thread-safe: DNS over UDP is served by one worker, connections are by all.
+struct ContainerDns {
+  explicit ContainerDns(const DnsLimits& given)
+      : limits(given),
+        cache(given.max_cached_answers, given.max_cached_bytes),
+        budget(given, std::chrono::steady_clock::now()) {}
+
+  const DnsLimits limits;
+  DnsNames names;
+  DnsCache cache;
+  QueryBudget budget;
+};
+
+}  // namespace sallyport::proxy
+
+#endif  // SALLYPORT_AGENT_PROXY_DNS_CONTAINER_DNS_H_
