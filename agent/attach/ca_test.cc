@@ -62,7 +62,7 @@ TEST(CaTest, PemAndDerAreTheSameCertificate) {
   BIO_free(memory);
 }
 
-TEST(CaTest, MaySignServerCertificatesAndNoCas) {
+TEST(CaTest, TL18_MaySignServerCertificatesAndNoCas) {
   const Parsed ca(Make());
   X509* const certificate = ca.certificate.get();
   EXPECT_EQ(X509_check_ca(certificate), 1);
@@ -77,7 +77,7 @@ TEST(CaTest, MaySignServerCertificatesAndNoCas) {
   }
 }
 
-TEST(CaTest, IsValidFromTwoDaysBeforeToThirtyDaysAfter) {
+TEST(CaTest, TL18_IsValidFromTwoDaysBeforeToThirtyDaysAfter) {
   const Parsed ca(Make());
   const time_t now = std::chrono::system_clock::to_time_t(kNow);
   EXPECT_EQ(ASN1_TIME_cmp_time_t(X509_get0_notBefore(ca.certificate.get()), now - 48 * 3600), 0);
@@ -85,7 +85,7 @@ TEST(CaTest, IsValidFromTwoDaysBeforeToThirtyDaysAfter) {
             0);
 }
 
-TEST(CaTest, NoTwoAreAlike) {
+TEST(CaTest, TL18_NoTwoAreAlike) {
   const Parsed first(Make()), second(Make());
   EXPECT_NE(first.CommonName(), second.CommonName());
   EXPECT_NE(ASN1_INTEGER_cmp(X509_get0_serialNumber(first.certificate.get()),

@@ -21,6 +21,7 @@
 namespace sallyport::proxy {
 namespace {
 
+constexpr std::chrono::seconds kAnswerTime{2};
 constexpr uint16_t kDnsPort = 53;
 constexpr std::string_view kHttp2 = "h2";
 // Of one container on one worker: each may have a query under way to the resolvers that all share.
@@ -65,16 +66,16 @@ Task<Sniffed> SniffFirst(ContainerPtr container, Stream* stream) {
 }
 
 Task<void> ServeHttp1(ContainerPtr container, Origin origin, std::optional<TlsFacts> tls,
-                      std::unique_ptr<Stream> stream, std::string early) {
-  OpenStream open(stream.get());
+                      Stream* stream, std::string early) {
+  OpenStream open(stream);
   const Container::Registration registration(container, &open);
-  co_await ServeH1(ClientConnection{container, origin, std::move(tls), nullptr}, stream.get(),
+  co_await ServeH1(ClientConnection{container, origin, std::move(tls), nullptr}, stream,
                    std::move(early));
 }
 
 Task<void> ServeHttp2(ContainerPtr container, Origin origin, std::optional<TlsFacts> tls,
-                      std::unique_ptr<Stream> stream, std::string early) {
-  co_await ServeH2(ClientConnection{container, origin, std::move(tls), nullptr}, stream.get(),
+                      Stream* stream, std::string early) {
+  co_await ServeH2(ClientConnection{container, origin, std::move(tls), nullptr}, stream,
                    std::move(early));
 }
 
@@ -85,6 +86,14 @@ void Reject(Container& container, const Origin& origin, std::string_view scheme,
   record.reason = reason;
   record.detail = std::move(detail);
   container.Audit(record);
+}
+
+// For a client that is answered this and nothing else.
+Task<void> AnswerAndClose(Stream* stream, std::string answer) {
+  stream->SetDeadline(std::chrono::steady_clock::now() + kAnswerTime);
+  const std::string_view bytes = answer;
+  const absl::Status written = co_await stream->Write(std::span(&bytes, 1));
+  if (written.ok()) co_await LingeringClose(stream);
 }
 
 Task<void> ServeDecrypted(ContainerPtr container, Origin origin,
@@ -100,12 +109,18 @@ Task<void> ServeDecrypted(ContainerPtr container, Origin origin,
     Reject(*container, origin, "https", reason, StrCat(host, ": ", terminated.status().message()));
     co_return;
   }
+  TlsStream* const stream = terminated->stream.get();
   if (terminated->alpn == kHttp2) {
-    co_await ServeHttp2(container, origin, std::move(terminated->facts),
-                        std::move(terminated->stream), "");
+    co_await ServeHttp2(container, origin, std::move(terminated->facts), stream, "");
   } else {
-    co_await ServeHttp1(container, origin, std::move(terminated->facts),
-                        std::move(terminated->stream), "");
+    co_await ServeHttp1(container, origin, std::move(terminated->facts), stream, "");
+  }
+  // Clients that compare a pin after the handshake leave like this; so do those that connect ahead
+  // of need.
+  if (!stream->left_unheard().empty()) {
+    Reject(*container, origin, "https", "intercept_pin_suspected",
+           StrCat(host, ": the container's client left after the handshake without a request: ",
+                  stream->left_unheard()));
   }
 }
 
@@ -114,10 +129,7 @@ Task<void> ServeTls(ContainerPtr container, Origin origin, std::unique_ptr<TcpSt
   absl::StatusOr<Host> name = NameOf(sniffed.hello, origin);
   if (!name.ok()) {
     Reject(*container, origin, "tls", "bad_request", std::string(name.status().message()));
-    const std::string alert = FatalAlert(kAlertUnrecognizedName);
-    const std::string_view bytes = alert;
-    const absl::Status written = co_await stream->Write(std::span(&bytes, 1));
-    if (written.ok()) co_await LingeringClose(stream.get());
+    co_await AnswerAndClose(stream.get(), FatalAlert(kAlertUnrecognizedName));
     co_return;
   }
   if (IsToBeDecrypted(*container, *name, origin)) {
@@ -131,13 +143,13 @@ Task<void> ServeTls(ContainerPtr container, Origin origin, std::unique_ptr<TcpSt
 
 // Bytes that are neither TLS nor HTTP on a port where only these are spoken.
 Task<void> ServeNeither(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> stream,
-                        std::string detail) {
-  Reject(*container, origin, "tcp", "bad_request", std::move(detail));
-  static constexpr std::string_view kAnswer =
+                        SniffedNeither sniffed) {
+  const bool is_tls = sniffed.alert.has_value();
+  Reject(*container, origin, is_tls ? "tls" : "tcp", "bad_request", std::move(sniffed.detail));
+  static constexpr char kBadRequest[] =
       "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nsallyport-reason: bad_request\r\n"
       "content-length: 13\r\nconnection: close\r\n\r\nbad_request\r\n";
-  const absl::Status written = co_await stream->Write(std::span(&kAnswer, 1));
-  if (written.ok()) co_await LingeringClose(stream.get());
+  co_await AnswerAndClose(stream.get(), is_tls ? FatalAlert(*sniffed.alert) : kBadRequest);
 }
 
 // Whatever server the container asks: the agent answers.
@@ -173,15 +185,13 @@ Task<void> ServeConnection(ContainerPtr container, UniqueFd socket, ConnectionTo
   }
   Sniffed sniffed = co_await SniffFirst(container, stream.get());
   if (auto* http = std::get_if<SniffedHttp>(&sniffed)) {
-    co_await ServeHttp1(container, *origin, std::nullopt, std::move(stream),
-                        std::move(http->early));
+    co_await ServeHttp1(container, *origin, std::nullopt, stream.get(), std::move(http->early));
   } else if (auto* http2 = std::get_if<SniffedHttp2>(&sniffed)) {
-    co_await ServeHttp2(container, *origin, std::nullopt, std::move(stream),
-                        std::move(http2->early));
+    co_await ServeHttp2(container, *origin, std::nullopt, stream.get(), std::move(http2->early));
   } else if (auto* tls = std::get_if<SniffedTls>(&sniffed)) {
     co_await ServeTls(container, *origin, std::move(stream), std::move(*tls));
   } else if (auto* neither = std::get_if<SniffedNeither>(&sniffed)) {
-    co_await ServeNeither(container, *origin, std::move(stream), std::move(neither->detail));
+    co_await ServeNeither(container, *origin, std::move(stream), std::move(*neither));
   }
 }
 

@@ -37,13 +37,14 @@ class ClosableConnection {
 };
 
 // Identity is this object: it is made with the listeners inside the container's network namespace,
-// and every connection accepted from them holds it. Pools, leaves, sessions and handler links are
-// its own, so nothing is shared between containers. Belongs to one worker.
+// and every connection accepted from them holds it. Pools, sessions with origins and handler links
+// are its own, leaves and sessions with clients its container's on all workers, so nothing is
+// shared between containers. Belongs to one worker.
 class Container {
  public:
   struct Parts {
     std::string id;
-    std::unique_ptr<LeafAuthority> leaves;
+    std::shared_ptr<LeafAuthority> leaves;  // All workers' of this container.
     std::unique_ptr<UpstreamTls> upstream_tls;
     std::shared_ptr<ContainerDns> dns;
     std::shared_ptr<ContainerBudget> budget;  // Shared by the container's workers.

@@ -134,6 +134,8 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
   std::shared_ptr<AuditSink> audit_stream;
   if (command.has_audit_stream())
     audit_stream = std::make_shared<AuditSink>(std::move(descriptors[kContainerSockets]));
+  ASSIGN_OR_RETURN(const std::shared_ptr<LeafAuthority> leaves,
+                   LeafAuthority::Create(command.ca_certificate(), command.ca_private_key()));
   const auto dns = std::make_shared<ContainerDns>(DnsLimitsOf(limits_));
   auto budget = std::make_shared<ContainerBudget>(limits_);
   budgets_[command.container_id()] = budget;
@@ -141,8 +143,7 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
   return OnEveryWorker([&](Worker& worker, size_t index) -> absl::Status {
     ContainerSetup setup;
     setup.id = command.container_id();
-    setup.ca_certificate = command.ca_certificate();
-    setup.ca_private_key = command.ca_private_key();
+    setup.leaves = leaves;
     setup.dns = dns;
     setup.budget = budget;
     setup.audit_stream = audit_stream;

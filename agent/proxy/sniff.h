@@ -3,6 +3,8 @@
 #ifndef SALLYPORT_AGENT_PROXY_SNIFF_H_
 #define SALLYPORT_AGENT_PROXY_SNIFF_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -24,6 +26,8 @@ struct SniffedTls {
 };
 struct SniffedNeither {
   std::string detail;
+  // What a TLS client is told (RFC 8446 section 6); absent: it is not one.
+  std::optional<uint8_t> alert = std::nullopt;
 };
 struct SniffedNothing {};  // The peer left, or stayed silent until the deadline.
 using Sniffed = std::variant<SniffedHttp, SniffedHttp2, SniffedTls, SniffedNeither, SniffedNothing>;

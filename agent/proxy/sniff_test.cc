@@ -78,15 +78,30 @@ TEST_F(SniffTest, AClientHelloIsReadWhole) {
 
 TEST_F(SniffTest, AHalfClientHelloIsNothingToServe) {
   const std::string half = SmallHello().substr(0, 20);
-  EXPECT_TRUE(std::holds_alternative<SniffedNeither>(SniffBytes(half, true)));
-  EXPECT_TRUE(std::holds_alternative<SniffedNeither>(SniffBytes(half, false)));
+  for (const bool end : {true, false}) {
+    const Sniffed sniffed = SniffBytes(half, end);
+    ASSERT_TRUE(std::holds_alternative<SniffedNeither>(sniffed));
+    EXPECT_EQ(std::get<SniffedNeither>(sniffed).alert, kAlertDecodeError);
+  }
+}
+
+TEST_F(SniffTest, TL03_WhatSpeaksTlsIsToldSo) {
+  for (const std::string_view bytes :
+       {std::string_view("\x14"), std::string_view("\x15\x03\x03"), std::string_view("\x17\x03"),
+        std::string_view("\x16\x03\x01\x00\x04\x02", 6)}) {
+    const Sniffed sniffed = SniffBytes(bytes, false);
+    ASSERT_TRUE(std::holds_alternative<SniffedNeither>(sniffed));
+    EXPECT_EQ(std::get<SniffedNeither>(sniffed).alert, kAlertUnexpectedMessage);
+  }
 }
 
 TEST_F(SniffTest, OtherBytesAreNeither) {
   for (const std::string_view bytes :
        {std::string_view("\x00\x01", 2), std::string_view("\x05\x01\x00", 3),
         std::string_view("\x80\x2e\x01", 3), std::string_view(" GET", 4)}) {
-    EXPECT_TRUE(std::holds_alternative<SniffedNeither>(SniffBytes(bytes, false)));
+    const Sniffed sniffed = SniffBytes(bytes, false);
+    ASSERT_TRUE(std::holds_alternative<SniffedNeither>(sniffed));
+    EXPECT_EQ(std::get<SniffedNeither>(sniffed).alert, std::nullopt);
   }
 }
 

@@ -14,7 +14,7 @@
 namespace sallyport::proxy {
 
 struct Terminated {
-  std::unique_ptr<Stream> stream;
+  std::unique_ptr<TlsStream> stream;
   TlsFacts facts;
   std::string alpn;  // As LeafAuthority::Accepted.
 };

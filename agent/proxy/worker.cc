@@ -45,7 +45,7 @@ void Worker::SwapSnapshot(std::shared_ptr<const PolicySnapshot> snapshot) {
 absl::Status Worker::AddContainer(ContainerSetup setup) {
   Container::Parts parts;
   parts.id = setup.id;
-  ASSIGN_OR_RETURN(parts.leaves, LeafAuthority::Create(setup.ca_certificate, setup.ca_private_key));
+  parts.leaves = setup.leaves;
   ASSIGN_OR_RETURN(parts.upstream_tls, UpstreamTls::Create(config_->roots));
   parts.dns = setup.dns;
   parts.budget = setup.budget;

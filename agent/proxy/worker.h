@@ -30,8 +30,7 @@ struct WorkerConfig {
 // A container as the control thread hands it to one worker.
 struct ContainerSetup {
   std::string id;
-  std::string ca_certificate;  // DER.
-  std::string ca_private_key;  // DER.
+  std::shared_ptr<LeafAuthority> leaves;
   std::shared_ptr<ContainerDns> dns;
   std::shared_ptr<ContainerBudget> budget;
   std::shared_ptr<AuditSink> audit_stream;  // May be null.

@@ -15,6 +15,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/proxy/tls/asn1_time.h"
 #include "common/base/status.h"
 
 namespace sallyport::proxy {
@@ -107,13 +108,6 @@ bool SetNames(X509* certificate, const Host& host) {
 bool SetValidity(X509* certificate, time_t not_before, time_t not_after) {
   return ASN1_TIME_set(X509_getm_notBefore(certificate), not_before) != nullptr &&
          ASN1_TIME_set(X509_getm_notAfter(certificate), not_after) != nullptr;
-}
-
-std::optional<time_t> ToTime(const ASN1_TIME* time) {
-  bssl::UniquePtr<ASN1_TIME> epoch(ASN1_TIME_set(nullptr, 0));
-  int days = 0, seconds = 0;
-  if (epoch == nullptr || !ASN1_TIME_diff(&days, &seconds, epoch.get(), time)) return std::nullopt;
-  return time_t{days} * 24 * 60 * 60 + seconds;
 }
 
 bssl::UniquePtr<EVP_PKEY> ParseKey(std::string_view der) {

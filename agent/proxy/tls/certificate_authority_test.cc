@@ -59,7 +59,7 @@ class CertificateAuthorityTest : public testing::Test {
   const bssl::UniquePtr<EVP_PKEY> leaf_key_ = GenerateP256Key().value();
 };
 
-TEST_F(CertificateAuthorityTest, FollowsTheProfile) {
+TEST_F(CertificateAuthorityTest, TL12_FollowsTheProfile) {
   const bssl::UniquePtr<X509> leaf = Mint("good.test");
   ASSERT_NE(leaf, nullptr);
   X509* const x509 = leaf.get();
@@ -79,7 +79,7 @@ TEST_F(CertificateAuthorityTest, FollowsTheProfile) {
   EXPECT_EQ(X509_verify(x509, root_.key.get()), 1);
 }
 
-TEST_F(CertificateAuthorityTest, LivesADayFromAnHourAgo) {
+TEST_F(CertificateAuthorityTest, TL12_LivesADayFromAnHourAgo) {
   const LeafCertificate leaf =
       authority_.Mint(Host::Parse("good.test").value(), leaf_key_.get(), kNow).value();
   EXPECT_EQ(leaf.not_before, kNow - kHour);
@@ -94,7 +94,7 @@ TEST_F(CertificateAuthorityTest, LivesADayFromAnHourAgo) {
   EXPECT_EQ(X509_cmp_time(X509_get0_notAfter(x509.get()), &after), 1);
 }
 
-TEST_F(CertificateAuthorityTest, NeverOutlivesTheCa) {
+TEST_F(CertificateAuthorityTest, TL12_NeverOutlivesTheCa) {
   const Identity root =
       MakeSelfSigned({.common_name = "short", .is_ca = true, .not_after = kNow + 2 * kHour});
   const auto authority = CertificateAuthority::Create(root.CertificateDer(), root.KeyDer()).value();
@@ -105,7 +105,7 @@ TEST_F(CertificateAuthorityTest, NeverOutlivesTheCa) {
             absl::StatusCode::kFailedPrecondition);
 }
 
-TEST_F(CertificateAuthorityTest, LeavesTheCommonNameOutFrom64Bytes) {
+TEST_F(CertificateAuthorityTest, TL12_LeavesTheCommonNameOutFrom64Bytes) {
   const std::string fits = std::string(58, 'a') + ".test";
   const std::string too_long = std::string(59, 'a') + ".test";
   EXPECT_EQ(CommonName(Mint(fits).get()), fits);
@@ -114,14 +114,14 @@ TEST_F(CertificateAuthorityTest, LeavesTheCommonNameOutFrom64Bytes) {
   EXPECT_EQ(ExtensionOf(leaf.get(), NID_subject_alt_name), "critical \x30\x42\x82\x40" + too_long);
 }
 
-TEST_F(CertificateAuthorityTest, PutsAddressesInIpAddress) {
+TEST_F(CertificateAuthorityTest, TL13_PutsAddressesInIpAddress) {
   EXPECT_EQ(ExtensionOf(Mint("203.0.113.7").get(), NID_subject_alt_name),
             std::string("\x30\x06\x87\x04\xcb\x00\x71\x07", 8));
   EXPECT_EQ(ExtensionOf(Mint("[2001:db8::1]").get(), NID_subject_alt_name),
             std::string("\x30\x12\x87\x10\x20\x01\x0d\xb8", 8) + std::string(11, '\0') + "\x01");
 }
 
-TEST_F(CertificateAuthorityTest, DrawsSerialsOf128RandomBits) {
+TEST_F(CertificateAuthorityTest, TL12_DrawsSerialsOf128RandomBits) {
   std::set<std::string> serials;
   int longest = 0;
   for (int i = 0; i < 32; ++i) {
@@ -136,7 +136,7 @@ TEST_F(CertificateAuthorityTest, DrawsSerialsOf128RandomBits) {
   EXPECT_EQ(longest, 16);
 }
 
-TEST_F(CertificateAuthorityTest, SatisfiesOpensslStrictly) {
+TEST_F(CertificateAuthorityTest, TL14_SatisfiesOpensslStrictly) {
   const std::string directory = std::getenv("TEST_TMPDIR");
   std::ofstream(directory + "/ca.pem") << root_.CertificatePem();
   const std::string names[] = {"good.test",     "_under.score_.test", "xn--bcher-kva.test",

@@ -99,8 +99,21 @@ const char* ReadBody(CBS body, ClientHello* hello) {
   return ReadExtensions(extensions, hello);
 }
 
-NotClientHello Not(std::string_view what) {
-  return NotClientHello{"not a TLS ClientHello: " + std::string(what)};
+NotClientHello Not(std::string_view what, uint8_t alert) {
+  return NotClientHello{"not a TLS ClientHello: " + std::string(what), alert};
+}
+
+// With its header; as large as can be while the header is not all there.
+size_t MessageSize(std::string_view header) {
+  if (header.size() < kMessageHeader) return kMaxClientHelloBytes;
+  return kMessageHeader + static_cast<uint8_t>(header[1]) * size_t{65536} +
+         static_cast<uint8_t>(header[2]) * size_t{256} + static_cast<uint8_t>(header[3]);
+}
+
+ClientHelloReader::Result ParseMessage(std::string_view message) {
+  auto parsed = ParseClientHelloBody(message.substr(kMessageHeader));
+  if (auto* bad = std::get_if<NotClientHello>(&parsed)) return std::move(*bad);
+  return std::move(std::get<ClientHello>(parsed));
 }
 
 }  // namespace
@@ -112,49 +125,48 @@ bool LooksLikeTls(std::string_view bytes) {
 
 std::variant<ClientHello, NotClientHello> ParseClientHelloBody(std::string_view body) {
   ClientHello hello;
-  if (const char* error = ReadBody(ToCbs(body), &hello)) return Not(error);
+  if (const char* error = ReadBody(ToCbs(body), &hello)) return Not(error, kAlertDecodeError);
   return hello;
 }
 
-std::variant<ClientHello, ClientHelloNeedsMore, NotClientHello> ParseClientHello(
-    std::string_view bytes) {
+ClientHelloReader::Result ClientHelloReader::Read(std::string_view bytes) {
   bytes = bytes.substr(0, kMaxClientHelloBytes);
-  std::string message;
-  size_t message_size = kMessageHeader;  // Until the header is there and says more.
-  std::string_view rest = bytes;
-  while (message.size() < message_size) {
-    if (rest.empty()) break;
-    if (!LooksLikeTls(rest)) return Not("a record of another type or version");
+  while (next_record_ < bytes.size()) {
+    const std::string_view rest = bytes.substr(next_record_);
+    if (!LooksLikeTls(rest)) {
+      return Not("a record of another type or version", kAlertUnexpectedMessage);
+    }
     if (rest.size() < kRecordHeader) break;
     const size_t record_size =
         static_cast<uint8_t>(rest[3]) * size_t{256} + static_cast<uint8_t>(rest[4]);
-    if (record_size == 0) return Not("an empty record");
-    if (record_size > kMaxRecordBody) return Not("a record that is too long");
-    const std::string_view fragment = rest.substr(kRecordHeader, record_size);
-    message.append(fragment);
-    if (message.empty()) break;
-    if (message[0] != kClientHelloMessage) return Not("another handshake message");
-    const bool header_complete = message.size() >= kMessageHeader;
-    if (message_size == kMessageHeader && header_complete) {
-      message_size += static_cast<uint8_t>(message[1]) * size_t{65536} +
-                      static_cast<uint8_t>(message[2]) * size_t{256} +
-                      static_cast<uint8_t>(message[3]);
-      if (message_size > kMaxClientHelloBytes) return Not("too long");
-      if (message_size == kMessageHeader) return Not("empty");
+    if (record_size == 0) return Not("an empty record", kAlertUnexpectedMessage);
+    if (record_size > kMaxRecordBody) {
+      return Not("a record that is too long", kAlertRecordOverflow);
     }
-    if (header_complete && message.size() - fragment.size() + record_size > message_size) {
-      return Not("more than one message in a record");
+    const std::string_view fragment = rest.substr(kRecordHeader, record_size);
+    std::string header = message_.substr(0, kMessageHeader);
+    header.append(fragment.substr(0, kMessageHeader - header.size()));
+    if (header.empty()) break;
+    if (header[0] != kClientHelloMessage) {
+      return Not("another handshake message", kAlertUnexpectedMessage);
+    }
+    const size_t message_size = MessageSize(header);
+    if (message_size > kMaxClientHelloBytes) return Not("too long", kAlertIllegalParameter);
+    if (message_size == kMessageHeader) return Not("empty", kAlertDecodeError);
+    if (message_.size() + record_size > message_size) {
+      return Not("more than one message in a record", kAlertUnexpectedMessage);
     }
     if (fragment.size() < record_size) break;
-    rest.remove_prefix(kRecordHeader + record_size);
+    message_.append(fragment);
+    next_record_ += kRecordHeader + record_size;
+    if (message_.size() == message_size) return ParseMessage(message_);
   }
-  if (message.size() < message_size) {
-    if (bytes.size() == kMaxClientHelloBytes) return Not("too long");
-    return ClientHelloNeedsMore{};
-  }
-  auto parsed = ParseClientHelloBody(std::string_view(message).substr(kMessageHeader));
-  if (auto* bad = std::get_if<NotClientHello>(&parsed)) return std::move(*bad);
-  return std::move(std::get<ClientHello>(parsed));
+  if (bytes.size() == kMaxClientHelloBytes) return Not("too long", kAlertIllegalParameter);
+  return ClientHelloNeedsMore{};
+}
+
+ClientHelloReader::Result ParseClientHello(std::string_view bytes) {
+  return ClientHelloReader().Read(bytes);
 }
 
 std::string FatalAlert(uint8_t description) {

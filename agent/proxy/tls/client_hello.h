@@ -23,17 +23,30 @@ struct ClientHello {
 struct ClientHelloNeedsMore {};
 struct NotClientHello {
   std::string detail;
+  uint8_t alert;  // That says so to the client.
 };
 
 // Whether the bytes may be the beginning of a TLS record with a handshake message (0x16 0x03): one
 // byte decides.
 bool LooksLikeTls(std::string_view bytes);
 
-// Reassembles the ClientHello over records. NotClientHello: malformed, larger than
-// kMaxClientHelloBytes, a record of another type, two server names, a server name with a NUL byte,
-// …
-std::variant<ClientHello, ClientHelloNeedsMore, NotClientHello> ParseClientHello(
-    std::string_view bytes);
+// Reassembles a ClientHello over records, in time that is linear in its bytes however few come at a
+// time.
+class ClientHelloReader {
+ public:
+  using Result = std::variant<ClientHello, ClientHelloNeedsMore, NotClientHello>;
+
+  // `bytes`: all that the connection brought so far, so that each call's begin with the former's.
+  // NotClientHello: malformed, larger than kMaxClientHelloBytes, a record of another type, two
+  // server names, a server name with a NUL byte, … REQUIRES: the former call needed more.
+  Result Read(std::string_view bytes);
+
+ private:
+  size_t next_record_ = 0;  // In the bytes; the records before it are in message_.
+  std::string message_;
+};
+
+ClientHelloReader::Result ParseClientHello(std::string_view bytes);
 
 // One whole ClientHello message without record headers and without the four bytes of the handshake
 // header.
@@ -41,6 +54,10 @@ std::variant<ClientHello, NotClientHello> ParseClientHelloBody(std::string_view 
 
 // A fatal alert (RFC 8446 section 6) in a record of its own, for a hello that is answered by
 // nothing else.
+inline constexpr uint8_t kAlertUnexpectedMessage = 10;
+inline constexpr uint8_t kAlertRecordOverflow = 22;
+inline constexpr uint8_t kAlertIllegalParameter = 47;
+inline constexpr uint8_t kAlertDecodeError = 50;
 inline constexpr uint8_t kAlertUnrecognizedName = 112;
 std::string FatalAlert(uint8_t description);
 

@@ -75,14 +75,14 @@ TEST(ClientHelloTest, IgnoresWhatFollowsInLaterRecords) {
   EXPECT_EQ(Parse(Hello(kGoodName) + std::string("\x14\x03\x03\x00\x01\x01", 6)), "name good.test");
 }
 
-TEST(ClientHelloTest, ReassemblesRecordsOfEverySize) {
+TEST(ClientHelloTest, TL01_ReassemblesRecordsOfEverySize) {
   const std::string message = Message(Body(kGoodName));
   for (size_t size = 1; size <= message.size(); ++size) {
     EXPECT_EQ(Parse(Records(message, size)), "name good.test") << size;
   }
 }
 
-TEST(ClientHelloTest, AsksForMoreUntilTheLastByte) {
+TEST(ClientHelloTest, TL01_AsksForMoreUntilTheLastByte) {
   const std::string message = Message(Body(kGoodName));
   for (const size_t record_size : {size_t{1}, size_t{7}, size_t{16384}}) {
     const std::string bytes = Records(message, record_size);
@@ -92,7 +92,22 @@ TEST(ClientHelloTest, AsksForMoreUntilTheLastByte) {
   }
 }
 
-TEST(ClientHelloTest, TakesEveryRecordVersionOfTls) {
+TEST(ClientHelloTest, TL01_ReadsSegmentsOfOneByte) {
+  const std::string message = Message(Body(kGoodName));
+  for (const size_t record_size : {size_t{1}, size_t{7}, size_t{16384}}) {
+    const std::string bytes = Records(message, record_size);
+    ClientHelloReader reader;
+    for (size_t size = 0; size < bytes.size(); ++size) {
+      const auto result = reader.Read(std::string_view(bytes).substr(0, size));
+      ASSERT_TRUE(std::holds_alternative<ClientHelloNeedsMore>(result)) << size;
+    }
+    const auto result = reader.Read(bytes);
+    ASSERT_TRUE(std::holds_alternative<ClientHello>(result));
+    EXPECT_EQ(std::get<ClientHello>(result).server_name, "good.test");
+  }
+}
+
+TEST(ClientHelloTest, TL04_TakesEveryRecordVersionOfTls) {
   std::string bytes = Hello(kGoodName);
   for (int minor = 0; minor < 256; ++minor) {
     bytes[2] = static_cast<char>(minor);
@@ -107,7 +122,7 @@ struct Refusal {
   std::string why;
 };
 
-TEST(ClientHelloTest, RefusesTheMalformed) {
+TEST(ClientHelloTest, TL03_RefusesTheMalformed) {
   const std::string nul("good.test\0.evil.test", 20);
   const std::string body = Body(kGoodName);
   const std::string message = Message(body);
@@ -144,7 +159,7 @@ TEST(ClientHelloTest, RefusesTheMalformed) {
   for (const Refusal& refusal : refusals) EXPECT_EQ(Parse(refusal.bytes), "not: " + refusal.why);
 }
 
-TEST(ClientHelloTest, NeverAsksForMoreThanTheLimit) {
+TEST(ClientHelloTest, TL01_NeverAsksForMoreThanTheLimit) {
   // 64 KiB of records of one byte are a message of 11 KiB only.
   const std::string large = Message(Body(kGoodName + Extension(21, std::string(20000, '\0'))));
   EXPECT_EQ(Parse(Records(large)), "name good.test");

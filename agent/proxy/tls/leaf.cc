@@ -39,28 +39,33 @@ int SelectAlpn(SSL* ssl, const uint8_t** selected, uint8_t* selected_size, const
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-// Compares the names of the two ClientHellos around a HelloRetryRequest: BoringSSL reads the second
-// one's only in part.
-struct NameWatch {
-  bool seen = false;
-  bool changed = false;
+// What is seen of a handshake's messages as they pass. Compares the names of the two ClientHellos
+// around a HelloRetryRequest: BoringSSL reads the second one's only in part.
+struct HandshakeWatch {
+  bool hello_seen = false;
+  bool name_changed = false;
+  bool certificate_sent = false;
   std::optional<std::string> first_name;
 };
 
 void OnMessage(int is_write, int, int content_type, const void* data, size_t size, SSL*,
                void* watch_arg) {
   constexpr size_t kMessageHeader = 4;
-  if (is_write != 0 || content_type != SSL3_RT_HANDSHAKE || size < kMessageHeader) return;
+  if (content_type != SSL3_RT_HANDSHAKE || size < kMessageHeader) return;
   const std::string_view message(static_cast<const char*>(data), size);
+  auto* const watch = static_cast<HandshakeWatch*>(watch_arg);
+  if (is_write != 0) {
+    if (message[0] == SSL3_MT_CERTIFICATE) watch->certificate_sent = true;
+    return;
+  }
   if (message[0] != SSL3_MT_CLIENT_HELLO) return;
-  auto* const watch = static_cast<NameWatch*>(watch_arg);
   auto parsed = ParseClientHelloBody(message.substr(kMessageHeader));
   const auto* hello = std::get_if<ClientHello>(&parsed);
-  if (!watch->seen) {
-    watch->seen = true;
+  if (!watch->hello_seen) {
+    watch->hello_seen = true;
     if (hello != nullptr) watch->first_name = hello->server_name;
   } else if (hello == nullptr || hello->server_name != watch->first_name) {
-    watch->changed = true;
+    watch->name_changed = true;
   }
 }
 
@@ -79,7 +84,15 @@ bool IsCertificateRefusal(uint32_t tls_error) {
   }
 }
 
-absl::Status Explain(const TlsStream::HandshakeResult& result, const Host& host) {
+// Clients that dislike a certificate say so by an alert, or just leave.
+absl::Status Explain(const TlsStream::HandshakeResult& result, const HandshakeWatch& watch,
+                     const Host& host) {
+  if (absl::IsUnavailable(result.transport) && watch.certificate_sent) {
+    return absl::UnauthenticatedError(
+        absl::StrCat("the container's client left without an alert when it was shown the "
+                     "interception certificate of ",
+                     host.text()));
+  }
   if (!result.transport.ok()) return result.transport;
   const std::string reason = TlsErrorText(result.tls_error);
   if (IsCertificateRefusal(result.tls_error)) {
@@ -97,7 +110,7 @@ Task<absl::StatusOr<Accepted>> ShakeHands(absl::StatusOr<bssl::UniquePtr<SSL>> s
                                           std::unique_ptr<TcpStream> transport, std::string early,
                                           Host host, std::vector<std::string> protocols) {
   if (!ssl.ok()) co_return ssl.status();
-  NameWatch watch;
+  HandshakeWatch watch;
   auto stream =
       std::make_unique<TlsStream>(std::move(transport), *std::move(ssl), std::move(early));
   SSL_set_msg_callback(stream->ssl(), &OnMessage);
@@ -107,8 +120,8 @@ Task<absl::StatusOr<Accepted>> ShakeHands(absl::StatusOr<bssl::UniquePtr<SSL>> s
   SSL_set_msg_callback(stream->ssl(), nullptr);
   SSL_set_msg_callback_arg(stream->ssl(), nullptr);
   SSL_set_app_data(stream->ssl(), nullptr);
-  if (!result.ok()) co_return Explain(result, host);
-  if (watch.changed) {
+  if (!result.ok()) co_return Explain(result, watch, host);
+  if (watch.name_changed) {
     SSL_send_fatal_alert(stream->ssl(), SSL_AD_ILLEGAL_PARAMETER);
     co_return absl::InvalidArgumentError(
         absl::StrCat("the second ClientHello has another name than ", host.text()));
@@ -156,7 +169,8 @@ class BoringLeafAuthority final : public LeafAuthority {
     return ssl;
   }
 
-  const bssl::UniquePtr<SSL_CTX> context_;  // Its ticket keys are random and its own.
+  // Its ticket keys are random and its own; BoringSSL replaces them every two days.
+  const bssl::UniquePtr<SSL_CTX> context_;
   const std::unique_ptr<LeafCache> leaves_;
 };
 

@@ -29,6 +29,7 @@ bool LeafCache::StillGood(const Leaf& leaf, time_t now) const {
 
 absl::StatusOr<bssl::UniquePtr<CRYPTO_BUFFER>> LeafCache::Get(const Host& host) {
   const time_t now = now_();
+  MutexLock lock(&mutex_);
   if (const Leaf* leaf = leaves_.Find(host.text()); leaf != nullptr && StillGood(*leaf, now)) {
     return bssl::UpRef(leaf->certificate);
   }

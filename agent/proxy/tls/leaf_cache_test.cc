@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <barrier>
+#include <thread>
+#include <vector>
+
 #include "agent/proxy/tls/testing/certificates.h"
 
 namespace sallyport::proxy {
@@ -41,7 +45,7 @@ TEST_F(LeafCacheTest, MintsAgainInTheLastHour) {
   EXPECT_EQ(Get("good.test"), second);
 }
 
-TEST_F(LeafCacheTest, MintsAgainIfTheClockJumpsBack) {
+TEST_F(LeafCacheTest, TM02_MintsAgainIfTheClockJumpsBack) {
   Create(kFarFuture);
   const auto first = Get("good.test");
   now_ = kStart - 2 * kHour;
@@ -54,6 +58,24 @@ TEST_F(LeafCacheTest, KeepsALeafThatEndsWithTheCa) {
   now_ = kStart + kHour / 2;
   EXPECT_EQ(cache_->Get(Host::Parse("good.test").value()).status().code(),
             absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(LeafCacheTest, PX01_MintsNoNameTwiceForManyThreads) {
+  Create(kFarFuture);
+  constexpr size_t kThreads = 16, kNames = 200;
+  std::vector<std::vector<bssl::UniquePtr<CRYPTO_BUFFER>>> got(kThreads);
+  std::barrier start(kThreads);
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&, i] {
+      start.arrive_and_wait();
+      for (size_t name = 0; name < kNames; ++name) {
+        got[i].push_back(Get("n" + std::to_string(name) + ".test"));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (size_t i = 1; i < kThreads; ++i) EXPECT_TRUE(got[i] == got[0]);
 }
 
 TEST_F(LeafCacheTest, IsBounded) {

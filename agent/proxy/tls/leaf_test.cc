@@ -6,6 +6,8 @@
 
 #include <array>
 #include <optional>
+#include <thread>
+#include <vector>
 
 #include "agent/proxy/testing/run.h"
 #include "agent/proxy/tls/testing/blocking_peer.h"
@@ -47,9 +49,9 @@ class LeafTest : public testing::Test {
   }
   absl::StatusOr<LeafAuthority::Accepted> AcceptOn(UniqueFd fd, std::string early,
                                                    const std::string& host) {
-    auto transport = std::make_unique<TcpStream>(context_, std::move(fd));
+    auto transport = std::make_unique<TcpStream>(*worker_, std::move(fd));
     transport->SetDeadline(std::chrono::steady_clock::now() + std::chrono::seconds(20));
-    return RunTask(context_, authority_->Accept(std::move(transport), std::move(early),
+    return RunTask(*worker_, authority_->Accept(std::move(transport), std::move(early),
                                                 Host::Parse(host).value(), protocols_));
   }
 
@@ -67,12 +69,14 @@ class LeafTest : public testing::Test {
     EXPECT_TRUE(accepted.ok()) << accepted.status();
     if (!accepted.ok()) return false;
     const std::string_view answer = "y";
-    EXPECT_TRUE(RunTask(context_, accepted->stream->Write({&answer, 1})).ok());
+    EXPECT_TRUE(RunTask(*worker_, accepted->stream->Write({&answer, 1})).ok());
     accepted->stream->Close(Stream::How::kGraceful);
     return peer_->Join().resumed;
   }
 
   boost::asio::io_context context_{1};
+  boost::asio::io_context other_context_{1};
+  boost::asio::io_context* worker_ = &context_;  // That accepts.
   const Identity root_ = MakeRoot("container 1");
   std::unique_ptr<LeafAuthority> authority_ = MakeAuthority(root_);
   const bssl::UniquePtr<SSL_CTX> client_ = MakeClientContext(root_.CertificatePem(), kNow);
@@ -80,7 +84,7 @@ class LeafTest : public testing::Test {
   std::optional<BlockingPeer> peer_;
 };
 
-TEST_F(LeafTest, IsAcceptedByAStrictClientInBothVersions) {
+TEST_F(LeafTest, TL14_IsAcceptedByAStrictClientInBothVersions) {
   const std::string hosts[] = {"good.test", "_odd_.xn--bcher-kva.test", "203.0.113.7",
                                "[2001:db8::1]"};
   for (const std::string& host : hosts) {
@@ -114,7 +118,7 @@ TEST_F(LeafTest, CarriesBytes) {
   EXPECT_TRUE(clean);
 }
 
-TEST_F(LeafTest, NegotiatesWhatIsOfferedOrRefuses) {
+TEST_F(LeafTest, H226_NegotiatesWhatIsOfferedOrRefuses) {
   const auto offer = [this](const std::string& protocols) {
     bssl::UniquePtr<SSL> client = MakeClient(client_.get(), "good.test");
     SSL_set_alpn_protos(client.get(), reinterpret_cast<const uint8_t*>(protocols.data()),
@@ -128,12 +132,13 @@ TEST_F(LeafTest, NegotiatesWhatIsOfferedOrRefuses) {
   protocols_ = {"http/1.1"};
   EXPECT_EQ(offer("\x02h2\x08http/1.1")->alpn, "http/1.1");
   EXPECT_EQ(peer_->Join().alpn, "http/1.1");
-  EXPECT_EQ(offer("\x02h2").status().code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(peer_->Join().error, "TLSV1_ALERT_NO_APPLICATION_PROTOCOL");
-  EXPECT_EQ(offer("\x08http/1.0").status().code(), StatusCode::kInvalidArgument);
+  for (const char* odd : {"\x02h2", "\x08http/1.0", "\x02h3\x08spdy/3.1", "\x08HTTP/1.1"}) {
+    EXPECT_EQ(offer(odd).status().code(), StatusCode::kInvalidArgument) << odd;
+    EXPECT_EQ(peer_->Join().error, "TLSV1_ALERT_NO_APPLICATION_PROTOCOL") << odd;
+  }
 }
 
-TEST_F(LeafTest, RefusesOldVersionsAndWeakCiphers) {
+TEST_F(LeafTest, TL05_RefusesOldVersionsAndWeakCiphers) {
   bssl::UniquePtr<SSL> old = MakeClient(client_.get(), "good.test");
   SSL_set_min_proto_version(old.get(), TLS1_VERSION);
   SSL_set_max_proto_version(old.get(), TLS1_1_VERSION);
@@ -149,7 +154,7 @@ TEST_F(LeafTest, RefusesOldVersionsAndWeakCiphers) {
   }
 }
 
-TEST_F(LeafTest, SaysThatTheClientRefusedTheCertificate) {
+TEST_F(LeafTest, TL22_SaysThatTheClientRefusedTheCertificate) {
   const Identity other = MakeRoot("container 2");
   const auto stranger = MakeClientContext(other.CertificatePem(), kNow);
   for (const uint16_t version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
@@ -164,7 +169,56 @@ TEST_F(LeafTest, SaysThatTheClientRefusedTheCertificate) {
             StatusCode::kUnauthenticated);
 }
 
-TEST_F(LeafTest, ResumesForTheSameHostOnly) {
+TEST_F(LeafTest, TL22_NoticesClientsThatLeaveAtTheCertificate) {
+  SSL_CTX_set_custom_verify(client_.get(), SSL_VERIFY_PEER,
+                            [](SSL*, uint8_t*) { return ssl_verify_retry; });
+  for (const uint16_t version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    bssl::UniquePtr<SSL> client = MakeClient(client_.get(), "good.test");
+    SSL_set_max_proto_version(client.get(), version);
+    const auto accepted = Accept(std::move(client), "good.test");
+    EXPECT_EQ(accepted.status().code(), StatusCode::kUnauthenticated) << accepted.status();
+    EXPECT_NE(accepted.status().message().find("without an alert"), absl::string_view::npos);
+  }
+}
+
+TEST_F(LeafTest, TL22_NoticesClientsThatLeaveWithoutARequest) {
+  auto accepted = Accept(MakeClient(client_.get(), "good.test"), "good.test",
+                         [](SSL* ssl, int) { SSL_shutdown(ssl); });
+  ASSERT_TRUE(accepted.ok()) << accepted.status();
+  EXPECT_EQ(accepted->stream->left_unheard(), "");
+  std::array<char, 8> buffer;
+  EXPECT_EQ(RunTask(context_, accepted->stream->Read(buffer)).value(), 0u);
+  EXPECT_EQ(accepted->stream->left_unheard(), "close_notify");
+
+  accepted = Accept(MakeClient(client_.get(), "good.test"), "good.test",
+                    [](SSL* ssl, int) { SSL_send_fatal_alert(ssl, SSL_AD_BAD_CERTIFICATE); });
+  ASSERT_TRUE(accepted.ok()) << accepted.status();
+  EXPECT_FALSE(RunTask(context_, accepted->stream->Read(buffer)).ok());
+  EXPECT_EQ(accepted->stream->left_unheard(), "TLS failed: SSLV3_ALERT_BAD_CERTIFICATE");
+
+  accepted = Accept(MakeClient(client_.get(), "good.test"), "good.test",
+                    [](SSL* ssl, int) { WriteAll(ssl, "x"); });
+  ASSERT_TRUE(accepted.ok()) << accepted.status();
+  EXPECT_EQ(RunTask(context_, accepted->stream->Read(buffer)).value(), 1u);
+  EXPECT_FALSE(RunTask(context_, accepted->stream->Read(buffer)).ok());
+  EXPECT_EQ(accepted->stream->left_unheard(), "");
+}
+
+TEST_F(LeafTest, TL10_BoundsKeyUpdates) {
+  auto accepted = Accept(MakeClient(client_.get(), "good.test"), "good.test", [](SSL* ssl, int) {
+    for (int i = 0; i < 33; ++i) {
+      SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
+      SSL_write(ssl, "", 0);
+    }
+    ReadAll(ssl);
+  });
+  ASSERT_TRUE(accepted.ok()) << accepted.status();
+  std::array<char, 8> buffer;
+  const auto read = RunTask(context_, accepted->stream->Read(buffer));
+  EXPECT_EQ(read.status().message(), "TLS failed: TOO_MANY_KEY_UPDATES");
+}
+
+TEST_F(LeafTest, TL08_ResumesForTheSameHostOnly) {
   for (const uint16_t version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
     bssl::UniquePtr<SSL_SESSION> session;
     EXPECT_FALSE(Resumes("good.test", &session, version));
@@ -175,14 +229,45 @@ TEST_F(LeafTest, ResumesForTheSameHostOnly) {
   }
 }
 
-TEST_F(LeafTest, ResumesWithinOneContainerOnly) {
+TEST_F(LeafTest, ResumesOnEveryWorker) {
+  for (const uint16_t version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    bssl::UniquePtr<SSL_SESSION> session;
+    EXPECT_FALSE(Resumes("good.test", &session, version));
+    for (auto* worker : {&other_context_, &context_, &other_context_}) {
+      worker_ = worker;
+      EXPECT_TRUE(Resumes("good.test", &session, version));
+    }
+    worker_ = &context_;
+  }
+}
+
+TEST_F(LeafTest, MayBeUsedByManyThreads) {
+  std::vector<std::thread> workers;
+  for (int i = 0; i < 4; ++i) {
+    workers.emplace_back([this] {
+      for (int j = 0; j < 16; ++j) {
+        boost::asio::io_context context{1};
+        auto [mine, theirs] = MakeSocketPair();
+        const std::string host = "n" + std::to_string(j) + ".test";
+        BlockingPeer peer(std::move(theirs), MakeClient(client_.get(), host));
+        const auto accepted = RunTask(
+            context, authority_->Accept(std::make_unique<TcpStream>(context, std::move(mine)), "",
+                                        Host::Parse(host).value(), protocols_));
+        EXPECT_TRUE(accepted.ok()) << accepted.status();
+      }
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+}
+
+TEST_F(LeafTest, TL08_ResumesWithinOneContainerOnly) {
   bssl::UniquePtr<SSL_SESSION> session;
   Resumes("good.test", &session, TLS1_3_VERSION);
   authority_ = MakeAuthority(root_);
   EXPECT_FALSE(Resumes("good.test", &session, TLS1_3_VERSION));
 }
 
-TEST_F(LeafTest, TakesNoEarlyData) {
+TEST_F(LeafTest, TL09_TakesNoEarlyData) {
   bssl::UniquePtr<SSL_SESSION> session;
   Resumes("good.test", &session, TLS1_3_VERSION);
   ASSERT_NE(session, nullptr);
@@ -202,7 +287,7 @@ std::string ReceiveHello(int fd) {
   return hello;
 }
 
-TEST_F(LeafTest, GoesOnFromBytesThatWereReadBefore) {
+TEST_F(LeafTest, TL01_GoesOnFromBytesThatWereReadBefore) {
   for (const size_t record_size : {size_t{1}, size_t{100}, size_t{16384}}) {
     auto [mine, theirs] = MakeSocketPair();
     peer_.emplace(std::move(theirs), MakeClient(client_.get(), "good.test"));
@@ -219,7 +304,7 @@ TEST_F(LeafTest, GoesOnFromBytesThatWereReadBefore) {
   }
 }
 
-TEST_F(LeafTest, RefusesASecondHelloWithAnotherName) {
+TEST_F(LeafTest, TL07_RefusesASecondHelloWithAnotherName) {
   const auto shake = [this](bool change_name) {
     bssl::UniquePtr<SSL> client = MakeClient(client_.get(), "good.test");
     // Only P-521 has a key share in the first hello, which the server does not do.
@@ -244,14 +329,14 @@ TEST_F(LeafTest, RefusesASecondHelloWithAnotherName) {
       << changed.status();
 }
 
-TEST_F(LeafTest, AsksForNoClientCertificate) {
+TEST_F(LeafTest, TL11_AsksForNoClientCertificate) {
   const Identity identity = MakeIssued(root_, {.common_name = "client"});
   bssl::UniquePtr<SSL> client = MakeClient(client_.get(), "good.test");
   SSL_use_certificate(client.get(), identity.certificate.get());
   SSL_use_PrivateKey(client.get(), identity.key.get());
   const auto accepted = Accept(std::move(client), "good.test");
   ASSERT_TRUE(accepted.ok()) << accepted.status();
-  SSL* const ssl = static_cast<TlsStream*>(accepted->stream.get())->ssl();
+  SSL* const ssl = accepted->stream->ssl();
   EXPECT_EQ(SSL_get0_peer_certificates(ssl), nullptr);
 }
 
@@ -287,7 +372,7 @@ TEST_F(LeafTest, MayEndWhileAClientShakesHands) {
   EXPECT_TRUE(RunTask(context_, std::move(pending)).ok());
 }
 
-TEST_F(LeafTest, UsesAnotherKeyThanTheCa) {
+TEST_F(LeafTest, TL12_UsesAnotherKeyThanTheCa) {
   Accept(MakeClient(client_.get(), "good.test"), "good.test").IgnoreError();
   X509* const leaf = peer_->Join().certificate.get();
   ASSERT_NE(leaf, nullptr);

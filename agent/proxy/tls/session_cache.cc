@@ -1,6 +1,11 @@
 #include "agent/proxy/tls/session_cache.h"
 
+#include <openssl/x509.h>
+
+#include <optional>
 #include <utility>
+
+#include "agent/proxy/tls/asn1_time.h"
 
 namespace sallyport::proxy {
 namespace {
@@ -32,9 +37,13 @@ bool SessionCache::Attach(const std::shared_ptr<SessionCache>& cache, SSL* ssl,
   auto feed = std::make_unique<Feed>(Feed{cache, host});
   if (!SSL_set_ex_data(ssl, FeedIndex(), feed.get())) return false;
   feed.release();
-  bssl::UniquePtr<SSL_SESSION>* const found = cache->sessions_.Find(host);
+  const Entry* const found = cache->sessions_.Find(host);
   if (found == nullptr) return true;
-  bssl::UniquePtr<SSL_SESSION> session = bssl::UpRef(*found);
+  if (cache->now_() >= found->certificate_ends) {
+    cache->sessions_.Erase(host);
+    return true;
+  }
+  bssl::UniquePtr<SSL_SESSION> session = bssl::UpRef(found->session);
   // RFC 8446 section C.4: a ticket that is used twice lets an observer tell that both were us.
   if (SSL_SESSION_should_be_single_use(session.get())) cache->sessions_.Erase(host);
   return SSL_set_session(ssl, session.get()) != 0;
@@ -42,11 +51,15 @@ bool SessionCache::Attach(const std::shared_ptr<SessionCache>& cache, SSL* ssl,
 
 int SessionCache::OnNewSession(SSL* ssl, SSL_SESSION* session) {
   const auto* feed = static_cast<const Feed*>(SSL_get_ex_data(ssl, FeedIndex()));
-  if (feed == nullptr) return 0;
+  // A resumed session carries the certificate of the first one on.
+  const X509* const certificate = SSL_SESSION_get0_peer(session);
+  if (feed == nullptr || certificate == nullptr) return 0;
+  const std::optional<time_t> ends = ToTime(X509_get0_notAfter(certificate));
+  if (!ends.has_value()) return 0;
   // Each resumption would extend the session by its whole lifetime, for days: it ends that long
   // after the verification instead.
   if (!SSL_session_reused(ssl)) SSL_SESSION_set_timeout(session, SSL_SESSION_get_timeout(session));
-  feed->cache->sessions_.Set(feed->host, bssl::UniquePtr<SSL_SESSION>(session));
+  feed->cache->sessions_.Set(feed->host, Entry{bssl::UniquePtr<SSL_SESSION>(session), *ends});
   return 1;  // The reference is ours now.
 }
 

@@ -65,6 +65,8 @@ struct TlsStream::State {
   int turn = 0;
   bool closed = false;
   bool write_ended = false;
+  bool heard = false;  // Application data came.
+  std::string left_unheard;
   // A record may have been written in part: whatever came after it would be taken for its end.
   absl::Status write_failure;
 };
@@ -81,6 +83,12 @@ TlsStream::~TlsStream() {
 }
 
 SSL* TlsStream::ssl() { return state_->ssl.get(); }
+
+const std::string& TlsStream::left_unheard() const { return state_->left_unheard; }
+
+void TlsStream::NoteEnd(State& state, std::string how) {
+  if (!state.heard && !state.write_ended && !state.closed) state.left_unheard = std::move(how);
+}
 
 Task<TlsStream::HandshakeResult> TlsStream::Handshake() { return HandshakeOn(state_); }
 
@@ -123,7 +131,7 @@ Task<TlsStream::HandshakeResult> TlsStream::HandshakeOn(std::shared_ptr<State> s
     if (done == 1) co_return result;
     const int wanted = SSL_get_error(state->ssl.get(), done);
     if (!IsWait(wanted)) {
-      if (state->bio.ended()) {
+      if (state->bio.ended() || wanted == SSL_ERROR_ZERO_RETURN) {
         result.transport =
             absl::UnavailableError("the TLS peer closed the connection during the handshake");
         co_return result;
@@ -147,6 +155,7 @@ Task<absl::StatusOr<size_t>> TlsStream::ReadFrom(std::shared_ptr<State> state,
     ERR_clear_error();
     const int count = SSL_read(ssl, buffer.data(), static_cast<int>(buffer.size()));
     if (count > 0) {
+      state->heard = true;
       size_t total = static_cast<size_t>(count);
       // More records that are here already. An error among them is found again by the next read.
       while (total < buffer.size() && state->bio.has_buffered()) {
@@ -158,8 +167,15 @@ Task<absl::StatusOr<size_t>> TlsStream::ReadFrom(std::shared_ptr<State> state,
       co_return total;
     }
     const int wanted = SSL_get_error(ssl, count);
-    if (wanted == SSL_ERROR_ZERO_RETURN) co_return size_t{0};
-    if (!IsWait(wanted)) co_return state->Failure();
+    if (wanted == SSL_ERROR_ZERO_RETURN) {
+      NoteEnd(*state, "close_notify");
+      co_return size_t{0};
+    }
+    if (!IsWait(wanted)) {
+      absl::Status failure = state->Failure();
+      NoteEnd(*state, std::string(failure.message()));
+      co_return failure;
+    }
     status = co_await WaitFor(state, wanted);
   }
   co_return status;

@@ -45,10 +45,15 @@ class TlsStream final : public Stream {
 
   SSL* ssl();
 
+  // How the peer ended the connection, if it did so of itself and without ever having sent a byte
+  // of application data; else empty.
+  const std::string& left_unheard() const;
+
  private:
   struct State;  // Kept alive by pending operations.
 
   static Task<HandshakeResult> HandshakeOn(std::shared_ptr<State> state);
+  static void NoteEnd(State& state, std::string how);
   static Task<absl::StatusOr<size_t>> ReadFrom(std::shared_ptr<State> state,
                                                std::span<char> buffer);
   static Task<absl::Status> WriteTo(std::shared_ptr<State> state,

@@ -151,7 +151,7 @@ TEST_F(TlsStreamTest, GivesSeveralRecordsWithOneRead) {
   EXPECT_EQ(Read(), "END");
 }
 
-TEST_F(TlsStreamTest, CallsAFinWithoutCloseNotifyDataLoss) {
+TEST_F(TlsStreamTest, UT17_CallsAFinWithoutCloseNotifyDataLoss) {
   Connect([](SSL* ssl, int) { WriteAll(ssl, "cut"); });
   peer_->Join();
   EXPECT_EQ(Read(), "cut");
@@ -180,7 +180,7 @@ TEST_F(TlsStreamTest, CallsAResetUnavailable) {
   EXPECT_EQ(Read(), "UNAVAILABLE");
 }
 
-TEST_F(TlsStreamTest, BoundsKeyUpdates) {
+TEST_F(TlsStreamTest, TL10_BoundsKeyUpdates) {
   Connect([](SSL* ssl, int) {
     for (int i = 0; i < 40; ++i) {
       SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED);

@@ -5,9 +5,11 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/proxy/tls/origin_certificate.h"
 #include "agent/proxy/tls/roots.h"
 #include "agent/proxy/tls/session_cache.h"
 #include "agent/proxy/tls/tls_stream.h"
@@ -32,8 +34,8 @@ constexpr std::string_view kHttp2AndHttp1 = "\x02h2\x08http/1.1";
 // and check.
 constexpr size_t kMaxChainBytes = 64 * 1024;
 constexpr int kMaxIntermediates = 8;
-// Seconds. A resumed session is not verified again, so this bounds how long an expired certificate
-// is lived with.
+// Seconds. A resumed session is not verified again, so this bounds how long one is lived with that
+// would no longer be.
 constexpr uint32_t kSessionLifetime = 60 * 60;
 
 bool IsCertificateError(uint32_t tls_error) {
@@ -57,6 +59,11 @@ bool IsCertificateError(uint32_t tls_error) {
   }
 }
 
+absl::Status CannotBeVerified(const Host& host, const std::string& why) {
+  return absl::UnauthenticatedError(
+      absl::StrCat("the certificate of the origin ", host.text(), " cannot be verified: ", why));
+}
+
 absl::Status Explain(const TlsStream::HandshakeResult& result, const SSL* ssl, const Host& host) {
   if (!result.transport.ok()) return result.transport;
   const std::string reason = TlsErrorText(result.tls_error);
@@ -65,14 +72,14 @@ absl::Status Explain(const TlsStream::HandshakeResult& result, const SSL* ssl, c
         absl::StrCat("the TLS handshake with the origin ", host.text(), " failed: ", reason));
   }
   const long verified = SSL_get_verify_result(ssl);
-  return absl::UnauthenticatedError(absl::StrCat(
-      "the certificate of the origin ", host.text(), " cannot be verified: ",
-      verified != X509_V_OK ? X509_verify_cert_error_string(verified) : reason.c_str()));
+  return CannotBeVerified(host,
+                          verified != X509_V_OK ? X509_verify_cert_error_string(verified) : reason);
 }
 
 // Common names never count. In BoringSSL a wildcard is the whole leftmost label of three or more.
-bool ExpectHost(SSL* ssl, const Host& host) {
+bool ExpectHost(SSL* ssl, const Host& host, time_t now) {
   X509_VERIFY_PARAM* const expected = SSL_get0_param(ssl);
+  X509_VERIFY_PARAM_set_time(expected, now);
   if (host.is_address()) {
     return X509_VERIFY_PARAM_set1_ip(expected, host.address().bytes().data(),
                                      static_cast<size_t>(host.address().byte_length())) != 0;
@@ -105,13 +112,19 @@ Task<absl::StatusOr<UpstreamTls::Connected>> ShakeHands(absl::StatusOr<bssl::Uni
   auto stream = std::make_unique<TlsStream>(std::move(transport), *std::move(ssl), std::string());
   const TlsStream::HandshakeResult result = co_await stream->Handshake();
   if (!result.ok()) co_return Explain(result, stream->ssl(), host);
+  const absl::Status usable = CheckOriginCertificate(stream->ssl());
+  if (!usable.ok()) co_return CannotBeVerified(host, std::string(usable.message()));
   const bool http2 = ChoseHttp2(stream->ssl());
   co_return UpstreamTls::Connected{std::move(stream), http2};
 }
 
 class BoringUpstreamTls final : public UpstreamTls {
  public:
-  explicit BoringUpstreamTls(bssl::UniquePtr<SSL_CTX> context) : context_(std::move(context)) {}
+  BoringUpstreamTls(bssl::UniquePtr<SSL_CTX> context, std::function<time_t()> now)
+      : context_(std::move(context)),
+        now_(std::move(now)),
+        sessions_(std::make_shared<SessionCache>(now_)),
+        http1_sessions_(std::make_shared<SessionCache>(now_)) {}
 
   // Uses this object only before it returns.
   Task<absl::StatusOr<Connected>> Connect(std::unique_ptr<TcpStream> transport, Host host,
@@ -125,25 +138,27 @@ class BoringUpstreamTls final : public UpstreamTls {
     bssl::UniquePtr<SSL> ssl(SSL_new(context_.get()));
     const std::shared_ptr<SessionCache>& sessions =
         offer == AlpnOffer::kHttp1 ? http1_sessions_ : sessions_;
-    if (ssl == nullptr || !ExpectHost(ssl.get(), host) || !OfferAlpn(ssl.get(), offer) ||
+    if (ssl == nullptr || !ExpectHost(ssl.get(), host, now_()) || !OfferAlpn(ssl.get(), offer) ||
         !SessionCache::Attach(sessions, ssl.get(), host.text())) {
       return absl::ResourceExhaustedError("no memory for a TLS connection");
     }
+    SSL_enable_ocsp_stapling(ssl.get());
     SSL_set_shed_handshake_config(ssl.get(), 1);
     SSL_set_connect_state(ssl.get());
     return ssl;
   }
 
   const bssl::UniquePtr<SSL_CTX> context_;
+  const std::function<time_t()> now_;
   // By offer: a session belongs to the protocol that was chosen with it.
-  const std::shared_ptr<SessionCache> sessions_ = std::make_shared<SessionCache>();
-  const std::shared_ptr<SessionCache> http1_sessions_ = std::make_shared<SessionCache>();
+  const std::shared_ptr<SessionCache> sessions_;
+  const std::shared_ptr<SessionCache> http1_sessions_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<UpstreamTls>> UpstreamTls::Create(
-    std::shared_ptr<const Roots> roots) {
+absl::StatusOr<std::unique_ptr<UpstreamTls>> UpstreamTls::Create(std::shared_ptr<const Roots> roots,
+                                                                 std::function<time_t()> now) {
   bssl::UniquePtr<SSL_CTX> context(SSL_CTX_new(TLS_method()));
   if (context == nullptr || !SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) ||
       !SSL_CTX_set_strict_cipher_list(context.get(), kCiphers) ||
@@ -158,7 +173,7 @@ absl::StatusOr<std::unique_ptr<UpstreamTls>> UpstreamTls::Create(
   SSL_CTX_set_timeout(context.get(), kSessionLifetime);
   SSL_CTX_set_session_psk_dhe_timeout(context.get(), kSessionLifetime);
   SessionCache::Enable(context.get());
-  return std::make_unique<BoringUpstreamTls>(std::move(context));
+  return std::make_unique<BoringUpstreamTls>(std::move(context), std::move(now));
 }
 
 }  // namespace sallyport::proxy

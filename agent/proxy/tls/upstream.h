@@ -3,6 +3,8 @@
 #ifndef SALLYPORT_AGENT_PROXY_TLS_UPSTREAM_H_
 #define SALLYPORT_AGENT_PROXY_TLS_UPSTREAM_H_
 
+#include <ctime>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,7 +30,10 @@ class UpstreamTls {
   class Roots;
   // `pem`: the certificates of the system's bundle. FAILED_PRECONDITION if it holds none.
   static absl::StatusOr<std::shared_ptr<const Roots>> ParseRoots(std::string_view pem);
-  static absl::StatusOr<std::unique_ptr<UpstreamTls>> Create(std::shared_ptr<const Roots> roots);
+  // `now`: seconds since 1970, by which certificates are valid or not.
+  static absl::StatusOr<std::unique_ptr<UpstreamTls>> Create(
+      std::shared_ptr<const Roots> roots,
+      std::function<time_t()> now = [] { return time(nullptr); });
   virtual ~UpstreamTls() = default;
 
   struct Connected {
@@ -39,9 +44,10 @@ class UpstreamTls {
   // Shakes hands as a client of `host` (SNI for names; dNSName or iPAddress SAN must match, common
   // names and IP addresses in dNSNames never do; wildcards only as a whole leftmost label). A
   // session is resumed for the same host and offer only. UNAUTHENTICATED: the certificate cannot be
-  // verified; the message says why, for the operator. UNAVAILABLE: the handshake failed otherwise.
-  // Honours the transport's deadline. No byte of a request is sent before verification. No client
-  // certificate, no renegotiation.
+  // verified, is a CA's, or is revoked by the OCSP response that came with it; the message says
+  // why, for the operator. UNAVAILABLE: the handshake failed otherwise. Honours the transport's
+  // deadline. No byte of a request is sent before verification. No client certificate, no
+  // renegotiation.
   virtual Task<absl::StatusOr<Connected>> Connect(std::unique_ptr<TcpStream> transport, Host host,
                                                   AlpnOffer offer) = 0;
 };

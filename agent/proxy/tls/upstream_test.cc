@@ -1,9 +1,13 @@
 #include "agent/proxy/tls/upstream.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
+#include <thread>
+#include <vector>
 
 #include "agent/proxy/testing/run.h"
 #include "agent/proxy/tls/testing/blocking_peer.h"
@@ -12,8 +16,6 @@ namespace sallyport::proxy {
 namespace {
 
 using absl::StatusCode;
-
-const std::string kAddress("\xcb\x00\x71\x07", 4);  // 203.0.113.7
 
 class UpstreamTest : public testing::Test {
  protected:
@@ -29,186 +31,18 @@ class UpstreamTest : public testing::Test {
     return RunTask(context_,
                    upstream_->Connect(std::move(transport), Host::Parse(host).value(), offer));
   }
-  // To an origin that shows this chain. What the origin received goes to received_.
-  absl::Status Verify(const std::vector<const Identity*>& chain,
-                      const std::string& host = "good.test") {
-    const auto origin = MakeServerContext(chain);
-    const auto stream = Connect(bssl::UniquePtr<SSL>(SSL_new(origin.get())), host,
-                                [this](SSL* ssl, int) { received_ = ReadAll(ssl); });
-    return stream.status();
-  }
-  absl::Status Verify(const CertificateSpec& spec, const std::string& host = "good.test") {
-    const Identity leaf = MakeIssued(root_, spec);
-    return Verify({&leaf}, host);
-  }
 
   boost::asio::io_context context_{1};
   const Identity root_ = MakeRoot("root");
   const std::shared_ptr<const UpstreamTls::Roots> roots_ =
       UpstreamTls::ParseRoots(root_.CertificatePem()).value();
-  std::unique_ptr<UpstreamTls> upstream_ = UpstreamTls::Create(roots_).value();
-  std::string received_;
+  time_t now_ = 1800000000;
+  std::unique_ptr<UpstreamTls> upstream_ =
+      UpstreamTls::Create(roots_, [this] { return now_; }).value();
   std::optional<BlockingPeer> peer_;
 };
 
-struct Good {
-  std::string host;
-  CertificateSpec spec;
-};
-
-TEST_F(UpstreamTest, TakesGoodCertificates) {
-  const Good cases[] = {
-      {"good.test", {.dns_names = {"good.test"}}},
-      {"good.test", {.dns_names = {"other.test", "GOOD.test"}}},
-      {"a.good.test", {.dns_names = {"*.good.test"}}},
-      {"_a_.good.test", {.dns_names = {"_a_.good.test"}}},
-      {"good.test", {.dns_names = {"good.test"}, .extended_key_usage = NID_server_auth}},
-      {"203.0.113.7", {.addresses = {kAddress}}},
-      {"[2001:db8::1]",
-       {.addresses = {std::string("\x20\x01\x0d\xb8", 4) + std::string(11, '\0') + "\x01"}}},
-  };
-  for (const Good& good : cases) {
-    const absl::Status status = Verify(good.spec, good.host);
-    EXPECT_TRUE(status.ok()) << good.host << ": " << status;
-    EXPECT_EQ(peer_->Join().sni, good.spec.addresses.empty() ? good.host : "");
-  }
-}
-
-struct Bad {
-  std::string name;
-  std::string host;
-  CertificateSpec spec;
-  std::string why;
-};
-
-TEST_F(UpstreamTest, RefusesBadCertificates) {
-  const std::string expired = "certificate has expired";
-  const std::string mismatch = "Hostname mismatch";
-  const Bad cases[] = {
-      {"expired", "good.test", {.dns_names = {"good.test"}, .not_after = kLongAgo + 1}, expired},
-      {"not yet valid",
-       "good.test",
-       {.dns_names = {"good.test"}, .not_before = kFarFuture, .not_after = kFarFuture + 1},
-       "certificate is not yet valid"},
-      {"wrong host", "good.test", {.dns_names = {"wrong.test"}}, mismatch},
-      {"parent", "a.good.test", {.dns_names = {"good.test"}}, mismatch},
-      {"child", "good.test", {.dns_names = {"a.good.test"}}, mismatch},
-      {"common name alone", "good.test", {.common_name = "good.test"}, mismatch},
-      {"common name beside an address",
-       "good.test",
-       {.common_name = "good.test", .addresses = {kAddress}},
-       mismatch},
-      {"no name", "good.test", {.common_name = {}}, mismatch},
-      {"NUL", "good.test", {.dns_names = {std::string("good.test\0.evil.test", 20)}}, mismatch},
-      {"trailing NUL", "good.test", {.dns_names = {std::string("good.test\0", 10)}}, mismatch},
-      {"star", "good.test", {.dns_names = {"*"}}, mismatch},
-      {"star of a top level", "good.test", {.dns_names = {"*.test"}}, mismatch},
-      {"partial star", "good.test", {.dns_names = {"g*.test", "*d.test", "g*d.test"}}, mismatch},
-      {"partial star below",
-       "a.good.test",
-       {.dns_names = {"a*.good.test", "*a.good.test"}},
-       mismatch},
-      {"two stars", "a.b.good.test", {.dns_names = {"*.*.good.test"}}, mismatch},
-      {"star over two labels", "a.b.good.test", {.dns_names = {"*.good.test"}}, mismatch},
-      {"star over no label", "good.test", {.dns_names = {"*.good.test"}}, mismatch},
-      {"star over an underscore", "_a.good.test", {.dns_names = {"*.good.test"}}, mismatch},
-      {"star within", "a.b.good.test", {.dns_names = {"a.*.good.test"}}, mismatch},
-      {"star in punycode", "xn--bcher-kva.good.test", {.dns_names = {"xn--*.good.test"}}, mismatch},
-      {"list in one name", "good.test", {.dns_names = {"good.test, DNS:evil.test"}}, mismatch},
-      {"address as a name", "203.0.113.7", {.dns_names = {"203.0.113.7"}}, "IP address mismatch"},
-      {"address as a common name",
-       "203.0.113.7",
-       {.common_name = "203.0.113.7"},
-       "IP address mismatch"},
-      {"other address", "203.0.113.8", {.addresses = {kAddress}}, "IP address mismatch"},
-      {"name as an address", "good.test", {.addresses = {kAddress}}, mismatch},
-      {"client certificate",
-       "good.test",
-       {.dns_names = {"good.test"}, .extended_key_usage = NID_client_auth},
-       "unsupported certificate purpose"},
-  };
-  for (const Bad& bad : cases) {
-    const absl::Status status = Verify(bad.spec, bad.host);
-    EXPECT_EQ(status.code(), StatusCode::kUnauthenticated) << bad.name << ": " << status;
-    EXPECT_NE(std::string(status.message()).find(bad.why), std::string::npos)
-        << bad.name << ": " << status;
-    EXPECT_EQ(peer_->Join().shaken, false) << bad.name;
-  }
-  EXPECT_EQ(received_, "");
-}
-
-TEST_F(UpstreamTest, RefusesUnknownIssuers) {
-  const CertificateSpec good = {.common_name = "x", .dns_names = {"good.test"}};
-  const Identity self_signed = MakeSelfSigned(good);
-  EXPECT_EQ(Verify({&self_signed}).code(), StatusCode::kUnauthenticated);
-  const Identity stranger = MakeRoot("stranger");
-  const Identity strange_leaf = MakeIssued(stranger, good);
-  EXPECT_EQ(Verify({&strange_leaf}).code(), StatusCode::kUnauthenticated);
-  EXPECT_EQ(Verify({&strange_leaf, &stranger}).code(), StatusCode::kUnauthenticated);
-  // The name of a root that we trust, another key.
-  const Identity impostor = MakeRoot("root");
-  const Identity impostor_leaf = MakeIssued(impostor, good);
-  EXPECT_EQ(Verify({&impostor_leaf, &impostor}).code(), StatusCode::kUnauthenticated);
-}
-
-TEST_F(UpstreamTest, BuildsAndChecksChains) {
-  const CertificateSpec good = {.common_name = "x", .dns_names = {"good.test"}};
-  const Identity between = MakeIssued(root_, {.common_name = "between", .is_ca = true});
-  const Identity leaf = MakeIssued(between, good);
-  EXPECT_TRUE(Verify({&leaf, &between}).ok());
-  EXPECT_EQ(Verify({&leaf}).code(), StatusCode::kUnauthenticated);
-
-  const Identity not_ca = MakeIssued(root_, {.common_name = "between", .dns_names = {"x.test"}});
-  const Identity below_leaf = MakeIssued(not_ca, good);
-  EXPECT_EQ(Verify({&below_leaf, &not_ca}).code(), StatusCode::kUnauthenticated);
-
-  const Identity last = MakeIssued(root_, {.common_name = "last", .is_ca = true, .path_length = 0});
-  const Identity beyond = MakeIssued(last, {.common_name = "beyond", .is_ca = true});
-  const Identity far_leaf = MakeIssued(beyond, good);
-  EXPECT_EQ(Verify({&far_leaf, &beyond, &last}).code(), StatusCode::kUnauthenticated);
-
-  const Identity narrow =
-      MakeIssued(root_, {.common_name = "narrow", .is_ca = true, .permitted_dns = "other.test"});
-  const Identity outside = MakeIssued(narrow, good);
-  EXPECT_EQ(Verify({&outside, &narrow}).code(), StatusCode::kUnauthenticated);
-
-  // As OpenSSL does, BoringSSL lets a CA's certificate serve a site of its name.
-  const Identity ca_leaf =
-      MakeIssued(root_, {.common_name = "x", .dns_names = {"good.test"}, .is_ca = true});
-  EXPECT_TRUE(Verify({&ca_leaf}).ok());
-}
-
-TEST_F(UpstreamTest, BoundsChains) {
-  std::vector<Identity> made;
-  made.push_back(MakeIssued(root_, {.common_name = "ca0", .is_ca = true}));
-  for (int i = 1; i < 100; ++i) {
-    made.push_back(
-        MakeIssued(made.back(), {.common_name = "ca" + std::to_string(i), .is_ca = true}));
-  }
-  made.push_back(MakeIssued(made.back(), {.dns_names = {"good.test"}}));
-  std::vector<const Identity*> chain;
-  for (size_t i = made.size(); i-- > 0;) chain.push_back(&made[i]);
-  EXPECT_EQ(Verify(chain).code(), StatusCode::kUnauthenticated);
-
-  CertificateSpec huge = {.dns_names = {"good.test"}};
-  for (int i = 0; i < 10000; ++i) huge.dns_names.push_back("n" + std::to_string(i) + ".test");
-  EXPECT_EQ(Verify(huge).code(), StatusCode::kUnavailable);
-}
-
-TEST_F(UpstreamTest, BoundsGraphsOfCertificates) {
-  // Every one may have issued every other: all have one name and, by that, match as issuers.
-  std::vector<Identity> made;
-  const Identity first = MakeRoot("same");
-  for (int i = 0; i < 60; ++i) {
-    made.push_back(MakeIssued(first, {.common_name = "same", .is_ca = true}));
-  }
-  made.push_back(MakeIssued(first, {.dns_names = {"good.test"}}));
-  std::vector<const Identity*> chain;
-  for (size_t i = made.size(); i-- > 0;) chain.push_back(&made[i]);
-  EXPECT_EQ(Verify(chain).code(), StatusCode::kUnauthenticated);
-}
-
-TEST_F(UpstreamTest, RefusesOldVersions) {
+TEST_F(UpstreamTest, UT22_RefusesOldVersions) {
   const Identity leaf = MakeIssued(root_, {.dns_names = {"good.test"}});
   const auto origin = MakeServerContext({&leaf});
   for (const uint16_t version : {TLS1_VERSION, TLS1_1_VERSION}) {
@@ -220,6 +54,90 @@ TEST_F(UpstreamTest, RefusesOldVersions) {
   bssl::UniquePtr<SSL> ssl(SSL_new(origin.get()));
   SSL_set_max_proto_version(ssl.get(), TLS1_2_VERSION);
   EXPECT_TRUE(Connect(std::move(ssl), "good.test").ok());
+}
+
+std::vector<uint16_t> Numbers(const uint8_t* data, size_t size) {
+  std::vector<uint16_t> numbers;
+  for (size_t i = 0; i + 1 < size; i += 2) {
+    numbers.push_back(static_cast<uint16_t>(data[i] * 256 + data[i + 1]));
+  }
+  return numbers;
+}
+
+struct Offered {
+  std::vector<uint16_t> versions, ciphers, groups, signatures;
+};
+
+ssl_select_cert_result_t TakeOffer(const SSL_CLIENT_HELLO* hello) {
+  auto* const offer = static_cast<Offered*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(hello->ssl)));
+  const auto read = [hello](uint16_t extension, size_t prefix) {
+    const uint8_t* data = nullptr;
+    size_t size = 0;
+    SSL_early_callback_ctx_extension_get(hello, extension, &data, &size);
+    return size < prefix ? std::vector<uint16_t>() : Numbers(data + prefix, size - prefix);
+  };
+  offer->ciphers = Numbers(hello->cipher_suites, hello->cipher_suites_len);
+  std::sort(offer->ciphers.begin(), offer->ciphers.end());
+  offer->versions = read(TLSEXT_TYPE_supported_versions, 1);
+  offer->groups = read(TLSEXT_TYPE_supported_groups, 2);
+  offer->signatures = read(TLSEXT_TYPE_signature_algorithms, 2);
+  return ssl_select_cert_success;
+}
+
+// Whatever a container's client would take, its origins are asked for this.
+TEST_F(UpstreamTest, UT22_OffersNothingWeak) {
+  const Identity leaf = MakeIssued(root_, {.dns_names = {"good.test"}});
+  const auto origin = MakeServerContext({&leaf});
+  Offered offer;
+  SSL_CTX_set_app_data(origin.get(), &offer);
+  SSL_CTX_set_select_certificate_cb(origin.get(), &TakeOffer);
+  EXPECT_TRUE(Connect(bssl::UniquePtr<SSL>(SSL_new(origin.get())), "good.test").ok());
+  using Numbers = std::vector<uint16_t>;
+  EXPECT_EQ(offer.versions, (Numbers{TLS1_3_VERSION, TLS1_2_VERSION}));
+  // AEADs with ephemeral keys: those of TLS 1.3, then ECDHE with AES-GCM and ChaCha20.
+  EXPECT_EQ(offer.ciphers,
+            (Numbers{0x1301, 0x1302, 0x1303, 0xc02b, 0xc02c, 0xc02f, 0xc030, 0xcca8, 0xcca9}));
+  EXPECT_EQ(offer.groups, (Numbers{SSL_CURVE_X25519, SSL_CURVE_SECP256R1, SSL_CURVE_SECP384R1}));
+  EXPECT_EQ(offer.signatures,
+            (Numbers{SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_RSA_PSS_RSAE_SHA256,
+                     SSL_SIGN_RSA_PKCS1_SHA256, SSL_SIGN_ECDSA_SECP384R1_SHA384,
+                     SSL_SIGN_RSA_PSS_RSAE_SHA384, SSL_SIGN_RSA_PKCS1_SHA384,
+                     SSL_SIGN_RSA_PSS_RSAE_SHA512, SSL_SIGN_RSA_PKCS1_SHA512}));
+}
+
+// Somebody on the way takes TLS 1.3 out of the offer; the origin's random number tells (RFC 8446
+// section 4.1.3).
+TEST_F(UpstreamTest, UT16_NoticesADowngrade) {
+  const Identity leaf = MakeIssued(root_, {.dns_names = {"good.test"}});
+  const auto origin = MakeServerContext({&leaf});
+  bssl::UniquePtr<SSL> ssl(SSL_new(origin.get()));
+  SSL_set_accept_state(ssl.get());
+  auto [mine, way_in] = MakeSocketPair();
+  auto [way_out, theirs] = MakeSocketPair();
+  peer_.emplace(std::move(theirs), std::move(ssl));
+  std::thread way([in = way_in.get(), out = way_out.get()] {
+    std::array<char, 16384> buffer;
+    const auto receive = [&buffer](int fd) {
+      const ssize_t count = ::recv(fd, buffer.data(), buffer.size(), 0);
+      return std::string(buffer.data(), static_cast<size_t>(std::max<ssize_t>(count, 0)));
+    };
+    std::string hello = receive(in);
+    const std::string supported_versions("\x00\x2b\x00\x05\x04\x03\x04\x03\x03", 9);
+    const size_t at = hello.find(supported_versions);
+    ASSERT_NE(at, std::string::npos);
+    hello[at] = hello[at + 1] = '\x5b';
+    ASSERT_GT(::send(out, hello.data(), hello.size(), 0), 0);
+    const std::string answer = receive(out);
+    ASSERT_GT(::send(in, answer.data(), answer.size(), 0), 0);
+  });
+  const auto stream =
+      RunTask(context_, upstream_->Connect(std::make_unique<TcpStream>(context_, std::move(mine)),
+                                           Host::Parse("good.test").value(), AlpnOffer::kHttp1));
+  way.join();
+  way_out.Reset();
+  EXPECT_EQ(stream.status().code(), StatusCode::kUnavailable);
+  EXPECT_NE(stream.status().message().find("TLS13_DOWNGRADE"), absl::string_view::npos)
+      << stream.status();
 }
 
 // An origin that speaks what `choice` says, and refuses to speak anything else.
@@ -265,7 +183,7 @@ TEST_F(UpstreamTest, SaysWhichHttpTheOriginChose) {
   }
 }
 
-TEST_F(UpstreamTest, SendsNoClientCertificate) {
+TEST_F(UpstreamTest, UT15_SendsNoClientCertificate) {
   const Identity leaf = MakeIssued(root_, {.dns_names = {"good.test"}});
   const auto origin = MakeServerContext({&leaf});
   SSL_CTX_set_verify(origin.get(), SSL_VERIFY_PEER, nullptr);
@@ -294,7 +212,7 @@ class ResumptionTest : public UpstreamTest {
   const bssl::UniquePtr<SSL_CTX> origin_ = MakeServerContext({&leaf_});
 };
 
-TEST_F(ResumptionTest, IsForTheSameHostOnly) {
+TEST_F(ResumptionTest, UT18_IsForTheSameHostOnly) {
   for (const uint16_t version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
     upstream_ = UpstreamTls::Create(roots_).value();
     EXPECT_FALSE(Resumes("good.test", version));
@@ -304,17 +222,36 @@ TEST_F(ResumptionTest, IsForTheSameHostOnly) {
   }
 }
 
-TEST_F(ResumptionTest, IsForTheSameOfferOnly) {
+TEST_F(ResumptionTest, UT18_IsForTheSameOfferOnly) {
   EXPECT_FALSE(Resumes("good.test", TLS1_3_VERSION));
   EXPECT_FALSE(Resumes("good.test", TLS1_3_VERSION, AlpnOffer::kHttp1));
   EXPECT_TRUE(Resumes("good.test", TLS1_3_VERSION, AlpnOffer::kHttp1));
   EXPECT_TRUE(Resumes("good.test", TLS1_3_VERSION));
 }
 
-TEST_F(ResumptionTest, IsForTheSameContainerOnly) {
+TEST_F(ResumptionTest, UT18_IsForTheSameContainerOnly) {
   EXPECT_FALSE(Resumes("good.test", TLS1_3_VERSION));
   upstream_ = UpstreamTls::Create(roots_).value();
   EXPECT_FALSE(Resumes("good.test", TLS1_3_VERSION));
+}
+
+TEST_F(UpstreamTest, ResumesNoSessionBeyondTheCertificate) {
+  const Identity leaf = MakeIssued(root_, {.dns_names = {"good.test"}, .not_after = now_ + 1800});
+  const auto origin = MakeServerContext({&leaf});
+  const auto connect = [&] {
+    auto stream = Connect(bssl::UniquePtr<SSL>(SSL_new(origin.get())), "good.test",
+                          [](SSL* ssl, int) { WriteAll(ssl, "x"); });
+    std::array<char, 8> buffer;
+    if (stream.ok()) EXPECT_EQ(RunTask(context_, stream->stream->Read(buffer)).value_or(0), 1u);
+    return stream.status();
+  };
+  EXPECT_TRUE(connect().ok());
+  now_ += 1799;
+  EXPECT_TRUE(connect().ok());
+  EXPECT_TRUE(peer_->Join().resumed);
+  now_ += 1;
+  const absl::Status expired = connect();
+  EXPECT_EQ(expired.code(), StatusCode::kUnauthenticated) << expired;
 }
 
 TEST_F(UpstreamTest, SaysWhatElseWentWrong) {
@@ -364,7 +301,7 @@ TEST_F(UpstreamTest, MayBeUsedByManyThreadsWithOneSetOfRoots) {
   for (std::thread& thread : threads) thread.join();
 }
 
-TEST(RootsTest, NeedsAtLeastOne) {
+TEST(RootsTest, UT19_NeedsAtLeastOne) {
   const std::string pem = MakeRoot("root").CertificatePem();
   EXPECT_TRUE(UpstreamTls::ParseRoots(pem + pem).ok());
   EXPECT_EQ(UpstreamTls::ParseRoots("").status().code(), StatusCode::kFailedPrecondition);

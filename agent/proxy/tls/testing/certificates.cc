@@ -57,13 +57,15 @@ void AddUsage(X509* certificate, const CertificateSpec& spec) {
     ASN1_INTEGER_set(basic->pathlen, *spec.path_length);
   }
   Add(certificate, NID_basic_constraints, basic.get(), true);
-  constexpr int kDigitalSignatureBit = 0, kKeyCertSignBit = 5, kCrlSignBit = 6;
-  bssl::UniquePtr<ASN1_BIT_STRING> usage(ASN1_BIT_STRING_new());
-  const bool serves = !spec.is_ca || !spec.dns_names.empty();
-  ASN1_BIT_STRING_set_bit(usage.get(), kDigitalSignatureBit, serves);
-  ASN1_BIT_STRING_set_bit(usage.get(), kKeyCertSignBit, spec.is_ca);
-  ASN1_BIT_STRING_set_bit(usage.get(), kCrlSignBit, spec.is_ca);
-  Add(certificate, NID_key_usage, usage.get(), true);
+  std::vector<int> bits;
+  if (spec.is_ca) bits = {kKeyCertSign, kCrlSign};
+  if (!spec.is_ca || !spec.dns_names.empty()) bits.push_back(kDigitalSignature);
+  if (spec.key_usage.has_value()) bits = *spec.key_usage;
+  if (!bits.empty()) {
+    bssl::UniquePtr<ASN1_BIT_STRING> usage(ASN1_BIT_STRING_new());
+    for (const int bit : bits) ASN1_BIT_STRING_set_bit(usage.get(), bit, 1);
+    Add(certificate, NID_key_usage, usage.get(), true);
+  }
   if (spec.extended_key_usage.has_value()) {
     bssl::UniquePtr<EXTENDED_KEY_USAGE> extended(EXTENDED_KEY_USAGE_new());
     sk_ASN1_OBJECT_push(extended.get(), OBJ_dup(OBJ_nid2obj(*spec.extended_key_usage)));

@@ -18,6 +18,8 @@ namespace sallyport::proxy {
 inline constexpr time_t kLongAgo = 946684800;     // 2000-01-01
 inline constexpr time_t kFarFuture = 4102444800;  // 2100-01-01
 
+inline constexpr int kDigitalSignature = 0, kKeyEncipherment = 2, kKeyCertSign = 5, kCrlSign = 6;
+
 struct CertificateSpec {
   std::string common_name = {};             // Empty: an empty subject.
   std::vector<std::string> dns_names = {};  // As they are put in, NUL bytes and all.
@@ -25,7 +27,9 @@ struct CertificateSpec {
   bool is_ca = false;
   std::optional<int> path_length = {};
   std::optional<int> extended_key_usage = {};  // NID.
-  std::string permitted_dns = {};              // A name constraint, if not empty.
+  // Bits of RFC 5280 section 4.2.1.3; none: no such extension. The default suits `is_ca`.
+  std::optional<std::vector<int>> key_usage = {};
+  std::string permitted_dns = {};  // A name constraint, if not empty.
   time_t not_before = kLongAgo;
   time_t not_after = kFarFuture;
 };
