@@ -32,7 +32,7 @@ RUNTIME=(ca-certificates curl iproute2 nftables openssl podman procps runc sqlit
 # Origins, clients, load generators and the other languages of the SDK.
 TEST_TOOLS=(
   bind9-dnsutils golang-go iputils-ping musl-tools netcat-openbsd nghttp2-client nginx-light python3
-  python3-grpcio python3-protobuf python3-websockets tcpdump time universal-ctags wrk
+  python3-grpcio python3-protobuf python3-websockets tcpdump time universal-ctags wget wrk
 )
 
 main() {
