@@ -163,6 +163,10 @@ Task<Failure> StreamResponse(const Exchange& exchange, Conversation& conversatio
   co_return Failure{};
 }
 
+void RemoveAllSpellings(std::string_view name, Headers* headers) {
+  headers->RemoveIf([name](const Header& header) { return IsSameVariable(header.name, name); });
+}
+
 OriginRequest Changed(const Exchange& exchange, Forward forward) {
   OriginRequest request = OriginRequestOf(exchange);
   if (!forward.method.empty()) request.method = std::move(forward.method);
@@ -176,12 +180,13 @@ OriginRequest Changed(const Exchange& exchange, Forward forward) {
     request.port = DefaultPort(RequestScheme::kHttps);
   }
   for (const std::string& name : forward.remove_headers) {
-    request.headers.Remove(name);
+    RemoveAllSpellings(name, &request.headers);
     if (name == "upgrade") request.websocket = false;
   }
   if (request.method != "GET") request.websocket = false;
   // The container's own copies go first, so that exactly what the handler set is sent.
-  for (const Header& header : forward.set_headers.fields()) request.headers.Remove(header.name);
+  for (const Header& header : forward.set_headers.fields())
+    RemoveAllSpellings(header.name, &request.headers);
   for (const Header& header : forward.set_headers.fields())
     request.headers.Add(header.name, header.value);
   return request;

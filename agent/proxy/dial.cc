@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/proxy/event.h"
+#include "agent/proxy/this_host.h"
 #include "common/base/strings.h"
 
 namespace sallyport::proxy {
@@ -140,12 +141,26 @@ DialFailed FailureOf(const Race& race, const Host& host) {
   return DialFailed{reason, std::string(failure.message())};
 }
 
+// The policy's word on the address, and the host's: its own addresses are opened by the operator
+// alone, or, where they are private, as private addresses are.
+AddressVerdict CheckAddress(const EffectivePolicy& policy, const IpAddress& address,
+                            const OpenRanges& open_ranges) {
+  AddressVerdict verdict = CheckDialledAddress(policy, address, open_ranges);
+  const bool is_opened =
+      IsPrivateAddress(address) ||
+      std::ranges::any_of(open_ranges, [&](const Cidr& range) { return range.Contains(address); });
+  if (std::holds_alternative<MayDial>(verdict) && !is_opened && IsThisHost(address)) {
+    return Deny{Reason::kForbiddenAddress, {"", "platform", nullptr, "", address}};
+  }
+  return verdict;
+}
+
 // Whether the policy of this moment permits the address.
 std::variant<MayDial, Denial> Check(const DialContext& context, const PolicySource& policy,
                                     const IpAddress& address) {
   const std::shared_ptr<const EffectivePolicy> now = policy();
   if (now == nullptr) return Denial{Reason::kNoPolicy};
-  const AddressVerdict verdict = CheckDialledAddress(*now, address, *context.open_ranges);
+  const AddressVerdict verdict = CheckAddress(*now, address, *context.open_ranges);
   if (const Deny* deny = std::get_if<Deny>(&verdict)) return ToDenial(*deny);
   return std::get<MayDial>(verdict);
 }

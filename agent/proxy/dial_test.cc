@@ -105,10 +105,9 @@ class DialTest : public testing::Test {
                      PolicySource policy = Policies({""}),
                      milliseconds time = std::chrono::seconds(20)) {
     FakeResolver resolver(std::move(addresses));
-    const OpenRanges open_ranges;
     const auto begin = steady_clock::now();
     DialResult result =
-        RunTask(context_, Dial(DialContext{&context_, &resolver, &open_ranges, budget_},
+        RunTask(context_, Dial(DialContext{&context_, &resolver, &open_ranges_, budget_},
                                std::move(policy), HostOf("a.test"), port, begin + time));
     took_ = steady_clock::now() - begin;
     RunReady(context_);
@@ -130,6 +129,8 @@ class DialTest : public testing::Test {
   const std::shared_ptr<ContainerBudget> budget_ =
       std::make_shared<ContainerBudget>(ThreeConnections());
   steady_clock::duration took_{};
+  // The listeners are on the namespace's own addresses.
+  OpenRanges open_ranges_{*Cidr::Parse("203.0.113.0/24"), *Cidr::Parse("2001:db8::/32")};
 };
 
 TEST_F(DialTest, TakesTheFirstThatAnswersAndTriesNoOther) {
@@ -272,6 +273,19 @@ TEST_F(DialTest, HoldsItsBudgetAsLongAsTheConnection) {
     EXPECT_EQ(AddressIn(DialAll({kA}, a.port())), kA);
     held.clear();
     EXPECT_EQ(budget_->held(Limit::kOriginConnections), 0);
+  });
+}
+
+TEST_F(DialTest, IP20TheHostsOwnAddressesAreTheOperatorsToOpen) {
+  Inside([this] {
+    Listening a(kA);
+    Listening v6(kV6, a.port());
+    open_ranges_.clear();
+    EXPECT_EQ(AddressIn(DialAll({kA, kV6}, a.port())), "forbidden_address");
+    EXPECT_FALSE(a.Contacted());
+    EXPECT_FALSE(v6.Contacted());
+    open_ranges_.push_back(*Cidr::Parse("2001:db8::1/128"));
+    EXPECT_EQ(AddressIn(DialAll({kA, kV6}, a.port())), kV6);
   });
 }
 

@@ -7,6 +7,7 @@
 #include "agent/proxy/connect_origin.h"
 #include "agent/proxy/forged_headers.h"
 #include "agent/proxy/http/characters.h"
+#include "agent/proxy/loop.h"
 #include "agent/proxy/refusal.h"
 #include "common/base/strings.h"
 
@@ -191,6 +192,7 @@ OriginRequest OriginRequestOf(const Exchange& exchange) {
   request.headers.Remove("content-length");
   request.headers.Remove("expect");
   request.headers.RemoveIf([](const Header& header) { return IsSallyportHeader(header.name); });
+  AddHop(&request.headers);
   request.websocket = exchange.head.websocket;
   request.te_trailers = exchange.head.te_trailers;
   return request;

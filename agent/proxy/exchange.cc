@@ -8,6 +8,7 @@
 #include "agent/proxy/admission.h"
 #include "agent/proxy/ask_handler.h"
 #include "agent/proxy/egress.h"
+#include "agent/proxy/loop.h"
 #include "agent/proxy/refusal.h"
 #include "common/base/strings.h"
 
@@ -89,8 +90,9 @@ Task<void> ServeRequest(ClientConnection client, RequestHead head) {
   record.path = AuditPath(head.target);
   record.host = head.authority.host.text();
 
-  const std::variant<Destination, Refusal> destination =
-      DestinationOf(head, client.origin, client.tls);
+  std::variant<Destination, Refusal> destination = DestinationOf(head, client.origin, client.tls);
+  if (HasGoneRound(head.headers))
+    destination = Refusal{508, "loop", "the request has passed too many agents"};
   if (const auto* refusal = std::get_if<Refusal>(&destination)) {
     Outcome outcome = co_await RefuseRequest(client, *refusal);
     Finish(client, std::move(outcome), start, &record);

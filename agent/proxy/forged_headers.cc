@@ -18,6 +18,10 @@ bool BeginsWith(std::string_view name, std::string_view prefix) {
 
 }  // namespace
 
+bool IsSameVariable(std::string_view name, std::string_view other) {
+  return std::ranges::equal(name, other, {}, Folded, Folded);
+}
+
 bool IsSallyportHeader(std::string_view name) { return BeginsWith(name, "sallyport-"); }
 
 bool SaysWhoAsks(std::string_view name) {

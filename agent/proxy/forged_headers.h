@@ -18,6 +18,10 @@ bool IsSallyportHeader(std::string_view name);
 // container and an origin they are ordinary headers.
 bool SaysWhoAsks(std::string_view name);
 
+// Whether CGI and its heirs make one variable of the two names (RFC 3875 section 4.1.18): a
+// container's `x_api_key` could stand for the `x-api-key` that a handler sets.
+bool IsSameVariable(std::string_view name, std::string_view other);
+
 }  // namespace sallyport::proxy
 
 #endif  // SALLYPORT_AGENT_PROXY_FORGED_HEADERS_H_

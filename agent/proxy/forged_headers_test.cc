@@ -28,5 +28,14 @@ TEST(ForgedHeadersTest, ThoseOfOthers) {
   }
 }
 
+TEST(ForgedHeadersTest, HS04OneVariableToCgi) {
+  for (const char* name : {"x-api-key", "X_API_KEY", "x_api-key"}) {
+    EXPECT_TRUE(IsSameVariable(name, "X-Api-Key")) << name;
+  }
+  for (const char* name : {"", "x-api", "x-api-keys", "xapikey", "x.api.key"}) {
+    EXPECT_FALSE(IsSameVariable(name, "x-api-key")) << name;
+  }
+}
+
 }  // namespace
 }  // namespace sallyport::proxy

@@ -4,6 +4,7 @@
   HTTP/1.1   GET /anything   "origin HOST /anything"
              GET /bytes/N    N bytes
              GET /headers    the request's headers as JSON
+             GET /to/URL     302, to the URL
              POST /digest    the body's length and SHA-256
   anything   echoes the bytes
              else
@@ -92,7 +93,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_text(json.dumps({k.lower(): v for k, v in self.headers.items()}))
         if self.path == "/digest":
             return self.send_text(f"{length} {digest}")
+        if self.path.startswith("/to/"):
+            return self.send_redirect(self.path.removeprefix("/to/"))
         return self.send_text(f"origin {self.headers.get('host')} {self.path}")
+
+    def send_redirect(self, location):
+        self.send_response(302)
+        self.send_header("location", location)
+        self.send_header("content-length", "0")
+        self.end_headers()
 
     def send_text(self, text):
         body = text.encode()

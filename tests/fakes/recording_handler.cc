@@ -1,7 +1,8 @@
 // A handler service for tests: writes each call as a JSON line on stdout, and behaves as its
 // handler's name says.
 //
-//   inject    forwards with `authorization: Bearer of-the-handler`
+//   inject    forwards with `authorization: Bearer of-the-handler`, or with the header of its param
+//             `header`
 //   reroute   forwards to the host of its param `to`
 //   fail      fails
 //   stall     answers after two seconds
@@ -65,8 +66,11 @@ Answer Handle(const Request& request, const Context& context) {
   const std::string call = Describe(request, context, body);
   std::printf("%s\n", call.c_str());
   std::fflush(stdout);
-  if (context.handler == "inject")
-    return Forward(request).SetHeader("authorization", "Bearer of-the-handler");
+  if (context.handler == "inject") {
+    const std::string header = context.Param("header");
+    return Forward(request).SetHeader(header.empty() ? "authorization" : header,
+                                      "Bearer of-the-handler");
+  }
   if (context.handler == "reroute") return Forward(request).SetAuthority(context.Param("to"));
   if (context.handler == "fail") return absl::InternalError("as its name says");
   if (context.handler == "stall") std::this_thread::sleep_for(kStallTime);

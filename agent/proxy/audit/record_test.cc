@@ -40,6 +40,16 @@ TEST(AuditRecordTest, TimesHaveMilliseconds) {
   EXPECT_EQ(LineOf(record), "{\"time\":\"2023-11-14T22:13:20.007Z\"}\n");
 }
 
+TEST(AuditRecordTest, TM03TimesGoOnAfter2038) {
+  const auto time_of = [](int64_t seconds) {
+    AuditRecord record;
+    record.time = std::chrono::system_clock::time_point(std::chrono::seconds(seconds));
+    return LineOf(record);
+  };
+  EXPECT_EQ(time_of(2'147'483'648), "{\"time\":\"2038-01-19T03:14:08.000Z\"}\n");
+  EXPECT_EQ(time_of(4'102'444'800), "{\"time\":\"2100-01-01T00:00:00.000Z\"}\n");
+}
+
 struct EscapeCase {
   std::string in;
   std::string out;
