@@ -37,6 +37,7 @@ class IdentityTest(unittest.TestCase):
         self.assertEqual(status, 200, body)
         call = self.handler.lines.since(before)[-1]
         self.assertEqual((call["container"], call["authority"]), ("c1", "good.test"))
+        self.assertEqual(call["headers"].pop("cdn-loop"), "sallyport")
         return call["headers"]
 
     def test_ID02_imitations_do_not_reach_a_handler(self):

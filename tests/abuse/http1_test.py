@@ -1,7 +1,7 @@
 """Requests that two implementations may read in two ways (HTTP/1 framing and host confusion).
 
-Each payload goes through the real agent and proxy. The answer must be the expected refusal, the connection must be closed, and no origin
-may be reached.
+Each payload goes through the real agent and proxy twice, from a container whose requests go to an origin, and from one whose requests go to
+a handler. The answer must be the expected refusal, the connection must be closed, and neither may be reached.
 """
 
 import unittest
@@ -52,8 +52,13 @@ REFUSED = [
     ("HC18-ff", get(b"Host: \xffgood.test\xff\r\n"), 400),
     ("HC19-cyrillic", get("Host: gооd.test\r\n".encode()), 400),
     ("HC19-fullwidth", get("Host: ｇood.test\r\n".encode()), 400),
+    ("HC19-ideographic-stop", get("Host: good。test\r\n".encode()), 400),
+    ("HC19-joiner", get("Host: go\u200dod.test\r\n".encode()), 400),
+    ("HC19-right-to-left", get("Host: \u202egood.test\r\n".encode()), 400),
     ("HC22-label", get(b"Host: " + b"a" * 64 + b".test\r\n"), 400),
     ("HC22-empty-label", get(b"Host: a..test\r\n"), 400),
+    ("HC22-name", get(b"Host: " + b"a23456789." * 25 + b"test\r\n"), 400),
+    ("HC22-labels", get(b"Host: " + b"a." * 127 + b"a\r\n"), 400),
     ("HC37", get(b"Host: good.test:8443\r\n"), 400),
     ("HC39-ftp", b"GET ftp://good.test/ HTTP/1.1\r\n" + HOST + b"\r\n", 400),
     ("HC39-https", b"GET https://good.test/ HTTP/1.1\r\n" + HOST + b"\r\n", 400),
@@ -95,7 +100,8 @@ REFUSED = [
     ("H123-token", b'G=":<> / HTTP/1.1\r\n' + HOST + b"\r\n", 400),
     ("H123-TRACE", b"TRACE / HTTP/1.1\r\n" + HOST + b"\r\n", 405),
     ("H123-CONNECT", b"CONNECT good.test:443 HTTP/1.1\r\n" + HOST + b"\r\n", 405),
-    ("H123-PRI", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (400, 505)),
+    # No preface of HTTP/2, though it begins like one.
+    ("H123-PRI", b"PRI * HTTP/2.0\r\n" + HOST + b"\r\n", (400, 505)),
     *[(f"H124-{i}", b"GET / " + version + b"\r\n" + HOST + b"\r\n", (400, 505))
       for i, version in enumerate([b"HTTP/1.32", b"HTTP/4294967297.1", b"HTTP/2.0", b"HTTP/0.9", b"http/1.1", b"HTTP/1.1 x"])],
     ("H125-spaces", b"GET  / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
@@ -123,24 +129,30 @@ class AbuseH1Test(unittest.TestCase):
     def setUpClass(cls):
         cls.world = World(NAMES)
         cls.addClassCleanup(cls.world.close)
+        cls.handler = cls.world.start_handler("respond")
         cls.world.apply_class("listed", denied_hosts=["evil.test"])
+        cls.world.apply_class("handled", denied_hosts=["evil.test"], outbound="respond")
         cls.container = cls.world.container("listed")
+        cls.handled = cls.world.container("handled", "handled-1")
 
     def refused(self, payload, statuses):
-        contacts = self.world.origin_contacts()
-        answer = self.container.raw("203.0.113.10", 80, payload)
-        self.assertIsNotNone(answer, "reset before the answer")
-        status = int(answer.split(b" ")[1])
-        self.assertIn(status, statuses if isinstance(statuses, tuple) else (statuses,), answer)
-        self.assertIn(b"connection: close", answer.lower())
-        self.assertEqual(answer.lower().count(b"http/1.1 "), 1, answer)
-        self.assertEqual(self.world.origin_contacts(), contacts)
+        before = self.world.origin_contacts(), self.handler.lines.count()
+        for container in (self.container, self.handled):
+            answer = container.raw("203.0.113.10", 80, payload)
+            self.assertIsNotNone(answer, "reset before the answer")
+            status = int(answer.split(b" ")[1])
+            self.assertIn(status, statuses if isinstance(statuses, tuple) else (statuses,), answer)
+            self.assertIn(b"connection: close", answer.lower())
+            self.assertEqual(answer.lower().count(b"http/1.1 "), 1, answer)
+        self.assertEqual((self.world.origin_contacts(), self.handler.lines.count()), before)
 
     def broken(self, payload):
-        requests = len(self.world.origin_requests())
-        answer = self.container.raw("203.0.113.10", 80, payload + b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n")
-        self.assertNotIn(b" 200 ", answer or b"")
-        self.assertEqual(len(self.world.origin_requests()), requests)
+        before = len(self.world.origin_requests()), self.handler.lines.count()
+        for container in (self.container, self.handled):
+            answer = container.raw("203.0.113.10", 80, payload + b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n")
+            self.assertNotIn(b" 200 ", answer or b"")
+        # The recording handler reads the body before it writes its line.
+        self.assertEqual((len(self.world.origin_requests()), self.handler.lines.count()), before)
 
     def test_HC07_default_port(self):
         self.assertIn(b" 200 ", self.container.raw("203.0.113.10", 80, get(b"Host: good.test:80\r\nConnection: close\r\n")))
