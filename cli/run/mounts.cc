@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "agent/attach/trust.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/base/unique_fd.h"
@@ -50,6 +51,15 @@ absl::Status MountCertificates(const std::string& ca_certificate, const std::str
   return absl::OkStatus();
 }
 
+// For programs that read none of the variables: apt, wget, and what uses libcurl.
+absl::Status MountSystemBundle() {
+  const absl::StatusOr<std::string> system = agent::FindSystemBundle("");
+  if (!system.ok()) return absl::OkStatus();
+  if (mount(kBundlePath, system->c_str(), nullptr, MS_BIND, nullptr) != 0)
+    return Failed(StrCat("mount over ", *system));
+  return absl::OkStatus();
+}
+
 // The file that /etc/resolv.conf stands for may itself be in /run, which is empty by now.
 absl::Status MountResolvConf(const std::string& target) {
   if (target.empty()) return absl::OkStatus();
@@ -85,6 +95,7 @@ absl::Status PrepareMounts(const std::string& ca_certificate, const std::string&
   if (mount("sallyport", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") != 0)
     return Failed("mount over /run");
   RETURN_IF_ERROR(MountCertificates(ca_certificate, bundle));
+  RETURN_IF_ERROR(MountSystemBundle());
   return MountResolvConf(error ? "" : resolv_conf);
 }
 

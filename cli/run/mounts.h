@@ -21,6 +21,7 @@ absl::Status MakeCertificateFolder();
 // - /run is empty: sockets of the agent, of container engines and of name service daemons are out
 // of sight,
 // - kCertificateFolder holds the CA and the bundle, read-only,
+// - the file with the system's roots, if there is one, is the bundle, and cannot be replaced,
 // - /etc/resolv.conf names an address that the agent answers for.
 absl::Status PrepareMounts(const std::string& ca_certificate, const std::string& bundle);
 
