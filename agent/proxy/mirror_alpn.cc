@@ -32,6 +32,8 @@ Task<std::vector<std::string>> MirrorAlpn(ContainerPtr container, Origin origin,
   std::vector<std::string> protocols;
   if (http2) protocols.emplace_back("h2");
   protocols.emplace_back("http/1.1");
+  // All that a client of HTTP/1.0 offers; the same code serves it.
+  protocols.emplace_back("http/1.0");
   co_return protocols;
 }
 
