@@ -12,7 +12,6 @@ namespace {
 constexpr int kUnavailable = 503;
 constexpr std::string_view kRetryAfterSeconds = "1";
 constexpr std::chrono::seconds kLingerTime{2};
-constexpr size_t kLingerBytes = 1024 * 1024;
 constexpr uint64_t kMaxDrainBytes = 64 * 1024;
 constexpr std::chrono::milliseconds kMaxDrainTime{1000};
 
@@ -116,12 +115,11 @@ Task<void> LingeringClose(Stream* stream) {
   stream->SetDeadline(std::chrono::steady_clock::now() + kLingerTime);
   const absl::Status shut = co_await stream->ShutdownWrite();
   std::array<char, 4096> dropped;
-  size_t total = 0;
   bool open = shut.ok();
-  while (open && total < kLingerBytes) {
+  // However much it is: many a client reads its answer only when it has sent its whole body.
+  while (open) {
     const absl::StatusOr<size_t> count = co_await stream->Read(dropped);
     open = count.ok() && *count > 0;
-    if (open) total += *count;
   }
   stream->Close(Stream::How::kGraceful);
 }
