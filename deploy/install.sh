@@ -32,7 +32,8 @@ RUNTIME=(ca-certificates curl iproute2 nftables openssl podman procps runc sqlit
 # Origins, clients, load generators and the other languages of the SDK.
 TEST_TOOLS=(
   bind9-dnsutils golang-go iputils-ping musl-tools netcat-openbsd nghttp2-client nginx-light python3
-  python3-grpcio python3-protobuf python3-websockets tcpdump time universal-ctags wget wrk
+  python3-grpcio python3-h2 python3-httpx python3-protobuf python3-requests python3-websockets tcpdump
+  time universal-ctags wget wrk
 )
 
 main() {
@@ -92,8 +93,9 @@ become_root() {
 
 missing_packages() {
   local wanted=("${BUILD_TOOLS[@]}" "${LIBRARIES[@]}" "${RUNTIME[@]}" "${TEST_TOOLS[@]}")
-  # A node from elsewhere serves as well as Debian's.
+  # A node from elsewhere serves as well as Debian's; it brings npm, which is a package of Debian's own.
   command -v node > /dev/null || wanted+=(nodejs)
+  command -v npm > /dev/null || wanted+=(npm)
   comm -23 <(printf '%s\n' "${wanted[@]}" | sort -u) \
     <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort -u)
 }
