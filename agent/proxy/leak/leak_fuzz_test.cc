@@ -99,9 +99,9 @@ class World {
   void Attach() {
     ContainerSetup setup;
     setup.id = "i";
-    setup.ca_certificate = root_.CertificateDer();
-    setup.ca_private_key = root_.KeyDer();
-    setup.dns_names = std::make_shared<DnsNames>();
+    setup.leaves = LeafAuthority::Create(root_.CertificateDer(), root_.KeyDer()).value();
+    setup.dns = std::make_shared<ContainerDns>(DnsLimits{});
+    setup.budget = std::make_shared<ContainerBudget>(ContainerLimits{});
     setup.tcp_listeners.push_back(Listen(80));
     setup.tcp_listeners.push_back(Listen(443));
     OnWorker([&] {
