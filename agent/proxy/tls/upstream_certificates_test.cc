@@ -91,7 +91,6 @@ TEST_F(UpstreamCertificatesTest, RefusesBadOnes) {
   const std::string expired = "certificate has expired";
   const std::string mismatch = "Hostname mismatch";
   const std::string address_mismatch = "IP address mismatch";
-  const std::string key_usage = "KEY_USAGE_BIT_INCORRECT";
   const Bad cases[] = {
       {"UT01 expired",
        "good.test",
@@ -158,10 +157,6 @@ TEST_F(UpstreamCertificatesTest, RefusesBadOnes) {
        "good.test",
        {.dns_names = {"good.test"}, .extended_key_usage = NID_code_sign},
        "unsupported certificate purpose"},
-      {"UT10 key that may not sign",
-       "good.test",
-       {.dns_names = {"good.test"}, .key_usage = std::vector{kKeyEncipherment}},
-       key_usage},
       {"UT10 CA's certificate",
        "good.test",
        {.common_name = "x", .dns_names = {"good.test"}, .is_ca = true},

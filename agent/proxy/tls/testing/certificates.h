@@ -18,7 +18,7 @@ namespace sallyport::proxy {
 inline constexpr time_t kLongAgo = 946684800;     // 2000-01-01
 inline constexpr time_t kFarFuture = 4102444800;  // 2100-01-01
 
-inline constexpr int kDigitalSignature = 0, kKeyEncipherment = 2, kKeyCertSign = 5, kCrlSign = 6;
+inline constexpr int kDigitalSignature = 0, kKeyCertSign = 5, kCrlSign = 6;
 
 struct CertificateSpec {
   std::string common_name = {};             // Empty: an empty subject.
