@@ -188,7 +188,7 @@ class AbuseTlsTest(unittest.TestCase):
             listed = b"".join(bytes([len(protocol)]) + protocol for protocol in protocols)
             return self.hello(client_hello(server_name(b"good.test") + ALL + extension(16, len(listed).to_bytes(2, "big") + listed)))
 
-        for protocols in ((b"h3",), (b"spdy/3.1", b"http/1.0"), (b"\x0a\x0a",)):
+        for protocols in ((b"h3",), (b"spdy/3.1", b"http/0.9"), (b"\x0a\x0a",)):
             self.assertEqual(offer(*protocols), NO_APPLICATION_PROTOCOL)
         for protocols in ((), (b"",), (b"http/1.1", b"")):
             self.assertEqual(offer(*protocols), DECODE_ERROR)
