@@ -13,6 +13,9 @@ from harness import World
 
 # The origins speak HTTP/1.1, so that TLS clients are offered HTTP/2 only where a handler comes between: for tls.test.
 NAMES = {"good.test": "203.0.113.10", "tls.test": "203.0.113.10", "evil.test": "203.0.113.10", "api.test": "203.0.113.10", "ws.test": "203.0.113.20"}
+# Decrypted TLS, and HTTP/2 by prior knowledge (h2c): a URL's beginning, its host, and whether it is TLS.
+BOTH = (("https://tls.test", "tls.test", True), ("http://good.test", "good.test", False))
+SCHEMES = (("https", True), ("http", False))
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 7, 8
 END_STREAM, END_HEADERS = 1, 4
@@ -88,12 +91,6 @@ class H2Test(unittest.TestCase):
         version = "--http2" if tls else "--http2-prior-knowledge"
         return self.container.curl(url, version, *options, address="203.0.113.10")
 
-    def both(self):
-        """Decrypted TLS, and HTTP/2 by prior knowledge (h2c): a URL's beginning, its host, and whether it is TLS."""
-        for scheme, host in (("https", "tls.test"), ("http", "good.test")):
-            with self.subTest(scheme):
-                yield f"{scheme}://{host}", host, scheme == "https"
-
     def peer(self, **options):
         connection = self.container.connect("203.0.113.10", 80)
         self.addCleanup(connection.close)
@@ -107,10 +104,11 @@ class H2Test(unittest.TestCase):
     # What is passed.
 
     def test_a_get_over_h2(self):
-        for url, host, tls in self.both():
-            response = self.curl(f"{url}/a?b=c", tls=tls)
-            self.assertEqual((response.status, response.body), (200, f"origin {host} /a?b=c"), response)
-            self.assertTrue(response.head.startswith("HTTP/2 "), response)
+        for url, host, tls in BOTH:
+            with self.subTest(tls=tls):
+                response = self.curl(f"{url}/a?b=c", tls=tls)
+                self.assertEqual((response.status, response.body), (200, f"origin {host} /a?b=c"), response)
+                self.assertTrue(response.head.startswith("HTTP/2 "), response)
 
     def test_clients_without_h2_get_http_1(self):
         response = self.container.curl("https://tls.test/", "--http1.1")
@@ -131,19 +129,21 @@ class H2Test(unittest.TestCase):
         path = f"{self.world.dir}/body"
         with open(path, "wb") as file:
             file.write(body)
-        for url, _, tls in self.both():
-            response = self.curl(f"{url}/digest", "--data-binary", f"@{path}", tls=tls)
-            self.assertEqual(response.body, f"{len(body)} {hashlib.sha256(body).hexdigest()}", response)
-            response = self.curl(f"{url}/digest", "--data-binary", f"@{path}", "--header", "expect: 100-continue",
-                                 tls=tls)
-            self.assertEqual(response.body, f"{len(body)} {hashlib.sha256(body).hexdigest()}", response)
-            response = self.curl(f"{url}/bytes/{20 * MEBIBYTE}", tls=tls)
-            self.assertEqual(len(response.body), 20 * MEBIBYTE)
+        for url, _, tls in BOTH:
+            with self.subTest(tls=tls):
+                response = self.curl(f"{url}/digest", "--data-binary", f"@{path}", tls=tls)
+                self.assertEqual(response.body, f"{len(body)} {hashlib.sha256(body).hexdigest()}", response)
+                response = self.curl(f"{url}/digest", "--data-binary", f"@{path}", "--header", "expect: 100-continue",
+                                     tls=tls)
+                self.assertEqual(response.body, f"{len(body)} {hashlib.sha256(body).hexdigest()}", response)
+                response = self.curl(f"{url}/bytes/{20 * MEBIBYTE}", tls=tls)
+                self.assertEqual(len(response.body), 20 * MEBIBYTE)
 
     def test_head(self):
-        for url, _, tls in self.both():
-            response = self.curl(f"{url}/bytes/12", "--head", tls=tls)
-            self.assertEqual((response.status, response.headers["content-length"]), (200, "12"), response)
+        for url, _, tls in BOTH:
+            with self.subTest(tls=tls):
+                response = self.curl(f"{url}/bytes/12", "--head", tls=tls)
+                self.assertEqual((response.status, response.headers["content-length"]), (200, "12"), response)
 
     def test_headers_on_the_way(self):
         response = self.curl("https://tls.test/headers", "--cookie", "a=1; b=2", "--header", "te: trailers", tls=True)
@@ -159,10 +159,11 @@ class H2Test(unittest.TestCase):
         self.assertTrue(answer[3].startswith(b"5 "), answer)
 
     def test_100_streams_at_once(self):
-        for url, _, tls in self.both():
-            result = self.container.run("h2load", "-n", "1000", "-c", "1", "-m", "100",
-                                        f"--connect-to=203.0.113.10:{443 if tls else 80}", f"{url}/bytes/1000")
-            self.assertIn("1000 succeeded, 0 failed, 0 errored", result.stdout, result)
+        for url, _, tls in BOTH:
+            with self.subTest(tls=tls):
+                result = self.container.run("h2load", "-n", "1000", "-c", "1", "-m", "100",
+                                            f"--connect-to=203.0.113.10:{443 if tls else 80}", f"{url}/bytes/1000")
+                self.assertIn("1000 succeeded, 0 failed, 0 errored", result.stdout, result)
 
     def test_nghttp(self):
         result = self.container.run("nghttp", "--no-verify-peer", "--verbose", "http://203.0.113.10/a")
@@ -171,11 +172,12 @@ class H2Test(unittest.TestCase):
     # What is refused.
 
     def test_denials(self):
-        for scheme, tls in (("https", True), ("http", False)):
-            response = self.curl(f"{scheme}://evil.test/", tls=tls)
-            self.assertEqual((response.status, response.reason, response.body), (520, "denied_host", "Origin is disallowed"), response)
-            response = self.curl(f"{scheme}://evil.test/", "--data-binary", "@/usr/bin/curl", tls=tls)
-            self.assertEqual(response.status, 520, response)
+        for scheme, tls in SCHEMES:
+            with self.subTest(tls=tls):
+                response = self.curl(f"{scheme}://evil.test/", tls=tls)
+                self.assertEqual((response.status, response.reason, response.body), (520, "denied_host", "Origin is disallowed"), response)
+                response = self.curl(f"{scheme}://evil.test/", "--data-binary", "@/usr/bin/curl", tls=tls)
+                self.assertEqual(response.status, 520, response)
         self.assertEqual(len(self.world.origin_requests()), self.requests)
 
     def test_hc26_another_authority_than_the_sni_is_421(self):
@@ -218,17 +220,20 @@ class H2Test(unittest.TestCase):
 
     def test_handlers(self):
         self.world.enforced("set-outbound-by-host", self.container.id, "api.test", "respond")
-        for scheme, tls in (("https", True), ("http", False)):
-            response = self.curl(f"{scheme}://api.test/x", "--data", "body", tls=tls)
-            self.assertEqual(response.status, 200, response)
-            self.assertIn("/x", response.body)
+        for scheme, tls in SCHEMES:
+            with self.subTest(tls=tls):
+                response = self.curl(f"{scheme}://api.test/x", "--data", "body", tls=tls)
+                self.assertEqual(response.status, 200, response)
+                self.assertIn("/x", response.body)
         self.world.enforced("set-outbound-by-host", self.container.id, "api.test", "inject")
-        for scheme, tls in (("https", True), ("http", False)):
-            self.assertEqual(self.curl(f"{scheme}://api.test/x", tls=tls).body, "origin api.test /x")
+        for scheme, tls in SCHEMES:
+            with self.subTest(tls=tls):
+                self.assertEqual(self.curl(f"{scheme}://api.test/x", tls=tls).body, "origin api.test /x")
         self.world.enforced("set-outbound-by-host", self.container.id, "api.test", "fail")
-        for scheme, tls in (("https", True), ("http", False)):
-            response = self.curl(f"{scheme}://api.test/x", tls=tls)
-            self.assertEqual((response.status, response.reason), (502, "handler_failed"), response)
+        for scheme, tls in SCHEMES:
+            with self.subTest(tls=tls):
+                response = self.curl(f"{scheme}://api.test/x", tls=tls)
+                self.assertEqual((response.status, response.reason), (502, "handler_failed"), response)
 
     # What holds.
 
