@@ -40,11 +40,12 @@ constexpr char kSetUp[] =
 
 class FakeResolver final : public Resolver {
  public:
-  explicit FakeResolver(std::vector<std::string> addresses) {
+  FakeResolver(boost::asio::io_context& context, std::vector<std::string> addresses)
+      : Resolver(context, ResolverOptions{}) {
     for (const std::string& address : addresses) addresses_.push_back(AddressOf(address));
   }
   Task<absl::StatusOr<std::vector<IpAddress>>> Resolve(Host) override { co_return addresses_; }
-  Task<absl::StatusOr<std::string>> Query(std::string, int) override {
+  Task<absl::StatusOr<UpstreamAnswer>> Query(Host, DnsType) override {
     co_return absl::UnimplementedError("not asked for here");
   }
 
@@ -104,7 +105,7 @@ class DialTest : public testing::Test {
   DialResult DialAll(std::vector<std::string> addresses, uint16_t port,
                      PolicySource policy = Policies({""}),
                      milliseconds time = std::chrono::seconds(20)) {
-    FakeResolver resolver(std::move(addresses));
+    FakeResolver resolver(context_, std::move(addresses));
     const auto begin = steady_clock::now();
     DialResult result =
         RunTask(context_, Dial(DialContext{&context_, &resolver, &open_ranges_, budget_},

@@ -37,7 +37,7 @@ class Resolver {
   // IPv4 and IPv6 addresses, interleaved with the family of the first preferred (RFC 8305 section
   // 4): IPv6 where there is a route to it. NOT_FOUND: no such name or no address. Else as Query. A
   // literal address resolves to itself, localhost to loopback (RFC 6761 section 6.3).
-  Task<absl::StatusOr<std::vector<IpAddress>>> Resolve(Host host);
+  virtual Task<absl::StatusOr<std::vector<IpAddress>>> Resolve(Host host);
 
   // NXDOMAIN and empty answers are answers, not errors. UNAVAILABLE or DEADLINE_EXCEEDED: no
   // resolver answered in time. REQUIRES: `name` is no address.
