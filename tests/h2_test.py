@@ -122,7 +122,7 @@ class H2Test(unittest.TestCase):
             context.set_alpn_protocols(["h3", "spdy/3"])
             with self.assertRaises(ssl.SSLError) as raised:
                 context.wrap_socket(connection, server_hostname="good.test")
-            self.assertIn("NO_APPLICATION_PROTOCOL", str(raised.exception).upper())
+            self.assertRegex(str(raised.exception).lower(), "no.application.protocol")
 
     def test_large_bodies_both_ways(self):
         body = os.urandom(5 * MEBIBYTE)
@@ -154,7 +154,7 @@ class H2Test(unittest.TestCase):
     def test_trailers_reach_the_origin(self):
         peer = self.peer()
         peer.send(request(1, "/digest", method="POST", flags=0) + frame(DATA, 0, 1, b"hello")
-                  + head(1, [("x-sum", "1"), ("content-length", "7")]))
+                  + head(1, [("x-sum", "1"), ("age", "7")]))
         answer = peer.until(DATA)
         self.assertTrue(answer[3].startswith(b"5 "), answer)
 
@@ -286,7 +286,9 @@ class WebSocketTest(unittest.TestCase):
                    "--http", f"{NAMES['ws.test']}@80", "--https", f"{NAMES['ws.test']}@443"]
         cls.origin = world.start("websocket_origin", command, world.internet, stdin=subprocess.PIPE)
         cls.origin.await_text('"ready"')
-        world.apply_class("open", intercept_https=True, denied_hosts=["nowhere.test"])
+        # A handler that forwards: so that TLS clients are offered HTTP/2, though the origin does not speak it.
+        world.start_handler("inject")
+        world.apply_class("open", intercept_https=True, denied_hosts=["nowhere.test"], outbound_by_host=[["ws.test", "inject"]])
 
     def open(self, container, tls):
         connection = container.connect(NAMES["ws.test"], 443 if tls else 80)

@@ -56,6 +56,7 @@ Task<void> ServeStream(ServedConnection* connection, H2ServerConnection::Request
   } else {
     co_await ServeRequest(client, std::move(std::get<RequestHead>(request.head)));
   }
+  co_await request.exchange->Linger();
   request.exchange = nullptr;
   connection->http.RequestServed();
   EndOne(connection);

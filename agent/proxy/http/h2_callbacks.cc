@@ -273,12 +273,12 @@ void H2Session::OnData(int32_t stream_id, std::string_view bytes) {
   stream.received_bytes += bytes.size();
   stream.owed += bytes.size();
   unread_bytes_ += bytes.size();
+  stream.readable.Notify();
   if (stream.discard || !stream.failure.ok()) {
     Consume(stream, bytes.size());
-    return;
+  } else {
+    stream.unread.append(bytes);
   }
-  stream.unread.append(bytes);
-  stream.readable.Notify();
 }
 
 void H2Session::OnRemoteEnd(int32_t stream_id) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/proxy/http/deadlines.h"
 #include "agent/proxy/http/field_lines.h"
 #include "agent/proxy/http/h2_fields.h"
 #include "agent/proxy/http/websocket_key.h"
@@ -14,6 +15,8 @@ namespace {
 
 constexpr int kFirstFinalStatus = 200;
 constexpr int kLastStatus = 599;
+constexpr std::chrono::seconds kLingerTime{1};
+constexpr uint64_t kLingerBytes = 1024 * 1024;
 constexpr std::string_view kAccept = "sec-websocket-accept";
 
 Headers ListOf(int status, const Headers& fields) {
@@ -57,6 +60,18 @@ H2ServerExchange::~H2ServerExchange() {
                     absl::CancelledError("the request has been served"));
   }
   session_->Release(*stream_);
+}
+
+Task<void> H2ServerExchange::Linger() {
+  H2Stream& stream = *stream_;
+  if (!stream.local_ended || stream.remote_ended) co_return;
+  session_->Discard(stream);
+  const SteadyTime deadline = Deadlines::In(kLingerTime);
+  const uint64_t enough = stream.received_bytes + kLingerBytes;
+  while (!stream.remote_ended && stream.failure.ok() && stream.received_bytes < enough) {
+    stream.readable.Reset();
+    if (!(co_await stream.readable.Wait(deadline)).ok()) co_return;
+  }
 }
 
 void H2ServerExchange::Begin(const RequestHead& head) {

@@ -24,6 +24,10 @@ class H2ServerExchange final : public ServerExchange {
   H2ServerExchange(const H2ServerExchange&) = delete;
   H2ServerExchange& operator=(const H2ServerExchange&) = delete;
 
+  // After the answer: drops what the client goes on to send, for a moment. Clients that have their
+  // request cut off may take it for an error, though they have their answer.
+  Task<void> Linger();
+
   // The head that was read. Before it a stream is as one with a GET.
   void Begin(const RequestHead& head);
 

@@ -183,6 +183,7 @@ class H2Fixture : public testing::Test {
       test->log_.push_back(head.method + " " + head.target);
       co_await Answer(test, &exchange, &head);
     }
+    co_await request.exchange->Linger();
     request.exchange = nullptr;
     test->server_->RequestServed();
     --test->running_;
