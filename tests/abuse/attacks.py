@@ -178,3 +178,10 @@ class AttackTest(unittest.TestCase):
     def assert_denied(self, answer):
         self.assertIn(b" 520 ", answer)
         self.assertIn(b"not_allowed", answer)
+
+    def assert_reset(self, container, address, port):
+        try:
+            answer = container.raw(address, port, b"hello")
+        except ConnectionResetError:
+            answer = None  # Before connect(2) had returned.
+        self.assertIsNone(answer)

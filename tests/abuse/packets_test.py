@@ -148,7 +148,7 @@ class PacketsTest(AttackTest):
         with self.nothing_leaves():
             for address in (ORIGIN_V6, "2606:4700::1111", "64:ff9b::1.1.1.1"):
                 self.assert_denied(self.closed.raw(address, 80, EVIL))
-                self.assertIsNone(self.closed.raw(address, 22, b"x"), "reset")
+                self.assert_reset(self.closed, address, 22)
 
     def test_NB17_arp_that_lies_convinces_nobody(self):
         def arp(operation, sender, target):

@@ -20,7 +20,7 @@ class WallsTest(AttackTest):
                     response = self.open.curl(f"http://{host}/latest/meta-data/", address=ORIGIN)
                     self.assertEqual((response.status, response.reason), (520, "forbidden_address"), response)
                 for port in (22, 8080):
-                    self.assertIsNone(self.open.raw(address, port, b"GET / HTTP/1.0\r\n\r\n"), "reset")
+                    self.assert_reset(self.open, address, port)
 
     def test_NB24_neighbours_do_not_hear_each_other(self):
         server = in_namespace(f"/proc/{self.open.holder.pid}/ns/net", listening, 9000)
@@ -29,7 +29,7 @@ class WallsTest(AttackTest):
             for address in ("192.0.2.2", "fd5a::2", "127.0.0.1"):
                 with self.assertRaises(ConnectionRefusedError):
                     self.closed.connect(address, 9000)
-            self.assertIsNone(self.closed.raw(ORIGIN, 9000, b"hello"), "reset")
+            self.assert_reset(self.closed, ORIGIN, 9000)
         server.setblocking(False)
         with self.assertRaises(BlockingIOError):
             server.accept()
@@ -56,7 +56,7 @@ class WallsTest(AttackTest):
                 response = self.open.curl(f"http://{host}/", address=ORIGIN)
                 self.assertEqual((response.status, response.reason), (520, "forbidden_address"), response)
             for host in (address, address_v6):
-                self.assertIsNone(self.open.raw(host, 2222, b"hello"), "reset")
+                self.assert_reset(self.open, host, 2222)
         for server in servers:
             with self.assertRaises(BlockingIOError):
                 server.accept()
