@@ -71,13 +71,18 @@ class Http2Peer:
         while len(self.body) < count:
             if self.ended:
                 raise EOFError("the body has ended")
+            self.acknowledge()
             self.fill()
         taken, self.body = self.body[:count], self.body[count:]
         if not self.body:
+            self.acknowledge()
+        return taken
+
+    def acknowledge(self):
+        if self.unacknowledged:
             self.h2.acknowledge_received_data(self.unacknowledged, self.stream)
             self.unacknowledged = 0
             self.flush()
-        return taken
 
     def end(self):
         self.h2.end_stream(self.stream)
