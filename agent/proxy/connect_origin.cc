@@ -10,6 +10,8 @@ namespace sallyport::proxy {
 namespace {
 
 constexpr std::chrono::seconds kConnectTime{10};
+// Between two pieces of an answer: events and models may be silent for long.
+constexpr std::chrono::minutes kBodyPause{5};
 // An origin that ends its HTTP/2 connections before a request can be sent is given up.
 constexpr int kMaxUselessAttempts = 2;
 
@@ -59,9 +61,10 @@ Task<ReachResult> Reach(ContainerPtr container, OriginKey key, SteadyTime deadli
 }
 
 std::unique_ptr<OriginConnection> Http1Over(Reached reached) {
-  return std::make_unique<OriginConnection>(OriginConnection{
-      std::make_unique<H1ClientConnection>(std::move(reached.stream), H1Limits{}, H1Timeouts{}),
-      reached.address, /*reused=*/false, reached.would_deny});
+  return std::make_unique<OriginConnection>(
+      OriginConnection{std::make_unique<H1ClientConnection>(std::move(reached.stream), H1Limits{},
+                                                            H1Timeouts{.body = kBodyPause}),
+                       reached.address, /*reused=*/false, reached.would_deny});
 }
 
 void PutIntoPool(Container& container, const OriginKey& key, Reached reached) {
