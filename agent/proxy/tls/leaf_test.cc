@@ -304,6 +304,24 @@ TEST_F(LeafTest, TL01_GoesOnFromBytesThatWereReadBefore) {
   }
 }
 
+TEST_F(LeafTest, TL22_UnderstandsAnAlertInPlainText) {
+  std::string hello;
+  {
+    auto [receives, sends] = MakeSocketPair();
+    peer_.emplace(std::move(sends), MakeClient(client_.get(), "good.test"));
+    hello = ReceiveHello(receives.get());
+  }
+  const std::pair<std::string, StatusCode> alerts[] = {
+      {{"\x15\x03\x03\x00\x02\x02\x30", 7}, StatusCode::kUnauthenticated},   // unknown_ca.
+      {{"\x15\x03\x03\x00\x02\x02\x32", 7}, StatusCode::kInvalidArgument},   // decode_error.
+      {{"\x17\x03\x03\x00\x02\x02\x30", 7}, StatusCode::kInvalidArgument}};  // No alert.
+  for (const auto& [record, expected] : alerts) {
+    auto [mine, theirs] = MakeSocketPair();
+    ASSERT_EQ(::send(theirs.get(), record.data(), record.size(), 0), 7);
+    EXPECT_EQ(AcceptOn(std::move(mine), hello, "good.test").status().code(), expected);
+  }
+}
+
 TEST_F(LeafTest, TL07_RefusesASecondHelloWithAnotherName) {
   const auto shake = [this](bool change_name) {
     bssl::UniquePtr<SSL> client = MakeClient(client_.get(), "good.test");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 namespace sallyport::proxy {
@@ -24,6 +25,14 @@ bssl::UniquePtr<BIO> SocketBio::MakeBio() {
     BIO_set_init(bio.get(), 1);
   }
   return bio;
+}
+
+std::optional<uint8_t> SocketBio::plain_alert() const {
+  // RFC 8446 sections 5.1 and 6.
+  constexpr std::string_view kFatalAlert("\x15\x03\x03\x00\x02\x02", 6);
+  const std::string_view tail(tail_.data(), tail_.size());
+  if (!tail.starts_with(kFatalAlert)) return std::nullopt;
+  return static_cast<uint8_t>(tail.back());
 }
 
 void SocketBio::Detach() {
@@ -105,6 +114,9 @@ ssize_t SocketBio::Receive(BIO* bio, char* out, size_t size) {
 int SocketBio::Take(const char* from, size_t available, char* out, size_t size) {
   const size_t count = std::min(available, size);
   std::memcpy(out, from, count);
+  const size_t fresh = std::min(count, tail_.size());
+  std::copy(tail_.begin() + fresh, tail_.end(), tail_.begin());
+  std::memcpy(tail_.data() + tail_.size() - fresh, from + count - fresh, fresh);
   return static_cast<int>(count);
 }
 

@@ -5,8 +5,11 @@
 
 #include <openssl/bio.h>
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace sallyport::proxy {
@@ -30,6 +33,8 @@ class SocketBio {
   bool ended() const { return ended_; }
   // errno of the call that failed, 0 if none did.
   int error() const { return error_; }
+  // The description of the alert that what was read so far ends with, if it is one in plain text.
+  std::optional<uint8_t> plain_alert() const;
   // Whether a read may be answered without asking the socket, if the last call seems to have
   // emptied it. The default is yes.
   void set_may_guess(bool may_guess) { may_guess_ = may_guess; }
@@ -59,6 +64,8 @@ class SocketBio {
   bool may_guess_ = true;
   bool ended_ = false;
   int error_ = 0;
+  // The last bytes that were read: a record that holds an alert.
+  std::array<char, 7> tail_{};
 };
 
 }  // namespace sallyport::proxy

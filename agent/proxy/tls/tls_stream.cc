@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,18 @@ namespace {
 
 // Records in a row that did not have to wait.
 constexpr int kTurn = 32;
+
+// What OpenSSL's clients say of a certificate that they dislike comes in plain text also in
+// TLS 1.3, where everything after the ServerHello is encrypted (RFC 8446 section 2): BoringSSL
+// cannot decrypt it. Packed as the alert that it is.
+uint32_t AsPlainAlert(uint32_t tls_error, const SocketBio& bio) {
+  const std::optional<uint8_t> alert = bio.plain_alert();
+  if (ERR_GET_LIB(tls_error) != ERR_LIB_SSL || !alert.has_value() ||
+      ERR_GET_REASON(tls_error) != SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC) {
+    return tls_error;
+  }
+  return ERR_PACK(ERR_LIB_SSL, SSL_AD_REASON_OFFSET + *alert);
+}
 
 bool IsWait(int wanted) { return wanted == SSL_ERROR_WANT_READ || wanted == SSL_ERROR_WANT_WRITE; }
 
@@ -137,7 +150,9 @@ Task<TlsStream::HandshakeResult> TlsStream::HandshakeOn(std::shared_ptr<State> s
         co_return result;
       }
       result.transport = state->TransportFailure();
-      if (result.transport.ok()) result.tls_error = ERR_peek_last_error();
+      if (result.transport.ok()) {
+        result.tls_error = AsPlainAlert(ERR_peek_last_error(), state->bio);
+      }
       if (result.ok()) result.transport = absl::DataLossError("the TLS handshake failed");
       co_return result;
     }
