@@ -1,7 +1,10 @@
 """A TLS client whose bytes a test sends as it likes, and ClientHellos that no library makes."""
 
+import io
 import ssl
 import struct
+
+from sockets import read_response
 
 
 class ByHand:
@@ -42,12 +45,30 @@ class ByHand:
             self.connection.sendall(self.outgoing_bio.read())
 
     def request(self, payload):
-        """What comes back up to the end of the first piece of data."""
+        """The body of the HTTP/1.1 response, which has a content-length."""
         self.tls.write(payload)
         self.connection.sendall(self.outgoing_bio.read())
-        while (data := self.step(self.tls.read, 65536)) is None:
-            self.receive()
-        return data
+        return read_response(self)[2]
+
+    def makefile(self, _mode):
+        """As a socket's, to read_response."""
+        return io.BufferedReader(Decrypted(self))
+
+
+class Decrypted(io.RawIOBase):
+    """What a client by hand decrypts."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        while (data := self.client.step(self.client.tls.read, len(buffer))) is None:
+            self.client.receive()
+        buffer[:len(data)] = data
+        return len(data)
 
 
 def records(message, size, version=0x0301):
