@@ -40,7 +40,7 @@ class BudgetTest(unittest.TestCase):
         raw.await_text('"ready"')
         cls.handler = world.start_handler("stall", "respond")
         ports = [f"--http-port={port}" for port in (80, 443, RAW_PORT)]
-        world.cli("class", "apply", "open", "--intercept-https", "--denied-host=evil.test", *ports)
+        world.cli("class", "apply", "open", "--intercept-https=true", "--denied-host=evil.test", *ports)
         world.apply_class("stalled", outbound="stall")
         world.apply_class("answered", outbound="respond")
         cls.other = world.container("open", "other")
