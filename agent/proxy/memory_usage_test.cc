@@ -1,6 +1,6 @@
 #include "agent/proxy/memory_usage.h"
 
-#include <string>
+#include <sys/mman.h>
 
 #include "gtest/gtest.h"
 
@@ -16,9 +16,12 @@ TEST(MemoryUsageTest, SeesWhatTheProcessUses) {
   const MemoryUsage usage = MemoryUsage::Open();
   const uint64_t before = usage.Read(kTiny).used;
   EXPECT_GT(before, 0u);
-  const std::string block(64 * kMebibyte, 'x');
-  const uint64_t after = usage.Read(kTiny).used;
-  EXPECT_GE(after, before + block.size() * 9 / 10);
+  constexpr size_t kBytes = 64 * kMebibyte;
+  void* const block = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  ASSERT_NE(block, MAP_FAILED);
+  EXPECT_GE(usage.Read(kTiny).used, before + kBytes * 9 / 10);
+  munmap(block, kBytes);
   EXPECT_EQ(usage.Read(kTiny).limit, kTiny);
 }
 

@@ -14,7 +14,8 @@ TEST(ThisHostTest, IP20EveryAddressOfEveryInterface) {
   agent::TestNetwork network;
   network.Run([] {
     ASSERT_EQ(
-        std::system("ip link set lo up && ip link add up0 type dummy && ip link set up0 up && "
+        std::system("ip link set lo up && ip link add up0 type veth peer name down0 && "
+                    "ip link set down0 up && ip link set up0 up && "
                     "ip addr add 203.0.113.5/24 dev up0 && ip addr add 203.0.113.6/24 dev up0 && "
                     "ip addr add 198.51.100.7/32 dev lo && "
                     "ip addr add 2001:db8::5/64 dev up0 nodad && ip route add default dev up0"),

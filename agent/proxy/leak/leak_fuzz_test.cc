@@ -3,6 +3,7 @@
 // one is not connected to. The first byte says how the connection is made and how the bytes are cut
 // into segments.
 
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -102,8 +103,9 @@ class World {
     setup.leaves = LeafAuthority::Create(root_.CertificateDer(), root_.KeyDer()).value();
     setup.dns = std::make_shared<ContainerDns>(DnsLimits{});
     setup.budget = std::make_shared<ContainerBudget>(ContainerLimits{});
-    setup.tcp_listeners.push_back(Listen(80));
-    setup.tcp_listeners.push_back(Listen(443));
+    for (const UniqueFd& listener : listeners_) {
+      setup.tcp_listeners.emplace_back(fcntl(listener.get(), F_DUPFD_CLOEXEC, 0));
+    }
     OnWorker([&] {
       const absl::Status added = worker_->AddContainer(std::move(setup));
       SALLYPORT_CHECK(added.ok());
@@ -126,6 +128,7 @@ class World {
   }
 
   const Outside outside_;
+  const std::array<UniqueFd, 2> listeners_ = {Listen(80), Listen(443)};
   const Identity root_;
   const bssl::UniquePtr<SSL_CTX> client_context_;
   std::unique_ptr<Worker> worker_;
