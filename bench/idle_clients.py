@@ -1,7 +1,7 @@
 """Opens keep-alive connections, one request each, and holds them; run by idle_memory.py inside a container.
 
 Says "held", waits for a line on its input, and then says how many of them are still open. Usage: idle_clients.py HOST PORT COUNT
-[NAME]: with a NAME over TLS, whoever signed the certificate.
+[NAME ROOTS]: with a NAME over TLS, whose certificate must be signed by one of the roots in that file.
 """
 
 import resource
@@ -40,13 +40,11 @@ def is_open(connection):
 
 def main():
     host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    name = sys.argv[4] if len(sys.argv) > 4 else None
+    name, roots = sys.argv[4:6] if len(sys.argv) > 4 else (None, None)
     resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100,) * 2)
     tls = None
     if name:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        tls.check_hostname = False
-        tls.verify_mode = ssl.CERT_NONE
+        tls = ssl.create_default_context(cafile=roots)
     connections = [open_one((host, port), tls, name) for _ in range(count)]
     print("held", flush=True)
     sys.stdin.readline()

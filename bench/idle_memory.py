@@ -42,7 +42,8 @@ class Clients:
 
     def __init__(self, container, port, count, name):
         script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "idle_clients.py")
-        command = [sys.executable, script, ADDRESS, str(port), str(count), *([name] if name else [])]
+        # Only the container's own CA: a leaf of the origin's would mean that nothing was decrypted.
+        command = [sys.executable, script, ADDRESS, str(port), str(count), *([name, container.ca] if name else [])]
         self.process = subprocess.Popen(container.command(*command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self.process.stdout.readline() != "held\n":
             raise RuntimeError("not measured, the connections could not be opened")
@@ -82,7 +83,8 @@ def measure_kind(kind, count, workers):
             file.write(NGINX.format(dir=world.dir, address=ADDRESS, relayed=RELAYED_PORT))
         world.start("nginx", ["nginx", "-c", config], world.internet)
         harness.eventually(lambda: world.host_run("curl", "-so", "/dev/null", f"http://{ADDRESS}/").returncode == 0)
-        world.apply_class("bench", enable_internet=True)
+        # With a list there is something to decide inside TLS.
+        world.apply_class("bench", enable_internet=True, intercept_https=True, denied_hosts=["nowhere.test"])
         container = world.container("bench")
         pid = world.proxy_pid()
         Clients(container, port, WARM_UP, name).close()
