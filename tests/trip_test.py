@@ -99,6 +99,17 @@ class TripTest(unittest.TestCase):
                 self.assertEqual(read_response(connection)[0], 200)
         self.assertLessEqual(self.world.origin_contacts() - before, 1)
 
+    def test_only_idempotent_requests_are_sent_again(self):
+        """Where a kept connection ends without an answer, it may have been about to, or the request may have been processed."""
+        for method, times in (("GET", 2), ("DELETE", 2), ("POST", 1), ("PATCH", 1)):
+            with self.subTest(method), self.open.connect("203.0.113.10", 80) as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: good.test\r\n\r\n")
+                self.assertEqual(read_response(connection)[0], 200)
+                before = len(self.world.origin_requests())
+                connection.sendall(f"{method} /hangup HTTP/1.1\r\nHost: good.test\r\n\r\n".encode())
+                self.assertEqual(read_response(connection)[0], 502)
+                self.assertEqual([request["method"] for request in self.world.origin_requests()[before:]], [method] * times)
+
     def test_pools_are_not_shared_between_containers(self):
         self.open.curl("http://good.test/")
         before = self.world.origin_contacts()

@@ -23,6 +23,12 @@ Task<absl::StatusOr<std::string_view>> FirstPiece(ServerExchange& client) {
   co_return co_await client.body().Read();
 }
 
+// RFC 9110 section 9.2.2: a proxy sends no other request twice by itself.
+bool IsIdempotent(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
+         method == "OPTIONS" || method == "TRACE";
+}
+
 struct Retry {};
 // The origin agreed to a WebSocket; nothing has been answered yet.
 struct Switched {
@@ -93,7 +99,7 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
 
   const AbandonmentWatch watch(&client, [&origin] { origin.Abort(); });
   const bool has_body = head.framing != BodyFraming::kNone;
-  const bool may_retry = connection.reused && !has_body;
+  const bool may_retry = connection.reused && !has_body && IsIdempotent(request.method);
   absl::Status sent = co_await origin.WriteHead(head, authority);
   if (connection.reused && absl::IsUnavailable(sent)) co_return Retry{};
   std::shared_ptr<BodyPump> pump;

@@ -27,9 +27,9 @@ OriginRequest OriginRequestOf(const Exchange& exchange);
 // `rule` permitted it. Connects (or takes a pooled connection whose address is still permitted),
 // sends the request with the container's body and streams the answer back. Asks once more over a
 // fresh connection if a pooled one turns out to be dead, or its HTTP/2 stream was not processed,
-// and the request has no body. Whichever HTTP the container speaks, the origin is spoken to in its
-// own. A WebSocket gets a stream of an HTTP/2 connection whose origin takes such, or an HTTP/1.1
-// connection of its own; what becomes a WebSocket is left in the outcome.
+// and the request is idempotent and has no body. Whichever HTTP the container speaks, the origin is
+// spoken to in its own. A WebSocket gets a stream of an HTTP/2 connection whose origin takes such,
+// or an HTTP/1.1 connection of its own; what becomes a WebSocket is left in the outcome.
 Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std::string rule);
 
 }  // namespace sallyport::proxy

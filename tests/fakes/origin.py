@@ -5,6 +5,7 @@
              GET /bytes/N    N bytes
              GET /headers    the request's headers as JSON
              GET /to/URL     302, to the URL
+             GET /hangup     no answer: the connection ends
              POST /digest    the body's length and SHA-256
   anything   echoes the bytes
              else
@@ -93,6 +94,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_text(json.dumps({k.lower(): v for k, v in self.headers.items()}))
         if self.path == "/digest":
             return self.send_text(f"{length} {digest}")
+        if self.path == "/hangup":
+            self.close_connection = True
+            return None
         if self.path.startswith("/to/"):
             return self.send_redirect(self.path.removeprefix("/to/"))
         return self.send_text(f"origin {self.headers.get('host')} {self.path}")
