@@ -1,28 +1,61 @@
 #include "agent/proxy/this_host.h"
 
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <sys/socket.h>
+
+#include <array>
+#include <cstring>
 
 #include "common/base/unique_fd.h"
 
 namespace sallyport::proxy {
 namespace {
 
-constexpr uint16_t kAnyPort = 9;
+// RTM_GETROUTE for one address (rtnetlink(7)).
+struct RouteRequest {
+  nlmsghdr header;
+  rtmsg route;
+  rtattr attribute;
+  std::array<uint8_t, 16> address;
+};
+
+RouteRequest RouteTo(const IpAddress& address) {
+  sockaddr_storage storage;
+  address.ToSockaddr(0, &storage);
+  RouteRequest request{};
+  const void* bytes = &reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr;
+  size_t size = sizeof(in6_addr);
+  if (address.is_v4()) {
+    bytes = &reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr;
+    size = sizeof(in_addr);
+  }
+  std::memcpy(request.address.data(), bytes, size);
+  request.attribute.rta_type = RTA_DST;
+  request.attribute.rta_len = static_cast<uint16_t>(RTA_LENGTH(size));
+  request.route.rtm_family = address.is_v4() ? AF_INET : AF_INET6;
+  request.route.rtm_dst_len = static_cast<uint8_t>(size * 8);
+  request.header.nlmsg_type = RTM_GETROUTE;
+  request.header.nlmsg_flags = NLM_F_REQUEST;
+  request.header.nlmsg_len = static_cast<uint32_t>(NLMSG_LENGTH(sizeof(rtmsg)) + RTA_SPACE(size));
+  return request;
+}
 
 }  // namespace
 
 bool IsThisHost(const IpAddress& address) {
-  const UniqueFd socket(
-      ::socket(address.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_storage storage;
-  socklen_t length = address.ToSockaddr(kAnyPort, &storage);
-  auto* const name = reinterpret_cast<sockaddr*>(&storage);
+  const UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
   if (!socket.valid()) return true;
+  const RouteRequest request = RouteTo(address);
+  // The kernel answers within the call.
+  if (send(socket.get(), &request, request.header.nlmsg_len, 0) < 0) return true;
+  alignas(nlmsghdr) std::array<char, 4096> answer;
+  const ssize_t count = recv(socket.get(), answer.data(), answer.size(), MSG_DONTWAIT);
+  if (count < static_cast<ssize_t>(NLMSG_LENGTH(sizeof(rtmsg)))) return true;
+  const auto* const header = reinterpret_cast<const nlmsghdr*>(answer.data());
   // Without a route there is no connection that could end here.
-  if (connect(socket.get(), name, length) != 0) return false;
-  length = sizeof(storage);
-  // The kernel speaks to one of its own addresses from that address.
-  return getsockname(socket.get(), name, &length) == 0 && IpAddress::FromSockaddr(name) == address;
+  if (header->nlmsg_type == NLMSG_ERROR) return false;
+  return static_cast<const rtmsg*>(NLMSG_DATA(header))->rtm_type == RTN_LOCAL;
 }
 
 }  // namespace sallyport::proxy
