@@ -80,8 +80,9 @@ Task<void> ServeHttp2(ContainerPtr container, Origin origin, std::optional<TlsFa
 }
 
 void Reject(Container& container, const Origin& origin, std::string_view scheme,
-            std::string_view reason, std::string detail) {
+            std::string_view reason, std::string detail, std::string host = "") {
   AuditRecord record = ConnectionRecord(container, origin, scheme);
+  record.host = std::move(host);
   record.decision = "reject";
   record.reason = reason;
   record.detail = std::move(detail);
@@ -106,7 +107,8 @@ Task<void> ServeDecrypted(ContainerPtr container, Origin origin,
     std::string_view reason = "handshake_failed";
     if (absl::IsUnauthenticated(terminated.status())) reason = "intercept_pin_failure";
     if (absl::IsResourceExhausted(terminated.status())) reason = "over_budget";
-    Reject(*container, origin, "https", reason, StrCat(host, ": ", terminated.status().message()));
+    Reject(*container, origin, "https", reason, StrCat(host, ": ", terminated.status().message()),
+           host);
     co_return;
   }
   TlsStream* const stream = terminated->stream.get();
@@ -120,7 +122,8 @@ Task<void> ServeDecrypted(ContainerPtr container, Origin origin,
   if (!stream->left_unheard().empty()) {
     Reject(*container, origin, "https", "intercept_pin_suspected",
            StrCat(host, ": the container's client left after the handshake without a request: ",
-                  stream->left_unheard()));
+                  stream->left_unheard()),
+           host);
   }
 }
 

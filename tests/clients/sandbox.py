@@ -82,7 +82,7 @@ class ClientTest(unittest.TestCase):
 
     def assert_decrypted(self, host, path):
         """The proxy saw the path of a request over HTTPS."""
-        harness.eventually(lambda: any((line["decision"], line["scheme"], line["host"], line.get("path")) ==
+        harness.eventually(lambda: any((line["decision"], line["scheme"], line.get("host"), line.get("path")) ==
                                        ("egress", "https", host, path) for line in self.world.audit.all()),
                            what=f"a decrypted request for {host}{path}")
 
