@@ -1,8 +1,11 @@
 #include "agent/proxy/tls/leaf.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <utility>
@@ -111,6 +114,7 @@ Task<absl::StatusOr<Accepted>> ShakeHands(absl::StatusOr<bssl::UniquePtr<SSL>> s
                                           Host host, std::vector<std::string> protocols) {
   if (!ssl.ok()) co_return ssl.status();
   HandshakeWatch watch;
+  TcpStream& socket = *transport;
   auto stream =
       std::make_unique<TlsStream>(std::move(transport), *std::move(ssl), std::move(early));
   SSL_set_msg_callback(stream->ssl(), &OnMessage);
@@ -121,6 +125,10 @@ Task<absl::StatusOr<Accepted>> ShakeHands(absl::StatusOr<bssl::UniquePtr<SSL>> s
   SSL_set_msg_callback_arg(stream->ssl(), nullptr);
   SSL_set_app_data(stream->ssl(), nullptr);
   if (!result.ok()) co_return Explain(result, watch, host);
+  // The client's Finished has no answer in TLS 1.3, and a client with Nagle's algorithm holds its
+  // first request until it is acknowledged.
+  const int now = 1;
+  setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_QUICKACK, &now, sizeof(now));
   if (watch.name_changed) {
     SSL_send_fatal_alert(stream->ssl(), SSL_AD_ILLEGAL_PARAMETER);
     co_return absl::InvalidArgumentError(
