@@ -4,6 +4,7 @@ import contextlib
 import errno
 import socket
 import struct
+import sys
 import unittest
 
 from harness import ADDRESSES, World
@@ -23,7 +24,7 @@ class Sniffer:
     """Every frame of the host's namespace but of its own `lo`, where handlers are, from now on."""
 
     def __init__(self, world):
-        self.packet = in_namespace(f"/run/netns/{world.host.name}", self.open)
+        self.packet, self.earlier = in_namespace(f"/run/netns/{world.host.name}", lambda: (self.open(), tcp_connections()))
 
     @staticmethod
     def open():
@@ -36,12 +37,31 @@ class Sniffer:
         with contextlib.suppress(BlockingIOError):
             while True:
                 frame, source = self.packet.recvfrom(65536)
-                if source[0] != "lo" and not is_link_chatter(frame):
+                if source[0] != "lo" and not is_link_chatter(frame) and not self.ends_earlier(frame):
                     frames.append(frame)
         return frames
 
+    def ends_earlier(self, frame):
+        """Whether it is the end of a connection that was there before the watch, which nothing new made: TCP without a byte of data."""
+        if frame[12:14] != b"\x08\x00" or frame[23] != socket.IPPROTO_TCP:
+            return False
+        at = 14 + (frame[14] & 15) * 4
+        ports = struct.unpack("!HH", frame[at:at + 4])
+        ends = frozenset(zip((frame[26:30], frame[30:34]), ports))
+        data = 14 + int.from_bytes(frame[16:18], "big") - at - (frame[at + 12] >> 4) * 4
+        return ends in self.earlier and data == 0
+
     def close(self):
         self.packet.close()
+
+
+def tcp_connections():
+    """The two ends, as (IPv4 address, port), of each connection of this thread's network namespace, also of those that are closing."""
+    with open("/proc/thread-self/net/tcp", encoding="ascii") as file:
+        lines = [line.split()[1:3] for line in file.readlines()[1:]]
+    # Addresses are hexadecimal words in the host's byte order.
+    return {frozenset((int(address, 16).to_bytes(4, sys.byteorder), int(port, 16)) for address, port in (end.split(":") for end in ends))
+            for ends in lines}
 
 
 @contextlib.contextmanager
