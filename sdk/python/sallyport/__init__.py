@@ -11,12 +11,22 @@
 `sallyport.control` changes policy at run time.
 """
 
-from .control import Container, ControlPlane, ControlPlaneError, Enforcement
-from .http import Forward, Headers, Response
-from .request import BodyTooLarge, Context, Request, Unread
-from .service import Handlers, Server, handler, serve
+from .answers import Forward, PassResponse, Response
+from .body import Transform
+from .change import Change, Enforcement
+from .container import Container
+from .context import Context
+from .control import ControlPlane, ControlPlaneError
+from .handlers import Answer, Handler, Handlers, handler
+from .headers import Headers, MutableHeaders
+from .inbox import HungUp
+from .lease import Lease
+from .origin_response import OriginResponse
+from .request import BodyTooLarge, Request, Unread
+from .service import Server, serve
 
 __all__ = [
-    "BodyTooLarge", "Container", "Context", "ControlPlane", "ControlPlaneError", "Enforcement", "Forward", "Handlers",
-    "Headers", "Request", "Response", "Server", "Unread", "handler", "serve",
+    "Answer", "BodyTooLarge", "Change", "Container", "Context", "ControlPlane", "ControlPlaneError", "Enforcement", "Forward",
+    "Handler", "Handlers", "Headers", "HungUp", "Lease", "MutableHeaders", "OriginResponse", "PassResponse", "Request", "Response",
+    "Server", "Transform", "Unread", "handler", "serve",
 ]

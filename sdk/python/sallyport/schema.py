@@ -1,13 +1,14 @@
 """The messages and methods of the API, read from the descriptors beside this file: no generated code."""
 
 import importlib.resources
+from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 _PACKAGE = "sallyport.v1"
 
 
-def _read_descriptors():
+def _read_descriptors() -> bytes:
     try:
         return importlib.resources.files(__package__).joinpath("descriptors.binpb").read_bytes()
     except FileNotFoundError:
@@ -19,22 +20,17 @@ def _read_descriptors():
 
 _pool = descriptor_pool.DescriptorPool()
 _factory = message_factory.MessageFactory(_pool)
-_services = {}
+_services: dict[str, Any] = {}
 for _file in descriptor_pb2.FileDescriptorSet.FromString(_read_descriptors()).file:
     _pool.Add(_file)
     _services.update(_pool.FindFileByName(_file.name).services_by_name)
 
 
-def message(name):
-    """The class of a message of sallyport.v1."""
-    return _factory.GetPrototype(_pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-
-
 class Method:
     """A method's path, and the classes of its messages."""
 
-    def __init__(self, service, name):
+    def __init__(self, service: str, name: str) -> None:
         descriptor = _services[service].methods_by_name[name]
-        self.path = f"/{_PACKAGE}.{service}/{name}"
-        self.request = _factory.GetPrototype(descriptor.input_type)
-        self.response = _factory.GetPrototype(descriptor.output_type)
+        self.path: str = f"/{_PACKAGE}.{service}/{name}"
+        self.request: Any = _factory.GetPrototype(descriptor.input_type)
+        self.response: Any = _factory.GetPrototype(descriptor.output_type)

@@ -1,182 +1,164 @@
 """Serves handlers to the proxy."""
 
 import asyncio
-import inspect
 import logging
+import os
+import pathlib
 import signal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Optional
 
 import grpc
 import grpc.aio
 
-from . import schema
-from .http import Forward, Headers, Response
-from .request import Context, Request
+from .answers import Forward, PassResponse, Response
+from .call import HANDLE, Call
+from .context import Context
+from .handlers import Handlers, default
+from .inbox import HungUp
+from .origin_response import OriginResponse
+from .request import Request
 
-_HANDLE = schema.Method("OutboundHandler", "Handle")
-_Answer = _HANDLE.response
-_PIECE_BYTES = 64 * 1024
+if TYPE_CHECKING:
+    from .container import Container
+    from .control import ControlPlane
+
+_GRACE = 2  # Seconds for calls to end.
 _log = logging.getLogger("sallyport")
 
 
-class Handlers:
-    """Functions `async (request, context)` by name. A function that is not asynchronous runs on a thread."""
-
-    def __init__(self):
-        self._functions = {}
-
-    def handler(self, name):
-        def register(function):
-            self.add(name, function)
-            return function
-        return register
-
-    def add(self, name, function):
-        if name in self._functions:
-            raise ValueError(f"two handlers of the name {name!r}")
-        self._functions[name] = function
-
-    def names(self):
-        return list(self._functions)
-
-    async def call(self, request, context):
-        function = self._functions.get(context.handler)
-        if function is None:
-            raise LookupError(f"no handler of the name {context.handler!r} is served here")
-        if inspect.iscoroutinefunction(function):
-            return await function(request, context)
-        return await asyncio.get_running_loop().run_in_executor(None, function, request, context)
-
-
-_default = Handlers()
-handler = _default.handler
-
-
 class Server:
-    """`listen`: HOST:PORT (port 0: a free one) or unix:PATH.
+    """listen: HOST:PORT (port 0: a free one) or unix:PATH, which is made anew; loopback or a socket file, unless there is a tls_dir:
+    whoever can connect may ask. mode: the socket file's; the proxy's user has to be able to write to it. tls_dir: ca.crt, tls.crt and
+    tls.key; only who has a certificate of that CA may connect.
 
         async with Server("127.0.0.1:0", handlers) as server:
-            print(server.port)
+            print(server.address)
     """
 
-    def __init__(self, listen, handlers=None):
-        self._handlers = handlers or _default
+    def __init__(self, listen: str, handlers: Optional[Handlers] = None, *, mode: int = 0o666, tls_dir: Optional[str] = None) -> None:
+        self._handlers = handlers or default
         self._listen = listen
-        self.port = None
+        self._mode = mode
+        self._tls_dir = tls_dir
+        self.port = 0
 
-    async def __aenter__(self):
+    @property
+    def address(self) -> str:
+        """Where it listens, with the port that it got."""
+        if self._listen.startswith("unix:"):
+            return self._listen
+        return f"{self._listen.rpartition(':')[0]}:{self.port}"
+
+    @property
+    def endpoint(self) -> str:
+        """The address as handlers are registered by."""
+        if self._listen.startswith("unix:"):
+            return self._listen
+        return f"{'grpcs' if self._tls_dir else 'grpc'}://{self.address}"
+
+    async def __aenter__(self) -> "Server":
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         method = grpc.stream_stream_rpc_method_handler(
-            self._handle, _HANDLE.request.FromString, _Answer.SerializeToString)
-        service = _HANDLE.path.split("/")[1]
+            self._handle, HANDLE.request.FromString, HANDLE.response.SerializeToString)
+        service = HANDLE.path.split("/")[1]
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(service, {"Handle": method}),))
         try:
-            self.port = self._server.add_insecure_port(self._listen)
+            self.port = self._add_port()
         except RuntimeError as error:
             raise OSError(f"cannot listen on {self._listen}: {error}") from None
         if self.port == 0:
             raise OSError(f"cannot listen on {self._listen}: the address is in use, or not of this machine")
+        if self._listen.startswith("unix:"):
+            os.chmod(self._listen.removeprefix("unix:"), self._mode)
         await self._server.start()
         return self
 
-    async def __aexit__(self, *_):
-        await self._server.stop(grace=2)
+    def _add_port(self) -> int:
+        if self._tls_dir is None:
+            return int(self._server.add_insecure_port(self._listen))
+        root, key, certificate = (pathlib.Path(self._tls_dir, name).read_bytes() for name in ("ca.crt", "tls.key", "tls.crt"))
+        credentials = grpc.ssl_server_credentials([(key, certificate)], root, require_client_auth=True)
+        return int(self._server.add_secure_port(self._listen, credentials))
 
-    async def wait(self):
+    async def __aexit__(self, *_: object) -> None:
+        await self._server.stop(grace=_GRACE)
+
+    async def wait(self) -> None:
         await self._server.wait_for_termination()
 
-    async def _handle(self, messages, rpc):
+    async def _handle(self, _messages: object, rpc: Any) -> None:
         first = await rpc.read()
         if first is grpc.aio.EOF or first.WhichOneof("message") != "start":
             await rpc.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message is not a start")
-        context = Context._of(first.start.context)
-        request = Request(first.start, lambda request: _read_body(rpc, request))
+        context = Context.of(first.start.context)
+        failure: BaseException
         try:
-            answer = await self._handlers.call(request, context)
-            await _send(rpc, answer)
-        except (asyncio.CancelledError, grpc.aio.AbortError):
-            raise
-        except Exception:
-            # The container gets a 502 without the text.
-            _log.exception("handler %s, request %s", context.handler, context.request_id)
-            await rpc.abort(grpc.StatusCode.INTERNAL, "the handler raised an exception; its log says which")
-
-
-async def _read_body(rpc, request):
-    await rpc.write(_Answer(read_body={}))
-    while True:
-        message = await rpc.read()
-        if message is grpc.aio.EOF:
-            raise ConnectionError("the container hung up before the end of the body")
-        if message.WhichOneof("message") == "end":
-            request.trailers = Headers((trailer.name, trailer.value) for trailer in message.end.trailers)
+            async with asyncio.TaskGroup() as tasks:
+                call = Call(rpc, first.start, tasks)
+                request = Request(first.start, call)
+                await _give(call, request, await self._handlers.call(request, context))
             return
-        yield message.body
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            failure = error  # The handler's own doing: nobody else would end the call.
+        except BaseExceptionGroup as group:
+            failure = group.exceptions[0]
+        if isinstance(failure, HungUp):
+            await rpc.abort(grpc.StatusCode.CANCELLED, str(failure))
+        # The container gets a 502 without the text.
+        _log.error("handler %s, request %s", context.handler, context.request_id, exc_info=failure)
+        await rpc.abort(grpc.StatusCode.INTERNAL, "the handler raised an exception; its log says which")
 
 
-async def _send(rpc, answer):
-    if isinstance(answer, Forward):
-        message = _Answer()
-        message.forward.method = answer.method
-        message.forward.scheme = answer.scheme
-        message.forward.authority = answer.authority
-        message.forward.path = answer.path
-        _add(message.forward.set_headers, answer.set_headers)
-        message.forward.remove_headers.extend(answer.remove_headers)
-        await rpc.write(message)
-        return
-    if not isinstance(answer, Response):
-        raise TypeError(f"a handler returns a Response or request.forward(…), not {type(answer).__name__}")
-    whole = isinstance(answer.body, (bytes, bytearray, memoryview))
-    if whole and "content-length" not in answer.headers:
-        answer.headers["content-length"] = len(answer.body)
-    message = _Answer()
-    message.respond.status = answer.status
-    _add(message.respond.headers, answer.headers)
-    await rpc.write(message)
-    async for piece in _pieces(answer.body):
-        await rpc.write(_Answer(body=bytes(piece)))
-    message = _Answer(end={})
-    _add(message.end.trailers, answer.trailers)
-    await rpc.write(message)
+async def _give(call: Call, request: Request, answer: object) -> None:
+    origin = request.origin_response
+    if isinstance(answer, Response):
+        call.abandon_request_body()
+        await call.respond(answer)
+    elif isinstance(answer, Forward):
+        await request.send(answer)
+        await call.end_request_body()
+    elif isinstance(answer, (OriginResponse, PassResponse)):
+        if origin is None:
+            raise TypeError("only what fetch() of this request gave can be passed on")
+        await call.pass_response(answer if isinstance(answer, PassResponse) else PassResponse(), origin.trailers)
+        await call.end_request_body()
+    else:
+        raise TypeError(f"a handler returns a Response, request.forward(…), or what fetch() gave, not {type(answer).__name__}")
 
 
-async def _pieces(body):
-    if hasattr(body, "__aiter__"):
-        async for piece in body:
-            for part in _cut(piece):
-                yield part
-        return
-    for piece in [body] if isinstance(body, (bytes, bytearray, memoryview)) else body:
-        for part in _cut(piece):
-            yield part
+def serve(listen: str, handlers: Optional[Handlers] = None, *, containers: Sequence[type["Container"]] = (),
+          control_plane: Optional["ControlPlane"] = None, **options: Any) -> None:
+    """Serves until SIGINT or SIGTERM, then lets calls end for two seconds. listen, options: as for Server.
 
+    containers: subclasses of Container, whose handlers are served, registered, and named in their classes.
+    control_plane: for that; default: the one of the environment.
+    """
+    served = handlers or default
+    for container in containers:
+        container.add_handlers(served)
 
-def _cut(piece):
-    if isinstance(piece, str):
-        piece = piece.encode()
-    view = memoryview(piece)
-    for at in range(0, len(view), _PIECE_BYTES):
-        yield view[at:at + _PIECE_BYTES]
-
-
-def _add(repeated, headers):
-    for name, value in headers.items():
-        repeated.add(name=name, value=value.encode("latin-1"))
-
-
-def serve(listen, handlers=None):
-    """Serves until SIGINT or SIGTERM, then lets calls end for two seconds. `listen`: as for Server."""
-
-    async def run():
+    async def run() -> None:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        async with Server(listen, handlers) as server:
-            _log.info("serving %s on %s", ", ".join((handlers or _default).names()), listen)
-            print(f"listening on {listen if listen.startswith('unix:') else listen.rsplit(':', 1)[0] + ':' + str(server.port)}",
-                  flush=True)
+        async with Server(listen, served, **options) as server:
+            if containers:
+                await _publish(containers, server.endpoint, control_plane)
+            _log.info("serving %s on %s", ", ".join(served.names()), server.address)
+            print(f"listening on {server.address}", flush=True)
             await stop.wait()
 
     asyncio.run(run())
+
+
+async def _publish(containers: Sequence[type["Container"]], endpoint: str, control_plane: Optional["ControlPlane"]) -> None:
+    from .control import ControlPlane  # Handlers alone need no control plane.
+    async with control_plane or ControlPlane() as connection:
+        for container in containers:
+            await container.publish(connection, endpoint)
