@@ -33,57 +33,12 @@ class PythonSdkTest(unittest.TestCase):
         program.address = "grpc://" + program.await_text(r"listening on (\S+)").group(1)
         return program
 
-    def example(self, name, *flags):
-        return self.start(os.path.join(os.getcwd(), f"sdk/python/examples/{name}.py"), *flags)
-
     def control(self, work):
         """Runs `work` with a connection to the control plane."""
         async def run():
             async with sallyport.ControlPlane(f"unix:{self.world.dir}/controlplane.sock") as control_plane:
                 return await work(control_plane)
         return asyncio.run(run())
-
-    def register(self, name, program, host):
-        async def work(control_plane):
-            await control_plane.register_handler(name, program.address, timeout=5)
-            return await control_plane.container("web-1").set_outbound_by_host(host, name)
-        change = self.control(work)
-        self.assertIs(change.enforcement, sallyport.Enforcement.ENFORCED)
-
-    def test_token_per_container(self):
-        tokens = f"{self.world.dir}/tokens.json"
-        with open(tokens, "w", encoding="ascii") as file:
-            json.dump({"web-1": "s3cret"}, file)
-        program = self.example("bearer_token", "--tokens", tokens)
-        self.register("token", program, "api.test")
-        for scheme in ("http", "https"):
-            answer = self.container.curl(f"{scheme}://api.test/x", "-H", "authorization: mine", "-d", "body")
-            self.assertEqual(answer.status, 200, answer)
-            seen = self.world.origin_requests()[-1]
-            headers = [value for name, value in seen["headers"] if name.lower() == "authorization"]
-            self.assertEqual(headers, ["Bearer s3cret"])
-        with open(tokens, "w", encoding="ascii") as file:
-            json.dump({}, file)
-        contacts = len(self.world.origin_requests())
-        answer = self.container.curl("http://api.test/x")
-        self.assertEqual((answer.status, answer.body), (403, "web-1 has no token\n"))
-        self.assertEqual(len(self.world.origin_requests()), contacts)
-
-    def test_key_value_service(self):
-        program = self.example("kv")
-        self.register("kv", program, "my.kv")
-        large = "0123456789abcdef" * 20_000
-        path = f"{self.world.dir}/large"
-        with open(path, "w", encoding="ascii") as file:
-            file.write(large)
-        self.assertEqual(self.container.curl("http://my.kv/a", "-T", path).status, 204)
-        self.assertEqual(self.container.curl("http://my.kv/a").body, large)
-        self.assertEqual(self.container.curl("http://my.kv/").body, "/a\n")
-        self.assertEqual(self.container.curl("http://my.kv/none").status, 404)
-        self.assertEqual(self.container.curl("http://my.kv/a", "-X", "POST").status, 405)
-        program.kill()
-        answer = self.container.curl("http://my.kv/a")
-        self.assertEqual((answer.status, answer.reason), (502, "handler_unreachable"))
 
     def test_what_handlers_return(self):
         program = self.start(os.path.join(os.getcwd(), "tests/fakes/python_handlers.py"))

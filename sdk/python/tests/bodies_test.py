@@ -10,6 +10,7 @@ from sallyport import BodyTooLarge, Handlers, Response
 
 handlers = Handlers()
 handler = handlers.handler
+waiting = asyncio.Event()
 cancelled = asyncio.Event()
 generator_ended = asyncio.Event()
 
@@ -117,6 +118,7 @@ async def change_trailers(request, context):
 @handler("waits")
 async def wait(request, context):
     try:
+        waiting.set()
         await asyncio.Event().wait()
     except asyncio.CancelledError:
         cancelled.set()
@@ -307,13 +309,12 @@ class BodiesTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(await stream.body(), (b"abc", [("x-t", "1"), ("x-length", "3")]))
 
     async def test_hanging_up_cancels_the_handler(self):
-        cancelled.clear()
         stream = await self.proxy.ask("waits")
+        await asyncio.wait_for(waiting.wait(), 10)
         stream.cancel()
         await asyncio.wait_for(cancelled.wait(), 10)
 
     async def test_hanging_up_ends_the_generator(self):
-        generator_ended.clear()
         stream = await self.proxy.ask("endless")
         await stream.expect("respond", "body")
         stream.cancel()
