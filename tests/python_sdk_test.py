@@ -1,6 +1,7 @@
-"""Handlers and policy by the Python SDK, against the real programs: the examples, and what its README says."""
+"""Handlers and policy by the Python SDK, against the real programs."""
 
 import asyncio
+import hashlib
 import itertools
 import json
 import os
@@ -17,7 +18,7 @@ ORIGIN = "203.0.113.10"
 NAMES = {"api.test": ORIGIN, "other.test": "198.51.100.4"}
 
 
-class PythonSdkTest(unittest.TestCase):
+class SdkTest(unittest.TestCase):
     count = itertools.count()
 
     @classmethod
@@ -40,34 +41,8 @@ class PythonSdkTest(unittest.TestCase):
                 return await work(control_plane)
         return asyncio.run(run())
 
-    def test_what_handlers_return(self):
-        program = self.start(os.path.join(os.getcwd(), "tests/fakes/python_handlers.py"))
 
-        async def register(control_plane):
-            for name in ("stream", "json", "raises", "unread", "elsewhere", "blocking", "params"):
-                await control_plane.register_handler(name, program.address)
-        self.control(register)
-
-        def answer(handler, *options, params=None):
-            change = self.control(lambda control_plane: control_plane.container("web-1").set_outbound_by_host(
-                "api.test", handler, params))
-            self.assertIs(change.enforcement, sallyport.Enforcement.ENFORCED)
-            return self.container.curl("http://api.test/p?q=1", *options)
-
-        self.assertEqual(answer("stream").body, "0123456789")
-        self.assertEqual(json.loads(answer("json", "-d", '{"a": 1}').body), {"got": {"a": 1}, "query": {"q": "1"}})
-        failed = answer("raises")
-        self.assertEqual((failed.status, failed.reason), (502, "handler_failed"))
-        self.assertNotIn("canary", failed.body)
-        failed = answer("unread", "-d", "x")
-        self.assertEqual((failed.status, failed.reason), (502, "handler_failed"))
-        contacts = len(self.world.origin_requests())
-        self.assertEqual(answer("elsewhere").status, 200)
-        seen = self.world.origin_requests()[contacts]
-        self.assertEqual((seen["host"], seen["path"]), ("other.test", "/moved"))
-        self.assertEqual(answer("blocking").body, "from a thread")
-        self.assertEqual(answer("params", params={"scope": ["a", 1]}).body, '["a", 1]')
-
+class PolicyTest(SdkTest):
     def test_refusals_have_codes(self):
         async def work(control_plane):
             container = control_plane.container("web-1")
@@ -106,6 +81,128 @@ class PythonSdkTest(unittest.TestCase):
         program = self.start(os.path.join(os.getcwd(), "tests/fakes/python_handlers.py"))
         os.kill(program.pid, signal.SIGTERM)
         self.assertEqual(program.process.wait(10), 0)
+
+    def test_a_class_of_containers(self):
+        self.start(os.path.join(os.getcwd(), "tests/fakes/python_container.py"))
+        container = self.world.container("Sandbox", "box-1")
+        self.assertEqual(container.curl("http://my.hello/").body, "hello box-1, class")
+        self.assertEqual(container.curl("https://api.test/x").status, 200)
+        self.assertEqual(container.curl("https://api.test/x", "-d", "x").status, 405)
+        self.assertEqual(container.curl("http://elsewhere.example/", address=ORIGIN).status, 520)
+
+        class Sandbox(sallyport.Container):
+            outbound_handlers = {"hello": lambda request, context: None}
+        Sandbox.outbound_handlers["hello"].__name__ = "hello"
+
+        async def change(control_plane):
+            box = control_plane.container("box-1", Sandbox)
+            changes = [await box.set_outbound_by_host("other.test", "hello", {"who": "container"}),
+                       await box.set_outbound_handler("Sandbox.slow")]
+            with self.assertRaises(sallyport.ControlPlaneError) as refused:
+                await box.set_outbound_by_host("other.test", "Sandbox.read_only")
+            return changes, refused.exception
+        changes, refused = self.control(change)
+        self.assertEqual({change.enforcement for change in changes}, {sallyport.Enforcement.ENFORCED})
+        self.assertIn("read_only", str(refused))
+        self.assertEqual(container.curl("http://other.test/").body, "hello box-1, container")
+        self.assertEqual(container.curl("http://api.test/", "-d", "x").body, "slow")
+
+
+class HandlersTest(SdkTest):
+    """What handlers may return; the handlers are those of fakes/python_handlers.py."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.program = cls.start(cls, os.path.join(os.getcwd(), "tests/fakes/python_handlers.py"))
+        cls.names = set()
+
+    def use(self, handler, params=None):
+        """The requests for api.test go to this handler from here on."""
+        async def work(control_plane):
+            if handler not in self.names:
+                await control_plane.register_handler(handler, self.program.address, timeout=60)
+                self.names.add(handler)
+            return await control_plane.container("web-1").set_outbound_by_host("api.test", handler, params)
+        self.assertIs(self.control(work).enforcement, sallyport.Enforcement.ENFORCED)
+
+    def answer(self, handler, *options, url="http://api.test/p?q=1", params=None):
+        self.use(handler, params)
+        return self.container.curl(url, *options)
+
+    def test_responses(self):
+        self.assertEqual(self.answer("stream").body, "0123456789")
+        self.assertEqual(json.loads(self.answer("json", "-d", '{"a": 1}').body), {"got": {"a": 1}, "query": {"q": "1"}})
+        self.assertEqual(self.answer("blocking").body, "from a thread")
+        self.assertEqual(self.answer("params", params={"scope": ["a", 1]}).body, '["a", 1]')
+        self.assertEqual(self.answer("stream", "-I").status, 200)
+
+    def test_failures(self):
+        for handler in ("raises", "unread"):
+            contacts = self.world.origin_contacts()
+            failed = self.answer(handler, "-d", "x")
+            self.assertEqual((failed.status, failed.reason), (502, "handler_failed"))
+            self.assertNotIn("canary", failed.body)
+            self.assertEqual(self.world.origin_contacts(), contacts)
+
+    def test_elsewhere(self):
+        contacts = len(self.world.origin_requests())
+        self.assertEqual(self.answer("elsewhere").status, 200)
+        seen = self.world.origin_requests()[contacts]
+        self.assertEqual((seen["host"], seen["path"]), ("other.test", "/moved"))
+
+    def test_inspect(self):
+        answer = self.answer("inspect")
+        self.assertEqual((answer.status, answer.body, answer.headers["x-length"]), (203, "ORIGIN API.TEST /P?Q=1", "22"))
+        self.assertNotIn("content-type", answer.headers)
+        self.assertEqual(self.container.curl("https://api.test/large").body, "0123456789ABCDEF" * 62500)
+        self.assertEqual(self.container.curl("http://api.test/to/x").status, 403)
+        self.assertEqual(self.container.curl("http://api.test/p", "-I").status, 203)
+
+    def test_look_only(self):
+        answer = self.answer("look", url="http://api.test/bytes/1000000")
+        self.assertEqual((answer.status, len(answer.body)), (200, 1_000_000))
+        headers = {name.lower(): value for name, value in self.world.origin_requests()[-1]["headers"]}
+        self.assertEqual(headers["sallyport-request-id"], self.world.audit.last()["requestId"])
+
+    def test_request_bodies(self):
+        body = b"0123456789abcdef" * 200_000
+        path = f"{self.world.dir}/body"
+        with open(path, "wb") as file:
+            file.write(body)
+        for handler, sent in (("transform", body.upper()), ("replace", body * 2), ("both", body.upper())):
+            with self.subTest(handler):
+                answer = self.answer(handler, "--data-binary", f"@{path}", "-H", "expect:", url="http://api.test/digest")
+                self.assertEqual(answer.body.lower(), f"{len(sent)} {hashlib.sha256(sent).hexdigest()}")
+        self.assertEqual(self.answer("transform").body, "origin api.test /p?q=1")
+
+    def test_a_failure_within_a_body_cuts_it(self):
+        answer = self.answer("breaks", url="http://api.test/bytes/1000000")
+        self.assertEqual((answer.status, answer.exit != 0), (200, True), answer)
+
+    def test_leases(self):
+        self.use("lease", {"ttl": 60, "max_uses": 2})
+        self.assertEqual(len({self.container.curl("http://api.test/a").body for _ in range(3)}), 1)
+        self.assertEqual(len({self.container.curl("http://api.test/a").body for _ in range(3)}), 1)
+        self.use("lease", {"ttl": 60, "path_prefix": "/v1"})
+        first = self.container.curl("http://api.test/v1/a").body
+        self.assertEqual(self.container.curl("http://api.test/v1/b?c").body, first)
+        self.assertNotEqual(self.container.curl("http://api.test/v2").body, first)
+        self.assertEqual(self.container.curl("http://api.test/revoke").body, "revoked")
+        self.assertNotEqual(self.container.curl("http://api.test/v1/b").body, first)
+
+    def test_hanging_up_cancels(self):
+        for handler, text in (("waits", "the handler was cancelled"), ("endless", "the generator was ended")):
+            self.use(handler)
+            with self.container.connect(ORIGIN, 80) as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nhost: api.test\r\n\r\n")
+                self.program.await_text(f"{handler} has begun")
+            self.program.await_text(text)
+
+    def test_context(self):
+        self.assertEqual(json.loads(self.answer("context", "--http1.1", url="https://api.test/").body), {
+            "tls": ["TLSv1.3", "api.test"], "http": "HTTP/1.1", "rule": "instance outbound_by_host api.test", "container": "web-1", "class": "c"})
+        self.assertEqual(json.loads(self.answer("context", "--http2-prior-knowledge").body)["http"], "HTTP/2")
 
 
 if __name__ == "__main__":

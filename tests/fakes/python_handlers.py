@@ -1,9 +1,11 @@
 """Handlers for tests, by the Python SDK; each does what its name says."""
 
 import argparse
+import asyncio
+import itertools
 import json
 
-from sallyport import Response, handler, serve
+from sallyport import Lease, Response, handler, serve
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--listen", required=True)
@@ -47,6 +49,86 @@ def block(request, context):
 @handler("params")
 async def show_params(request, context):
     return Response(json.dumps(context.params["scope"]))
+
+
+async def shout(pieces):
+    async for piece in pieces:
+        yield piece.upper()
+
+
+@handler("inspect")
+async def inspect(request, context):
+    response = await request.fetch(path="/bytes/1000000" if request.path == "/large" else "")
+    if response.status == 302:
+        return Response("no redirects\n", status=403)
+    return response.pass_on(status=203, set_headers={"x-length": str(response.content_length)}, remove_headers=["content-type"], body=shout)
+
+
+@handler("look")
+async def look(request, context):
+    return await request.fetch(send_request_id=True)
+
+
+@handler("transform")
+async def transform(request, context):
+    return request.forward(body=shout)
+
+
+@handler("replace")
+async def replace(request, context):
+    return request.forward(body=(await request.body()) * 2)
+
+
+@handler("both")
+async def both(request, context):
+    response = await request.fetch(body=shout)
+    return response.pass_on(body=shout)
+
+
+@handler("breaks")
+async def break_within(request, context):
+    async def broken(pieces):
+        async for piece in pieces:
+            yield piece
+            raise RuntimeError("canary")
+    return (await request.fetch()).pass_on(body=broken)
+
+
+counts = itertools.count(1)
+
+
+@handler("lease")
+async def lease(request, context):
+    if request.path == "/revoke":
+        return Response("revoked", revoke_leases=True)
+    return Response(str(next(counts)), lease=Lease(**context.params))
+
+
+@handler("waits")
+async def wait(request, context):
+    print("waits has begun", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print("the handler was cancelled", flush=True)
+
+
+@handler("endless")
+async def endless(request, context):
+    async def body():
+        print("endless has begun", flush=True)
+        try:
+            while True:
+                yield bytes(65536)
+        finally:
+            print("the generator was ended", flush=True)
+    return Response(body())
+
+
+@handler("context")
+async def show_context(request, context):
+    return Response.json({"tls": [context.tls_version, context.tls_server_name], "http": context.http_version, "rule": context.rule,
+                          "container": context.container_id, "class": context.class_name})
 
 
 serve(options.listen)
