@@ -65,15 +65,23 @@ class ControlPlane:
         return kind(self, container_id)
 
     async def register_handler(self, name: str, endpoints: Union[str, Sequence[str]], timeout: Optional[float] = None,
-                               on_failure: str = "DENY", holds_secrets: bool = False, **options: Any) -> Change:
-        """endpoints: "grpc://HOST:PORT" or a list of them. timeout: seconds. on_failure: "DENY" or "EGRESS"."""
+                               on_failure: str = "DENY", holds_secrets: bool = False, *, connect_timeout: Optional[float] = None,
+                               retries: int = 0, max_concurrency: int = 0, **options: Any) -> Change:
+        """endpoints: "grpc://HOST:PORT", "unix:/PATH", "http://HOST:PORT", …, or a list of them. timeout: seconds until the answer
+        begins. on_failure: "DENY" or "EGRESS". The others as in the API's Handler."""
         fields: dict[str, Any] = {
             "name": name, "endpoints": [endpoints] if isinstance(endpoints, str) else list(endpoints),
             "onFailure": f"ON_FAILURE_{on_failure}", "holdsSecrets": holds_secrets}
-        if timeout is not None:
-            fields["timeout"] = f"{timeout}s"
+        for key, seconds in (("timeout", timeout), ("connectTimeout", connect_timeout)):
+            if seconds is not None:
+                fields[key] = f"{seconds}s"
+        fields |= {key: count for key, count in (("retries", retries), ("maxConcurrency", max_concurrency)) if count}
         answer = await self.call("HandlerRegistry", "RegisterHandler", {"handler": fields}, **options)
         return Change.of(answer.result)
+
+    async def revoke_leases(self, name: str, **options: Any) -> Change:
+        """Ends every lease that the handler gave, to any container."""
+        return Change.of((await self.call("HandlerRegistry", "RevokeLeases", {"name": name}, **options)).result)
 
     async def remove_handler(self, name: str, **options: Any) -> Change:
         return Change.of(await self.call("HandlerRegistry", "RemoveHandler", {"name": name}, **options))

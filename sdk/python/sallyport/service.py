@@ -28,15 +28,14 @@ _log = logging.getLogger("sallyport")
 
 
 class Server:
-    """listen: HOST:PORT (port 0: a free one) or unix:PATH, which is made anew; loopback or a socket file, unless there is a tls_dir:
-    whoever can connect may ask. mode: the socket file's; the proxy's user has to be able to write to it. tls_dir: ca.crt, tls.crt and
-    tls.key; only who has a certificate of that CA may connect.
+    """listen: HOST:PORT (port 0: a free one) or unix:PATH, which is made anew. Whoever can connect may ask: loopback, or a socket file.
+    mode: the socket file's. tls_dir: tls.crt and tls.key; with a ca.crt there, only who has a certificate of that CA may connect.
 
         async with Server("127.0.0.1:0", handlers) as server:
             print(server.address)
     """
 
-    def __init__(self, listen: str, handlers: Optional[Handlers] = None, *, mode: int = 0o666, tls_dir: Optional[str] = None) -> None:
+    def __init__(self, listen: str, handlers: Optional[Handlers] = None, *, mode: int = 0o600, tls_dir: Optional[str] = None) -> None:
         self._handlers = handlers or default
         self._listen = listen
         self._mode = mode
@@ -78,8 +77,11 @@ class Server:
     def _add_port(self) -> int:
         if self._tls_dir is None:
             return int(self._server.add_insecure_port(self._listen))
-        root, key, certificate = (pathlib.Path(self._tls_dir, name).read_bytes() for name in ("ca.crt", "tls.key", "tls.crt"))
-        credentials = grpc.ssl_server_credentials([(key, certificate)], root, require_client_auth=True)
+        folder = pathlib.Path(self._tls_dir)
+        root = folder / "ca.crt"
+        credentials = grpc.ssl_server_credentials(
+            [((folder / "tls.key").read_bytes(), (folder / "tls.crt").read_bytes())],
+            root.read_bytes() if root.exists() else None, require_client_auth=root.exists())
         return int(self._server.add_secure_port(self._listen, credentials))
 
     async def __aexit__(self, *_: object) -> None:

@@ -5,9 +5,13 @@ import datetime
 import json
 import logging
 import os
+import pathlib
+import subprocess
 import tempfile
 import unittest
 
+import grpc
+import grpc.aio
 from proxy import Proxy, fields
 
 from sallyport import Handlers, Headers, Lease, MutableHeaders, Response
@@ -177,6 +181,42 @@ class AnswersTest(unittest.IsolatedAsyncioTestCase):
                 self.assertEqual(os.stat(path).st_mode & 0o777, 0o660)
                 self.assertEqual(proxy.server.endpoint, f"unix:{path}")
                 await (await proxy.ask("forward")).expect("forward")
+
+
+def make_certificates(folder):
+    """ca.crt, and by it tls.crt and tls.key, for 127.0.0.1 and for any client."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=CA", "-days", "2")
+    openssl("req", *key, "-keyout", "tls.key", "-out", "tls.csr", "-subj", "/CN=server")
+    with open(f"{folder}/ext", "w", encoding="ascii") as file:
+        file.write("subjectAltName=IP:127.0.0.1")
+    openssl("x509", "-req", "-in", "tls.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "ext", "-out", "tls.crt")
+
+
+class TlsTest(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        make_certificates(self.folder)
+        self.root, self.key, self.certificate = ((self.folder / name).read_bytes() for name in ("ca.crt", "tls.key", "tls.crt"))
+
+    async def ask(self, *credentials):
+        async with Proxy(handlers, credentials=grpc.ssl_channel_credentials(self.root, *credentials), tls_dir=str(self.folder)) as proxy:
+            self.assertTrue(proxy.server.endpoint.startswith("grpcs://127.0.0.1:"))
+            await (await proxy.ask("forward")).expect("forward")
+
+    async def test_who_has_a_certificate_may_ask(self):
+        await self.ask(self.key, self.certificate)
+
+    async def test_who_has_none_may_not(self):
+        with self.assertRaises(grpc.aio.AioRpcError) as refused:
+            await self.ask()
+        self.assertIs(refused.exception.code(), grpc.StatusCode.UNAVAILABLE)
+
+    async def test_without_a_ca_everyone_may(self):
+        (self.folder / "ca.crt").unlink()
+        await self.ask()
 
 
 class ValuesTest(unittest.TestCase):

@@ -80,13 +80,16 @@ class Proxy:
             stream = await proxy.ask("echo", method="POST", has_body=True)
     """
 
-    def __init__(self, handlers, listen="127.0.0.1:0", **options):
+    def __init__(self, handlers, listen="127.0.0.1:0", credentials=None, **options):
         self.server = Server(listen, handlers, **options)
+        self.credentials = credentials
         self.closers = contextlib.AsyncExitStack()
 
     async def __aenter__(self):
         await self.closers.enter_async_context(self.server)
-        self.channel = await self.closers.enter_async_context(grpc.aio.insecure_channel(self.server.address))
+        address = self.server.address
+        channel = grpc.aio.secure_channel(address, self.credentials) if self.credentials else grpc.aio.insecure_channel(address)
+        self.channel = await self.closers.enter_async_context(channel)
         self.method = self.channel.stream_stream(HANDLE.path, HANDLE.request.SerializeToString, HANDLE.response.FromString)
         return self
 

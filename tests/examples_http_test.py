@@ -1,0 +1,36 @@
+"""The examples of handlers that are web servers, against the real programs."""
+
+import unittest
+
+from example_world import ExampleTest
+
+
+class WsgiTest(ExampleTest):
+    def setUp(self):
+        program = self.example("wsgi/app.py", "--tokens", self.write_json("tokens.json", {"web-1": "s3cret"}))
+        program.address = program.address.replace("grpc://", "http://")
+        self.rule("my.app", "app", program, {"who": "ä"})
+        self.rule("api.test", "app", program, containers=("web-1", "web-2"))
+
+    def test_it_answers(self):
+        answer = self.container.curl("http://my.app/a?b=c")
+        self.assertEqual((answer.status, answer.body), (200, "hello web-1\nyou asked for /a, and the rule says {'who': 'ä'}\n"))
+
+    def test_it_forwards(self):
+        for scheme in ("http", "https"):
+            for body in ((), ("-d", "x=1")):
+                answer = self.container.curl(f"{scheme}://api.test/x", "-H", "authorization: mine", *body)
+                self.assertEqual((answer.status, answer.body), (200, "origin api.test /x"))
+                seen = self.world.origin_requests()[-1]
+                self.assertEqual([value for name, value in seen["headers"] if name.lower() == "authorization"], ["Bearer s3cret"])
+                self.assertEqual(seen["body_length"], 3 if body else 0)
+
+    def test_who_has_no_token_goes_nowhere(self):
+        contacts = self.world.origin_contacts()
+        answer = self.other.curl("http://api.test/x", "-H", "sallyport-container-id: web-1")
+        self.assertEqual((answer.status, answer.body), (403, "web-2 has no token\n"))
+        self.assertEqual(self.world.origin_contacts(), contacts)
+
+
+if __name__ == "__main__":
+    unittest.main()
