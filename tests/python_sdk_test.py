@@ -195,9 +195,17 @@ class HandlersTest(SdkTest):
         for handler, text in (("waits", "the handler was cancelled"), ("endless", "the generator was ended")):
             self.use(handler)
             with self.container.connect(ORIGIN, 80) as connection:
-                connection.sendall(b"GET / HTTP/1.1\r\nhost: api.test\r\n\r\n")
-                self.program.await_text(f"{handler} has begun")
-            self.program.await_text(text)
+                connection.sendall(f"GET /{handler} HTTP/1.1\r\nhost: api.test\r\n\r\n".encode())
+                self.program.await_text(f"/{handler}: begun")
+            self.program.await_text(f"/{handler}: {text}")
+
+    def test_a_slow_reader_stops_the_generator(self):
+        self.use("endless")
+        with self.container.connect(ORIGIN, 80) as connection:
+            connection.sendall(b"GET /slow HTTP/1.1\r\nhost: api.test\r\n\r\n")
+            pieces = int(self.program.await_text(r"/slow: stalled after (\d+) pieces").group(1))
+        self.assertLess(pieces * 65536, 32 * 1024 * 1024)
+        self.program.await_text("/slow: the generator was ended")
 
     def test_context(self):
         self.assertEqual(json.loads(self.answer("context", "--http1.1", url="https://api.test/").body), {

@@ -106,22 +106,35 @@ async def lease(request, context):
 
 @handler("waits")
 async def wait(request, context):
-    print("waits has begun", flush=True)
+    print(f"{request.path}: begun", flush=True)
     try:
         await asyncio.Event().wait()
     finally:
-        print("the handler was cancelled", flush=True)
+        print(f"{request.path}: the handler was cancelled", flush=True)
 
 
 @handler("endless")
 async def endless(request, context):
+    pieces = 0
+
+    async def watch():
+        seen = -1
+        while seen != pieces:
+            seen = pieces
+            await asyncio.sleep(1)
+        print(f"{request.path}: stalled after {pieces} pieces", flush=True)
+
     async def body():
-        print("endless has begun", flush=True)
+        nonlocal pieces
+        print(f"{request.path}: begun", flush=True)
+        watching = asyncio.create_task(watch())
         try:
             while True:
                 yield bytes(65536)
+                pieces += 1
         finally:
-            print("the generator was ended", flush=True)
+            watching.cancel()
+            print(f"{request.path}: the generator was ended", flush=True)
     return Response(body())
 
 
