@@ -29,12 +29,13 @@ class ExampleTest(unittest.TestCase):
         cls.container = cls.world.container("c", "web-1")
         cls.other = cls.world.container("c", "web-2")
 
-    def example(self, file, *flags):
-        """Runs examples/FILE in the host's namespace; `address` is where it listens."""
-        command = ["env", f"PYTHONPATH={binary('python_sdk')}", sys.executable, f"{os.getcwd()}/examples/{file}",
-                   "--listen", "127.0.0.1:0", *map(str, flags)]
+    def example(self, file, *flags, command=()):
+        """Runs examples/FILE in the host's namespace; `address` is where it listens. command: what runs it, by default Python with the SDK."""
+        command = command or ["env", f"PYTHONPATH={binary('python_sdk')}", sys.executable]
         # A log of its own, for what it says of its address.
-        program = self.world.start(f"{os.path.basename(file)}-{next(self.count)}", command, self.world.host)
+        program = self.world.start(
+            f"{os.path.basename(file)}-{next(self.count)}",
+            [*command, f"{os.getcwd()}/examples/{file}", "--listen", "127.0.0.1:0", *map(str, flags)], self.world.host)
         self.addCleanup(program.stop)
         program.address = "grpc://" + program.await_text(r"listening on (\S+)").group(1)
         return program

@@ -5,18 +5,14 @@ import unittest
 from example_world import ExampleTest
 
 
-class WsgiTest(ExampleTest):
-    def setUp(self):
-        program = self.example("wsgi/app.py", "--tokens", self.write_json("tokens.json", {"web-1": "s3cret"}))
+class WebServerCase(ExampleTest):
+    def start(self, file, **options):
+        program = self.example(file, "--tokens", self.write_json("tokens.json", {"web-1": "s3cret"}), **options)
         program.address = program.address.replace("grpc://", "http://")
         self.rule("my.app", "app", program, {"who": "ä"})
         self.rule("api.test", "app", program, containers=("web-1", "web-2"))
 
-    def test_it_answers(self):
-        answer = self.container.curl("http://my.app/a?b=c")
-        self.assertEqual((answer.status, answer.body), (200, "hello web-1\nyou asked for /a, and the rule says {'who': 'ä'}\n"))
-
-    def test_it_forwards(self):
+    def check_forwards(self):
         for scheme in ("http", "https"):
             for body in ((), ("-d", "x=1")):
                 answer = self.container.curl(f"{scheme}://api.test/x", "-H", "authorization: mine", *body)
@@ -25,11 +21,21 @@ class WsgiTest(ExampleTest):
                 self.assertEqual([value for name, value in seen["headers"] if name.lower() == "authorization"], ["Bearer s3cret"])
                 self.assertEqual(seen["body_length"], 3 if body else 0)
 
-    def test_who_has_no_token_goes_nowhere(self):
+    def check_refuses(self):
+        """Who has no token goes nowhere, whatever it calls itself."""
         contacts = self.world.origin_contacts()
-        answer = self.other.curl("http://api.test/x", "-H", "sallyport-container-id: web-1")
+        answer = self.other.curl("http://api.test/x", "-H", "sallyport-container-id: web-1", "-H", "sallyport_container_id: web-1")
         self.assertEqual((answer.status, answer.body), (403, "web-2 has no token\n"))
         self.assertEqual(self.world.origin_contacts(), contacts)
+
+
+class WsgiTest(WebServerCase):
+    def test_it_answers_forwards_and_refuses(self):
+        self.start("wsgi/app.py")
+        answer = self.container.curl("http://my.app/a?b=c")
+        self.assertEqual((answer.status, answer.body), (200, "hello web-1\nyou asked for /a, and the rule says {'who': 'ä'}\n"))
+        self.check_forwards()
+        self.check_refuses()
 
 
 if __name__ == "__main__":
