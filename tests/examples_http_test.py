@@ -1,5 +1,6 @@
 """The examples of handlers that are web servers, against the real programs."""
 
+import subprocess
 import unittest
 
 from example_world import ExampleTest
@@ -34,6 +35,21 @@ class WsgiTest(WebServerCase):
         self.start("wsgi/app.py")
         answer = self.container.curl("http://my.app/a?b=c")
         self.assertEqual((answer.status, answer.body), (200, "hello web-1\nyou asked for /a, and the rule says {'who': 'ä'}\n"))
+        self.check_forwards()
+        self.check_refuses()
+
+
+class ExpressTest(WebServerCase):
+    def test_it_answers_forwards_and_refuses(self):
+        modules = subprocess.run(["tools/node_modules.sh", "examples/express"], check=True, capture_output=True, text=True).stdout.strip()
+        self.start("express/app.js", command=["env", f"NODE_PATH={modules}/node_modules", "node"])
+        self.assertEqual(self.container.curl("http://my.app/hello").body, "hello web-1\n")
+        body = "0123456789" * 10_000
+        path = f"{self.world.dir}/body"
+        with open(path, "w", encoding="ascii") as file:
+            file.write(body)
+        answer = self.container.curl("http://my.app/echo", "-H", "content-type: text/plain", "--data-binary", f"@{path}")
+        self.assertEqual((answer.status, answer.body), (200, body))
         self.check_forwards()
         self.check_refuses()
 
