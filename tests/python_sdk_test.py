@@ -27,11 +27,12 @@ class SdkTest(unittest.TestCase):
         cls.world.apply_class("c", allowed_hosts=["*.test", "my.kv"], intercept_https=True)
         cls.container = cls.world.container("c", "web-1")
 
-    def start(self, file, *flags):
-        command = ["env", f"PYTHONPATH={binary('python_sdk')}", sys.executable, file, "--listen", "127.0.0.1:0", *flags]
+    def start(self, file, listen="127.0.0.1:0"):
+        command = ["env", f"PYTHONPATH={binary('python_sdk')}", sys.executable, os.path.join(os.getcwd(), "tests/fakes", file), "--listen", listen]
         # A log of its own, for what it says of its address.
-        program = self.world.start(f"{os.path.basename(file)}-{next(self.count)}", command, self.world.host)
-        program.address = "grpc://" + program.await_text(r"listening on (\S+)").group(1)
+        program = self.world.start(f"{file}-{next(self.count)}", command, self.world.host)
+        address = program.await_text(r"listening on (\S+)").group(1)
+        program.address = address if listen.startswith("unix:") else f"grpc://{address}"
         return program
 
     def control(self, work):
@@ -78,12 +79,21 @@ class PolicyTest(SdkTest):
         self.assertIn("nobody.sock", str(error.exception))
 
     def test_stops_on_a_signal(self):
-        program = self.start(os.path.join(os.getcwd(), "tests/fakes/python_handlers.py"))
+        program = self.start("python_handlers.py")
         os.kill(program.pid, signal.SIGTERM)
         self.assertEqual(program.process.wait(10), 0)
 
+    def test_a_socket_file(self):
+        program = self.start("python_handlers.py", f"unix:{self.world.dir}/run/handlers/python.sock")
+
+        async def work(control_plane):
+            await control_plane.register_handler("blocking", program.address)
+            return await control_plane.container("web-1").set_outbound_by_host("api.test", "blocking")
+        self.assertIs(self.control(work).enforcement, sallyport.Enforcement.ENFORCED)
+        self.assertEqual(self.container.curl("http://api.test/").body, "from a thread")
+
     def test_a_class_of_containers(self):
-        self.start(os.path.join(os.getcwd(), "tests/fakes/python_container.py"))
+        self.start("python_container.py")
         container = self.world.container("Sandbox", "box-1")
         self.assertEqual(container.curl("http://my.hello/").body, "hello box-1, class")
         self.assertEqual(container.curl("https://api.test/x").status, 200)
@@ -114,7 +124,7 @@ class HandlersTest(SdkTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.program = cls.start(cls, os.path.join(os.getcwd(), "tests/fakes/python_handlers.py"))
+        cls.program = cls.start(cls, "python_handlers.py")
         cls.names = set()
 
     def use(self, handler, params=None):

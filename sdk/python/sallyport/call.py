@@ -125,8 +125,6 @@ class Call:
         _add(response.set_headers, answer.set_headers)
         response.remove_headers.extend(answer.remove_headers)
         response.transform_body = body is not None
-        if body is not None and "content-length" not in answer.set_headers:
-            response.remove_headers.append("content-length")
         await self._write(message)
         if body is None:
             return
