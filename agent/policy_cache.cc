@@ -181,6 +181,8 @@ PolicyCache::Key PolicyCache::KeyOf(const v1::Resource& resource) {
       return {v1::RESOURCE_KIND_CONTAINER, resource.container().container_id()};
     case v1::Resource::kHandler:
       return {v1::RESOURCE_KIND_HANDLER, resource.handler().name()};
+    // A secret is never on disk.
+    case v1::Resource::kSecret:
     case v1::Resource::VALUE_NOT_SET:
       break;
   }

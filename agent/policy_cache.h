@@ -9,9 +9,10 @@
 //
 // It is written beside and renamed, so that there is always one whole file. A file that does not
 // check out, or that others than its owner can write, is ignored: its containers reach nothing
-// until the control plane has been asked. The checksum finds damage, not a forger: whoever can
-// write here is the host's root, and could as well change the agent. Older files put back are found
-// by the control plane, which knows the revision of all that is in them.
+// until the control plane has been asked. Secrets are not in it (secrets/secrets.h). The checksum
+// finds damage, not a forger: whoever can write here is the host's root, and could as well change
+// the agent. Older files put back are found by the control plane, which knows the revision of all
+// that is in them.
 //
 // File STATE_DIR/policy.log: the deltas since, see policy_log.h. What was acknowledged is on disk
 // first: after a power cut, with the control plane away, no older policy than that comes back.

@@ -27,6 +27,7 @@ std::string Text(const v1::Resource& resource) {
       return yaml::Print(ToYaml(resource.class_()));
     case v1::Resource::kContainer:
       return yaml::Print(ToYaml(resource.container()));
+    case v1::Resource::kSecret:  // In no policy file.
     case v1::Resource::VALUE_NOT_SET:
       break;
   }

@@ -39,7 +39,10 @@ std::string Summary(const v1::Resource& resource) {
       return Summary(resource.container());
     case v1::Resource::kHandler:
       return StrCat("handler ", resource.handler().name(), "   ",
-                    absl::StrJoin(resource.handler().endpoints(), ", "));
+                    resource.handler().has_builtin()
+                        ? std::string("built in")
+                        : absl::StrJoin(resource.handler().endpoints(), ", "));
+    case v1::Resource::kSecret:  // Nobody is told.
     case v1::Resource::VALUE_NOT_SET:
       break;
   }

@@ -10,6 +10,9 @@
 namespace sallyport::cli {
 
 void Read(const yaml::Node& node, FieldReader* reader, v1::Handler* handler);
+// What stands behind `builtin:`. Marks are set for paths that begin with `path`.
+void ReadBuiltin(const yaml::Node& node, const std::string& path, FieldReader* reader,
+                 v1::Builtin* builtin);
 void Read(const yaml::Node& node, FieldReader* reader, v1::ContainerClass* value);
 void Read(const yaml::Node& node, FieldReader* reader, v1::ContainerPolicy* value);
 

@@ -52,7 +52,10 @@ void Read(const Node& node, FieldReader* reader, v1::Handler* handler) {
         [&](const Node& value) { ReadDuration(value, reader, handler->mutable_timeout()); }},
        {"on_failure", [&](const Node& value) { ReadOnFailure(value, reader, handler); }},
        {"holds_secrets",
-        [&](const Node& value) { handler->set_holds_secrets(reader->Boolean(value)); }}});
+        [&](const Node& value) { handler->set_holds_secrets(reader->Boolean(value)); }},
+       {"builtin", [&](const Node& value) {
+          ReadBuiltin(value, "builtin", reader, handler->mutable_builtin());
+        }}});
 }
 
 }  // namespace sallyport::cli

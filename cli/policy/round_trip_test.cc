@@ -120,9 +120,69 @@ class Policies {
     }
   }
 
+  void Reference(v1::SecretReference* reference) {
+    switch (Below(3)) {
+      case 0:
+        return reference->set_file(Coin() ? "git: #hub" : "/etc/sallyport/secrets/no");
+      case 1:
+        return reference->set_env("TOKEN");
+      default:
+        return reference->set_secret("git.hub");
+    }
+  }
+  void SetHeader(v1::SetHeader* header) {
+    if (Coin()) return header->set_value(Coin() ? "" : "no: #1");
+    Reference(header->mutable_secret());
+    if (Coin()) return header->set_basic_user(Coin() ? "" : "me");
+    if (Coin()) header->set_prefix("Bearer ");
+    header->set_base64(Coin());
+  }
+  // What answers by itself, and what changes the request.
+  v1::Builtin Builtin() {
+    v1::Builtin builtin;
+    builtin.add_allow_methods("GET");
+    if (Coin()) builtin.add_allow_methods("NO");
+    if (Coin()) builtin.add_allow_paths("/*/a: #b/**");
+    if (Coin()) {
+      builtin.mutable_rate_limit()->set_requests_per_second((Below(5000) + 1) / 1e3);
+      if (Coin()) builtin.mutable_rate_limit()->set_burst(Below(9) + 1);
+    }
+    switch (Below(3)) {
+      case 0:
+        if (Coin()) builtin.mutable_respond()->set_status(200 + Below(3));
+        builtin.mutable_respond()->set_body(Text());
+        for (uint32_t i = Below(3); i > 0; --i) {
+          v1::ResponseHeader* const header = builtin.mutable_respond()->add_headers();
+          header->set_name(StrCat("x-", i));
+          header->set_value(Coin() ? "" : "1.50");
+        }
+        break;
+      case 1:
+        builtin.mutable_redirect()->set_location("https://{host}{path}");
+        if (Coin()) builtin.mutable_redirect()->set_status(307);
+        break;
+      default:
+        for (uint32_t i = Below(3); i > 0; --i) {
+          v1::SetHeader* const header = builtin.add_set_headers();
+          header->set_name(i == 1 ? "no" : "x-b");
+          SetHeader(header);
+        }
+        if (Coin()) builtin.add_remove_headers("~");
+        if (Coin()) builtin.set_authority("in.test:8443");
+        if (Coin()) builtin.set_scheme("https");
+        if (Coin()) builtin.set_strip_path_prefix("/no");
+        if (Coin()) builtin.set_add_path_prefix("/v2");
+    }
+    return builtin;
+  }
+
   v1::Handler Handler() {
     v1::Handler handler;
     handler.set_name(Name("handler"));
+    if (Coin()) {
+      *handler.mutable_builtin() = Builtin();
+      return handler;
+    }
     for (uint32_t i = Below(3) + 1; i > 0; --i)
       handler.add_endpoints(StrCat("grpc://127.0.0.1:", 7000 + i));
     if (Coin()) handler.mutable_timeout()->set_nanos(static_cast<int>(Below(999) + 1) * 1'000'000);
@@ -228,13 +288,17 @@ TEST(RoundTripTest, WhatIsWrittenReadsBackAsTheSame) {
          std::initializer_list<const Message*>{&handler, &value, &container})
       NoteFields(*message, &fields);
   }
-  // A field that policy.proto gains has to be added to the file's format, and above.
-  const auto* proto = v1::ContainerClass::descriptor()->file();
-  for (int i = 0; i < proto->message_type_count(); ++i) {
-    const auto* message = proto->message_type(i);
-    for (int j = 0; j < message->field_count(); ++j)
-      EXPECT_TRUE(fields.contains(message->field(j)->full_name()))
-          << message->field(j)->full_name();
+  // A field that policy.proto or builtin.proto gains has to be added to the file's format, and
+  // above.
+  for (const auto* proto :
+       {v1::ContainerClass::descriptor()->file(), v1::Builtin::descriptor()->file()}) {
+    for (int i = 0; i < proto->message_type_count(); ++i) {
+      const auto* message = proto->message_type(i);
+      if (message == v1::Secret::descriptor()) continue;  // In no file.
+      for (int j = 0; j < message->field_count(); ++j)
+        EXPECT_TRUE(fields.contains(message->field(j)->full_name()))
+            << message->field(j)->full_name();
+    }
   }
 }
 

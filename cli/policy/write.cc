@@ -64,7 +64,9 @@ Node OverrideToYaml(const v1::HostListOverride& list) {
 
 Node ToYaml(const v1::Handler& handler) {
   Node mapping = Node::Mapping();
-  if (handler.endpoints_size() == 1) {
+  if (handler.has_builtin()) {
+    mapping.Add("builtin", ToYaml(handler.builtin()));
+  } else if (handler.endpoints_size() == 1) {
     mapping.Add("endpoint", Node::Text(handler.endpoints(0)));
   } else {
     mapping.Add("endpoints", List(handler.endpoints()));

@@ -10,6 +10,7 @@ namespace sallyport::cli {
 
 // What stands below the name. REQUIRES: normalised by the control plane.
 yaml::Node ToYaml(const v1::Handler& handler);
+yaml::Node ToYaml(const v1::Builtin& builtin);
 yaml::Node ToYaml(const v1::ContainerClass& value);
 yaml::Node ToYaml(const v1::ContainerPolicy& container);
 

@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/builtin/normalise_builtin.h"
 #include "common/net/host.h"
 #include "common/policy/effective_policy.h"
 #include "common/policy/normalise.h"
@@ -42,14 +43,14 @@ absl::StatusOr<int64_t> ParseTimeout(const v1::Handler& handler) {
   return absl::InvalidArgumentError("must be whole milliseconds from 1 ms to 10 min");
 }
 
-}  // namespace
-
-void NormaliseHandler(std::string_view path, v1::Handler* handler, Problems* problems) {
-  problems->Add(ValidateName(Member(path, "name"), handler->name()));
+void NormaliseEndpoints(std::string_view path, v1::Handler* handler, Problems* problems) {
   const std::string of_endpoints = Member(path, "endpoints");
   google::protobuf::RepeatedPtrField<std::string> endpoints;
   endpoints.Swap(handler->mutable_endpoints());
-  if (endpoints.empty()) problems->Add(of_endpoints, "is empty; write grpc://HOST:PORT");
+  if (endpoints.empty()) {
+    problems->Add(of_endpoints,
+                  "is empty; write grpc://HOST:PORT, or `builtin` for what needs no service");
+  }
   if (endpoints.size() > kMaxEndpoints) {
     problems->Add(of_endpoints, StrCat("has more than ", kMaxEndpoints, " entries; drop some"));
     endpoints.DeleteSubrange(kMaxEndpoints, endpoints.size() - kMaxEndpoints);
@@ -63,12 +64,41 @@ void NormaliseHandler(std::string_view path, v1::Handler* handler, Problems* pro
     const std::string canonical = StrCat(kGrpcScheme, authority->ToString(0));
     if (seen.insert(canonical).second) handler->add_endpoints(canonical);
   }
+}
+
+void NormaliseTimeout(std::string_view path, v1::Handler* handler, Problems* problems) {
   const absl::StatusOr<int64_t> timeout_ms = ParseTimeout(*handler);
   if (timeout_ms.ok()) {
     handler->mutable_timeout()->set_seconds(*timeout_ms / 1000);
     handler->mutable_timeout()->set_nanos(static_cast<int32_t>(*timeout_ms % 1000 * 1'000'000));
   } else {
     problems->Add(Member(path, "timeout"), ToStd(timeout_ms.status().message()));
+  }
+}
+
+// A handler that is no service has nothing of one.
+void NormaliseBuiltinHandler(std::string_view path, v1::Handler* handler, Problems* problems) {
+  if (!handler->endpoints().empty()) {
+    problems->Add(Member(path, "endpoints"), "a builtin asks no service; leave out one of the two");
+  }
+  if (handler->has_timeout()) {
+    problems->Add(Member(path, "timeout"), "a builtin waits for nobody; leave it out");
+  }
+  if (handler->on_failure() == v1::Handler::ON_FAILURE_EGRESS) {
+    problems->Add(Member(path, "on_failure"), "a builtin never fails open; write ON_FAILURE_DENY");
+  }
+  NormaliseBuiltin(Member(path, "builtin"), handler->mutable_builtin(), problems);
+}
+
+}  // namespace
+
+void NormaliseHandler(std::string_view path, v1::Handler* handler, Problems* problems) {
+  problems->Add(ValidateName(Member(path, "name"), handler->name()));
+  if (handler->has_builtin()) {
+    NormaliseBuiltinHandler(path, handler, problems);
+  } else {
+    NormaliseEndpoints(path, handler, problems);
+    NormaliseTimeout(path, handler, problems);
   }
   switch (handler->on_failure()) {
     case v1::Handler::ON_FAILURE_UNSPECIFIED:
@@ -105,6 +135,10 @@ absl::StatusOr<HandlerSpec> HandlerSpec::FromProto(const v1::Handler& handler, u
     spec.endpoints.push_back({authority.host.text(), *authority.port});
   }
   ASSIGN_OR_RETURN(spec.timeout_ms, ParseTimeout(normal));
+  if (normal.has_builtin()) {
+    ASSIGN_OR_RETURN(BuiltinSpec builtin, BuiltinSpec::FromProto(normal.builtin()));
+    spec.builtin = std::make_shared<const BuiltinSpec>(std::move(builtin));
+  }
   spec.egress_on_failure = normal.on_failure() == v1::Handler::ON_FAILURE_EGRESS;
   spec.revision = revision;
   return spec;

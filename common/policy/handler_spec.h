@@ -4,10 +4,12 @@
 #define SALLYPORT_COMMON_POLICY_HANDLER_SPEC_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/builtin/builtin_spec.h"
 #include "proto/sallyport/v1/policy.pb.h"
 
 namespace sallyport {
@@ -19,7 +21,8 @@ struct HandlerSpec {
     uint16_t port = 0;
   };
   std::string name;
-  std::vector<Endpoint> endpoints;
+  std::vector<Endpoint> endpoints;             // Empty: built in.
+  std::shared_ptr<const BuiltinSpec> builtin;  // Null: a service.
   int64_t timeout_ms = 30'000;
   bool egress_on_failure = false;
   uint64_t revision = 0;

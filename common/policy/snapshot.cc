@@ -105,6 +105,7 @@ void SnapshotBuilder::Update(const v1::Resource& resource, PolicySnapshot* next,
       next->handlers[name] = std::make_shared<const HandlerSpec>(*std::move(spec));
       return;
     }
+    case v1::Resource::kSecret:  // Not by this way.
     case v1::Resource::VALUE_NOT_SET:
       change->rejected.push_back(Rejected(v1::RESOURCE_KIND_UNSPECIFIED, "",
                                           "a resource of a kind unknown to this agent"));
