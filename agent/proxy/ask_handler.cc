@@ -192,6 +192,8 @@ OriginRequest Changed(const Exchange& exchange, Forward forward) {
   return request;
 }
 
+}  // namespace
+
 Task<Outcome> ForwardOn(const Exchange& exchange, Forward forward, const ToHandler& verdict) {
   OriginRequest request = Changed(exchange, std::move(forward));
   const std::shared_ptr<const EffectivePolicy> now = exchange.client.container->policy();
@@ -204,6 +206,8 @@ Task<Outcome> ForwardOn(const Exchange& exchange, Forward forward, const ToHandl
   if (would_deny.has_value()) outcome.would_deny = ReasonName(*would_deny);
   co_return outcome;
 }
+
+namespace {
 
 Task<Outcome> Fail(const Exchange& exchange, const HandlerSpec& handler, Failure failure,
                    bool body_touched) {

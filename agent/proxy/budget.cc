@@ -23,7 +23,10 @@ int64_t Nanoseconds(RateLimiter::Time time) {
 }  // namespace
 
 RateLimiter::RateLimiter(int64_t per_second, int64_t burst)
-    : interval_ns_(kSecondNs / per_second), burst_ns_((burst - 1) * interval_ns_) {}
+    : RateLimiter(Duration(kSecondNs / per_second), burst) {}
+
+RateLimiter::RateLimiter(Duration interval, int64_t burst)
+    : interval_ns_(interval.count()), burst_ns_((burst - 1) * interval_ns_) {}
 
 RateLimiter::Duration RateLimiter::Wait(Time now) const {
   const int64_t due = due_ns_.load(std::memory_order_relaxed);

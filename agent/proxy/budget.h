@@ -24,6 +24,8 @@ class RateLimiter {
 
   // `burst`: how many may come at once; at least one.
   RateLimiter(int64_t per_second, int64_t burst);
+  // One in each `interval`.
+  RateLimiter(Duration interval, int64_t burst);
 
   // How long until there is one; zero: there is one now.
   Duration Wait(Time now) const;

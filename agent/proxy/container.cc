@@ -22,7 +22,8 @@ uint64_t RandomNumber() {
 
 // Nothing was reached: a container can have as many of these as it likes, at no cost to itself.
 bool IsRefusal(const AuditRecord& record) {
-  return record.decision != "egress" && record.decision != "handler" && record.decision != "relay";
+  if (record.decision == "handler") return !record.reason.empty();
+  return record.decision != "egress" && record.decision != "relay";
 }
 
 }  // namespace
@@ -52,6 +53,8 @@ std::shared_ptr<const HandlerSpec> Container::handler(const std::string& name) c
   const auto found = handlers.find(name);
   return found == handlers.end() ? nullptr : found->second;
 }
+
+const SecretTable& Container::secrets() const { return worker_->secrets(); }
 
 DialContext Container::dial_context() const {
   DialContext context = worker_->dial_context();

@@ -12,6 +12,8 @@
 #include "absl/functional/function_ref.h"
 #include "agent/proxy/audit/sink.h"
 #include "agent/proxy/budget.h"
+#include "agent/proxy/builtin/rates.h"
+#include "agent/proxy/builtin/secret_table.h"
 #include "agent/proxy/dial.h"
 #include "agent/proxy/dns/container_resolver.h"
 #include "agent/proxy/dns/server.h"
@@ -47,9 +49,10 @@ class Container {
     std::shared_ptr<LeafAuthority> leaves;  // All workers' of this container.
     std::unique_ptr<UpstreamTls> upstream_tls;
     std::shared_ptr<ContainerDns> dns;
-    std::shared_ptr<ContainerBudget> budget;  // Shared by the container's workers.
-    std::shared_ptr<AuditSink> audit_file;    // May be null.
-    std::shared_ptr<AuditSink> audit_stream;  // May be null.
+    std::shared_ptr<ContainerBudget> budget;      // Shared by the container's workers.
+    std::shared_ptr<BuiltinRates> builtin_rates;  // The same.
+    std::shared_ptr<AuditSink> audit_file;        // May be null.
+    std::shared_ptr<AuditSink> audit_stream;      // May be null.
   };
   Container(Worker* worker, Parts parts);
 
@@ -69,6 +72,9 @@ class Container {
   PolicySource policy_source();
   // The registered handler of that name, or null.
   std::shared_ptr<const HandlerSpec> handler(const std::string& name) const;
+  BuiltinRates& builtin_rates() { return *parts_.builtin_rates; }
+  // Of this moment.
+  const SecretTable& secrets() const;
   DialContext dial_context() const;
   // How its DNS is answered, over UDP and TCP.
   static DnsServerOptions DnsOptions(const std::shared_ptr<Container>& container);

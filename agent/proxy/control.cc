@@ -8,6 +8,7 @@
 #include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/builtin/secret_reference.h"
 #include "common/ipc/frame.h"
 
 namespace sallyport::proxy {
@@ -31,6 +32,10 @@ DnsLimits DnsLimitsOf(const ContainerLimits& limits) {
   dns.upstream_at_once = 5 * dns.upstream_per_second;
   dns.max_upstream_under_way = static_cast<size_t>(limits[Limit::kDnsUpstreamQueries]);
   return dns;
+}
+
+bool HoldsSecrets(const internal::Command& command) {
+  return command.has_set_secrets() || command.update_policy().has_secrets();
 }
 
 }  // namespace
@@ -60,28 +65,31 @@ absl::Status Control::Run() {
     internal::Command command;
     if (!command.ParseFromString(frame->payload))
       return absl::InvalidArgumentError("the agent sent no legal command");
-    *event.mutable_done() = Handle(command, std::move(frame->fds));
+    if (HoldsSecrets(command)) Wipe(&frame->payload);
+    *event.mutable_done() = Handle(&command, std::move(frame->fds));
     RETURN_IF_ERROR(SendEvent(event));
   }
 }
 
-internal::Done Control::Handle(const internal::Command& command,
-                               std::vector<UniqueFd> descriptors) {
+internal::Done Control::Handle(internal::Command* command, std::vector<UniqueFd> descriptors) {
   internal::Done done;
-  done.set_sequence(command.sequence());
+  done.set_sequence(command->sequence());
   absl::Status status;
-  switch (command.command_case()) {
+  switch (command->command_case()) {
     case internal::Command::kConfigure:
-      status = Configure(command.configure(), std::move(descriptors));
+      status = Configure(command->configure(), std::move(descriptors));
       break;
     case internal::Command::kAddContainer:
-      status = AddContainer(command.add_container(), std::move(descriptors));
+      status = AddContainer(command->add_container(), std::move(descriptors));
       break;
     case internal::Command::kRemoveContainer:
-      status = RemoveContainer(command.remove_container());
+      status = RemoveContainer(command->remove_container());
       break;
     case internal::Command::kUpdatePolicy:
-      status = UpdatePolicy(command.update_policy(), &done);
+      status = UpdatePolicy(command->mutable_update_policy(), &done);
+      break;
+    case internal::Command::kSetSecrets:
+      status = SetSecrets(command->mutable_set_secrets());
       break;
     case internal::Command::kGetUsage:
       *done.mutable_usage() = Usage();
@@ -139,6 +147,7 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
   const auto dns = std::make_shared<ContainerDns>(DnsLimitsOf(limits_));
   auto budget = std::make_shared<ContainerBudget>(limits_);
   budgets_[command.container_id()] = budget;
+  const auto builtin_rates = std::make_shared<BuiltinRates>();
   const size_t dns_worker = next_dns_worker_++ % workers_.size();
   return OnEveryWorker([&](Worker& worker, size_t index) -> absl::Status {
     ContainerSetup setup;
@@ -146,6 +155,7 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
     setup.leaves = leaves;
     setup.dns = dns;
     setup.budget = budget;
+    setup.builtin_rates = builtin_rates;
     setup.audit_stream = audit_stream;
     for (size_t i = 0; i < kContainerSockets; ++i) {
       const bool is_dns = i >= 2;
@@ -165,16 +175,27 @@ absl::Status Control::RemoveContainer(const internal::RemoveContainer& command) 
   });
 }
 
-absl::Status Control::UpdatePolicy(const internal::UpdatePolicy& command, internal::Done* done) {
+absl::Status Control::UpdatePolicy(internal::UpdatePolicy* command, internal::Done* done) {
   v1::Delta delta;
-  delta.set_revision(command.revision());
-  delta.set_reset(command.reset());
-  *delta.mutable_updated() = command.updated();
-  *delta.mutable_removed() = command.removed();
+  delta.set_revision(command->revision());
+  delta.set_reset(command->reset());
+  *delta.mutable_updated() = command->updated();
+  *delta.mutable_removed() = command->removed();
   SnapshotBuilder::Applied applied = builder_.Apply(delta);
   for (v1::Ack::Rejected& rejected : applied.rejected) *done->add_rejected() = std::move(rejected);
+  std::shared_ptr<const SecretTable> secrets;
+  if (command->has_secrets()) secrets = SecretTable::Take(command->mutable_secrets());
   return OnEveryWorker([&](Worker& worker, size_t) {
+    if (secrets != nullptr) worker.SwapSecrets(secrets);
     worker.SwapSnapshot(applied.snapshot);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Control::SetSecrets(internal::SecretValues* secrets) {
+  const std::shared_ptr<const SecretTable> table = SecretTable::Take(secrets);
+  return OnEveryWorker([&](Worker& worker, size_t) {
+    worker.SwapSecrets(table);
     return absl::OkStatus();
   });
 }

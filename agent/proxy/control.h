@@ -35,12 +35,14 @@ class Control {
 
  private:
   absl::Status SendEvent(const internal::Event& event);
-  internal::Done Handle(const internal::Command& command, std::vector<UniqueFd> descriptors);
+  // Overwrites the secrets in the command.
+  internal::Done Handle(internal::Command* command, std::vector<UniqueFd> descriptors);
   absl::Status Configure(const internal::Configure& command, std::vector<UniqueFd> descriptors);
   absl::Status AddContainer(const internal::AddContainer& command,
                             std::vector<UniqueFd> descriptors);
   absl::Status RemoveContainer(const internal::RemoveContainer& command);
-  absl::Status UpdatePolicy(const internal::UpdatePolicy& command, internal::Done* done);
+  absl::Status UpdatePolicy(internal::UpdatePolicy* command, internal::Done* done);
+  absl::Status SetSecrets(internal::SecretValues* secrets);
   v1::UsageResponse Usage() const;
   // Runs `work` on every worker, and returns when all have. The first error wins.
   absl::Status OnEveryWorker(absl::FunctionRef<absl::Status(Worker& worker, size_t index)> work);

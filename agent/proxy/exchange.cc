@@ -10,6 +10,7 @@
 #include "agent/proxy/egress.h"
 #include "agent/proxy/loop.h"
 #include "agent/proxy/refusal.h"
+#include "agent/proxy/run_builtin.h"
 #include "common/base/strings.h"
 
 namespace sallyport::proxy {
@@ -68,6 +69,12 @@ Task<Outcome> Act(const Exchange& exchange) {
   const Verdict verdict = DecideRequest(*exchange.policy, exchange.destination.scheme,
                                         exchange.destination.host, exchange.client.origin.address);
   if (const auto* to_handler = std::get_if<ToHandler>(&verdict)) {
+    std::shared_ptr<const HandlerSpec> handler =
+        exchange.client.container->handler(to_handler->reference->handler);
+    if (handler != nullptr && handler->builtin != nullptr) {
+      Outcome outcome = co_await RunBuiltin(exchange, *to_handler, std::move(handler));
+      co_return Monitored(std::move(outcome), to_handler->would_deny);
+    }
     co_return Monitored(co_await AskHandler(exchange, *to_handler), to_handler->would_deny);
   }
   if (const auto* egress = std::get_if<Egress>(&verdict)) {

@@ -78,6 +78,11 @@ Task<Outcome> RefuseOverBudget(const Exchange& exchange, OverBudget over) {
   co_return outcome;
 }
 
+Task<absl::Status> AnswerHere(const Exchange& exchange, ResponseHead head, std::string_view body) {
+  const bool keep_alive = co_await MayKeepAlive(exchange.client, exchange.head);
+  co_return co_await exchange.client.http->WriteResponse(head, body, keep_alive);
+}
+
 Task<Outcome> AnswerFailure(const Exchange& exchange, int status, std::string_view reason,
                             std::string detail) {
   Outcome outcome;

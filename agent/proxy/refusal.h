@@ -17,6 +17,9 @@ Task<Outcome> RefuseRequest(const ClientConnection& client, Refusal refusal);
 // There is no room for it: 429 or 503, and when to try again.
 Task<Outcome> RefuseOverBudget(const Exchange& exchange, OverBudget over);
 
+// A response that is made here. The body is dropped where a response has none.
+Task<absl::Status> AnswerHere(const Exchange& exchange, ResponseHead head, std::string_view body);
+
 // An origin or a handler failed (502, 504), or this host (503, whatever `status`): if no response
 // has begun, else the response is cut off, so that the client sees an error. `detail` is for the
 // audit record only: the container learns the reason's name and nothing else.

@@ -49,6 +49,7 @@ absl::Status Worker::AddContainer(ContainerSetup setup) {
   ASSIGN_OR_RETURN(parts.upstream_tls, UpstreamTls::Create(config_->roots));
   parts.dns = setup.dns;
   parts.budget = setup.budget;
+  parts.builtin_rates = setup.builtin_rates;
   parts.audit_file = config_->audit_file;
   parts.audit_stream = setup.audit_stream;
 

@@ -33,6 +33,7 @@ struct ContainerSetup {
   std::shared_ptr<LeafAuthority> leaves;
   std::shared_ptr<ContainerDns> dns;
   std::shared_ptr<ContainerBudget> budget;
+  std::shared_ptr<BuiltinRates> builtin_rates;
   std::shared_ptr<AuditSink> audit_stream;  // May be null.
   std::vector<UniqueFd> tcp_listeners;
   std::vector<UniqueFd> dns_sockets;  // Empty on all workers but one.
@@ -53,11 +54,14 @@ class Worker {
   // From here on decisions are made by `snapshot`; relays that it does not permit are closed before
   // this returns.
   void SwapSnapshot(std::shared_ptr<const PolicySnapshot> snapshot);
+  // The secrets that its handlers refer to; comes before the snapshot that needs them.
+  void SwapSecrets(std::shared_ptr<const SecretTable> secrets) { secrets_ = std::move(secrets); }
   absl::Status AddContainer(ContainerSetup setup);
   void RemoveContainer(const std::string& id);
 
   boost::asio::io_context& io_context() { return context_; }
   const PolicySnapshot& snapshot() const { return *snapshot_; }
+  const SecretTable& secrets() const { return *secrets_; }
   Overload& overload() { return *config_->overload; }
   DialContext dial_context() {
     return DialContext{&context_, resolver_.get(), &config_->open_ranges};
@@ -77,6 +81,7 @@ class Worker {
   boost::asio::executor_work_guard<Executor> work_guard_;
   std::unique_ptr<Resolver> resolver_;
   std::shared_ptr<const PolicySnapshot> snapshot_ = std::make_shared<PolicySnapshot>();
+  std::shared_ptr<const SecretTable> secrets_ = std::make_shared<SecretTable>();
   absl::flat_hash_map<std::string, Served> served_;
   std::thread thread_;
 };
