@@ -34,6 +34,7 @@ ProxySupervisor::Options ProxyOptions(const Config& config, UniqueFd audit_file)
     (*options.configure.mutable_limits())[parsed->first] = parsed->second;
   }
   options.audit_file = std::move(audit_file);
+  options.secrets_dir = config.secrets_dir;
   return options;
 }
 
@@ -61,6 +62,7 @@ Agent::Agent(const Config& config, std::unique_ptr<RunDirectory> run_directory,
     : run_directory_(std::move(run_directory)),
       cache_(std::move(cache)),
       supervisor_(ProxyOptions(config, std::move(audit_file)), cache_.get()),
+      secret_refresher_(&supervisor_),
       sync_(SyncOptions(config), &supervisor_, cache_.get()),
       containers_(run_directory_.get(), &supervisor_, &sync_),
       control_service_({.host_name = config.host_name,

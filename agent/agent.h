@@ -14,6 +14,7 @@
 #include "agent/control_service.h"
 #include "agent/policy_cache.h"
 #include "agent/proxy_supervisor.h"
+#include "agent/secret_refresher.h"
 #include "agent/sync_client.h"
 
 namespace sallyport::agent {
@@ -33,6 +34,7 @@ class Agent {
   const std::unique_ptr<RunDirectory> run_directory_;
   const std::unique_ptr<PolicyCache> cache_;
   ProxySupervisor supervisor_;
+  SecretRefresher secret_refresher_;
   SyncClient sync_;
   Containers containers_;
   ControlService control_service_;

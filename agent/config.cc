@@ -140,6 +140,8 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
   flags.String("audit", &config.audit, "FILE",
                "Where every decision is recorded, a JSON line each. Default: audit.jsonl in the "
                "state directory.");
+  flags.String("secrets-dir", &config.secrets_dir, "DIR",
+               "Files that built-in handlers may take secrets from are below it.");
   flags.Int("workers", &config.workers, 1, 256, "N", "Threads of the proxy.");
   flags.Int(
       "max-memory-mib", &config.max_memory_mib, 0, 16'777'216, "N",
@@ -172,7 +174,8 @@ absl::Status CheckConfig(const Config& config) {
        {std::pair<std::string_view, const std::string&>{"--state-dir", config.state_dir},
         {"--run-dir", config.run_dir},
         {"--proxy-binary", config.proxy_binary},
-        {"--audit", config.audit}}) {
+        {"--audit", config.audit},
+        {"--secrets-dir", config.secrets_dir}}) {
     if (path.empty() || path.front() != '/') {
       return absl::InvalidArgumentError(StrCat(flag, " ", Quote(path), ": write an absolute path"));
     }

@@ -27,6 +27,7 @@ struct Config {
   std::vector<std::string> resolvers;
   std::vector<std::string> open_ranges;
   std::string audit;
+  std::string secrets_dir = "/etc/sallyport/secrets";
   int64_t workers = 1;
   int64_t max_memory_mib = 0;       // 0: the limit of the cgroup alone counts.
   std::vector<std::string> limits;  // NAME=VALUE; a later one of a name wins.

@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/secrets/secrets.h"
 #include "common/base/status.h"
+#include "common/builtin/secret_reference.h"
 #include "common/ipc/frame.h"
 
 namespace sallyport::agent {
@@ -35,7 +37,12 @@ absl::Status ProxyLink::WaitReady() {
 absl::StatusOr<internal::Done> ProxyLink::Call(internal::Command command,
                                                std::span<const int> fds) {
   command.set_sequence(++sequence_);
-  RETURN_IF_ERROR(SendFrame(socket_.get(), command.SerializeAsString(), fds));
+  std::string payload = command.SerializeAsString();
+  const absl::Status sent = SendFrame(socket_.get(), payload, fds);
+  // It may hold secrets.
+  WipeSecrets(&command);
+  Wipe(&payload);
+  RETURN_IF_ERROR(sent);
   ASSIGN_OR_RETURN(internal::Event event, Receive(steady_clock::now() + timeout_));
   if (!event.has_done() || event.done().sequence() != sequence_) {
     return absl::InternalError("the proxy answered something that was not asked");

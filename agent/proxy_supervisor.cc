@@ -8,9 +8,11 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
+#include "common/builtin/secret_reference.h"
 
 namespace sallyport::agent {
 namespace {
@@ -53,6 +55,20 @@ internal::Command UpdateCommand(const v1::Delta& delta, uint64_t revision) {
   return command;
 }
 
+// With a seed of this process.
+size_t HashOf(const internal::SecretValues& secrets) {
+  std::string bytes = secrets.SerializeAsString();
+  const size_t hash = absl::Hash<std::string>()(bytes);
+  Wipe(&bytes);
+  return hash;
+}
+
+bool TouchesSecrets(const v1::Delta& policy) {
+  return std::any_of(policy.updated().begin(), policy.updated().end(), [](const auto& resource) {
+    return resource.has_handler() && !SecretsOf(resource.handler()).empty();
+  });
+}
+
 absl::Status Refusal(const internal::Done& done) {
   if (done.error().empty()) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("the proxy refused: ", done.error()));
@@ -63,8 +79,35 @@ absl::Status Refusal(const internal::Done& done) {
 ProxySupervisor::ProxySupervisor(Options options, PolicyCache* cache)
     : options_(std::move(options)),
       cache_(cache),
+      secrets_(options_.secrets_dir),
       wake_(eventfd(0, EFD_CLOEXEC)),
+      references_(ReferencesOf(cache->Full())),
       thread_([this] { Run(); }) {}
+
+ProxySupervisor::References ProxySupervisor::ReferencesOf(const v1::Delta& delta) {
+  References references;
+  Apply(delta, &references);
+  return references;
+}
+
+void ProxySupervisor::Apply(const v1::Delta& delta, References* references) {
+  if (delta.reset()) references->clear();
+  for (const v1::ResourceKey& key : delta.removed()) {
+    if (key.kind() == v1::RESOURCE_KIND_HANDLER) references->erase(key.name());
+  }
+  for (const v1::Resource& resource : delta.updated()) {
+    if (!resource.has_handler()) continue;
+    references->erase(resource.handler().name());
+    std::vector<v1::SecretReference> used = SecretsOf(resource.handler());
+    if (!used.empty()) (*references)[resource.handler().name()] = std::move(used);
+  }
+}
+
+internal::SecretValues ProxySupervisor::ResolveSecrets() {
+  std::vector<v1::SecretReference> all;
+  for (const auto& [handler, used] : references_) all.insert(all.end(), used.begin(), used.end());
+  return secrets_.Resolve(all);
+}
 
 ProxySupervisor::~ProxySupervisor() {
   Stop();
@@ -96,12 +139,40 @@ absl::StatusOr<std::vector<v1::Ack::Rejected>> ProxySupervisor::UpdatePolicy(
   RETURN_IF_ERROR(cache_->CheckLeadsOn(delta));
   const uint64_t revision =
       delta.reset() ? delta.revision() : std::max(delta.revision(), cache_->revision());
-  ASSIGN_OR_RETURN(const internal::Done done,
-                   CallSome(UpdateCommand(delta, revision), {}, deadline));
-  RETURN_IF_ERROR(Refusal(done));
-  std::vector<v1::Ack::Rejected> rejected(done.rejected().begin(), done.rejected().end());
-  RETURN_IF_ERROR(cache_->Commit(delta, rejected));
-  return rejected;
+  bool secrets_changed = false;
+  const v1::Delta policy = secrets_.Take(delta, &secrets_changed);
+  const References before = references_;
+  Apply(policy, &references_);
+  internal::Command command = UpdateCommand(policy, revision);
+  if (secrets_changed || before.size() != references_.size() || TouchesSecrets(policy)) {
+    *command.mutable_update_policy()->mutable_secrets() = ResolveSecrets();
+    secrets_hash_ = HashOf(command.update_policy().secrets());
+  }
+  absl::StatusOr<internal::Done> done = CallSome(command, {}, deadline);
+  WipeSecrets(&command);
+  absl::Status status = done.ok() ? Refusal(*done) : done.status();
+  std::vector<v1::Ack::Rejected> rejected;
+  if (status.ok()) {
+    rejected.assign(done->rejected().begin(), done->rejected().end());
+    status = cache_->Commit(policy, rejected);
+  }
+  if (status.ok()) return rejected;
+  references_ = before;
+  secrets_hash_ = 0;
+  return status;
+}
+
+void ProxySupervisor::RefreshSecrets() {
+  MutexLock lock(&call_mutex_);
+  if (references_.empty() || !link_.has_value()) return;
+  internal::Command command;
+  *command.mutable_set_secrets() = ResolveSecrets();
+  const size_t hash = HashOf(command.set_secrets());
+  if (hash != secrets_hash_) {
+    CallThis(command, {}).status().IgnoreError();
+    secrets_hash_ = hash;
+  }
+  WipeSecrets(&command);
 }
 
 void ProxySupervisor::ForgetPolicy(const std::string& container_id) {
@@ -234,8 +305,16 @@ absl::Status ProxySupervisor::ReplayPolicy(ProxyLink* link) {
       bytes += full.updated(next).ByteSizeLong();
       *part.add_updated() = full.updated(next);
     }
-    ASSIGN_OR_RETURN(const internal::Done done,
-                     link->Call(UpdateCommand(part, full.revision()), {}));
+    internal::Command command = UpdateCommand(part, full.revision());
+    // All of them come before the first policy that needs one.
+    if (part.reset() && !references_.empty()) {
+      *command.mutable_update_policy()->mutable_secrets() = ResolveSecrets();
+      secrets_hash_ = HashOf(command.update_policy().secrets());
+    }
+    const absl::StatusOr<internal::Done> answer = link->Call(command, {});
+    WipeSecrets(&command);
+    RETURN_IF_ERROR(answer.status());
+    const internal::Done& done = *answer;
     RETURN_IF_ERROR(Refusal(done));
     for (const v1::Ack::Rejected& rejected : done.rejected()) {
       LogWarning("the cached policy of ", rejected.key().name(),

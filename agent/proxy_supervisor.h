@@ -21,6 +21,7 @@
 #include "agent/proxy/control.pb.h"
 #include "agent/proxy_link.h"
 #include "agent/proxy_process.h"
+#include "agent/secrets/secrets.h"
 #include "common/base/mutex.h"
 #include "common/base/unique_fd.h"
 
@@ -45,6 +46,7 @@ class ProxySupervisor {
     std::vector<std::string> arguments;
     internal::Configure configure;
     UniqueFd audit_file;  // May be invalid.
+    std::string secrets_dir = "/etc/sallyport/secrets";
     // How long the proxy may take for one command.
     std::chrono::milliseconds answer_timeout{10'000};
     std::chrono::milliseconds first_pause{20};
@@ -72,6 +74,9 @@ class ProxySupervisor {
   // all of it or none.
   absl::StatusOr<std::vector<v1::Ack::Rejected>> UpdatePolicy(
       const v1::Delta& delta, std::chrono::steady_clock::time_point deadline);
+  // Reads the secrets that handlers refer to, and gives them to the proxy if any has changed.
+  void RefreshSecrets();
+  const Secrets& secrets() const { return secrets_; }
   // Removes one container's rules from proxy and cache.
   void ForgetPolicy(const std::string& container_id);
 
@@ -90,6 +95,8 @@ class ProxySupervisor {
   absl::Status RunOne();
   absl::Status Replay(ProxyLink* link) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   absl::Status ReplayPolicy(ProxyLink* link) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
+  // The secrets of all handlers, for the next command.
+  internal::SecretValues ResolveSecrets() ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   // Sleeps, unless stopped.
   void Pause(std::chrono::milliseconds duration);
   bool stopping() const;
@@ -105,6 +112,7 @@ class ProxySupervisor {
 
   const Options options_;
   PolicyCache* const cache_;
+  Secrets secrets_;
   const UniqueFd wake_;  // An eventfd that Stop makes readable.
 
   // What each proxy is given, and the way to the one that runs. Held for as long as the proxy takes
@@ -114,6 +122,13 @@ class ProxySupervisor {
   std::optional<ProxyLink> link_ ABSL_GUARDED_BY(call_mutex_);
   std::map<std::string, std::shared_ptr<const ProxyContainer>> containers_
       ABSL_GUARDED_BY(call_mutex_);
+
+  // Of the handlers in the cache, by name; those that refer to secrets.
+  using References = std::map<std::string, std::vector<v1::SecretReference>>;
+  static void Apply(const v1::Delta& delta, References* references);
+  static References ReferencesOf(const v1::Delta& delta);
+  References references_ ABSL_GUARDED_BY(call_mutex_);
+  size_t secrets_hash_ ABSL_GUARDED_BY(call_mutex_) = 0;  // Of what the proxy was given last.
 
   // Never held for long. Taken after call_mutex_.
   mutable Mutex state_mutex_;

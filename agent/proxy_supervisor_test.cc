@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -220,6 +221,59 @@ TEST_F(ProxySupervisorTest, StopEndsTheProxyAndEveryWait) {
   supervisor->Stop();
   caller.join();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+}
+
+v1::Delta HandlerDelta(uint64_t revision, const v1::SecretReference& secret) {
+  v1::Delta delta;
+  delta.set_epoch(1);
+  delta.set_revision(revision);
+  v1::Handler& handler = *delta.add_updated()->mutable_handler();
+  handler.set_name("h");
+  *handler.mutable_builtin()->add_set_headers()->mutable_secret() = secret;
+  return delta;
+}
+
+TEST_F(ProxySupervisorTest, SecretsComeWithThePolicyAndWithANewProxy) {
+  ProxySupervisor::Options options = fixture_.Options();
+  options.secrets_dir = fixture_.directory();
+  ProxySupervisor supervisor(std::move(options), fixture_.cache());
+  v1::SecretReference reference;
+  reference.set_secret("github");
+  v1::Delta delta = HandlerDelta(1, reference);
+  v1::Secret& secret = *delta.add_updated()->mutable_secret();
+  secret.set_name("github");
+  secret.set_value("hunter2");
+  ASSERT_TRUE(supervisor.UpdatePolicy(delta, TestDeadline()).ok());
+  EXPECT_TRUE(fixture_.WaitForLine("policy 1 +h secrets secret github=hunter2"));
+  EXPECT_EQ(fixture_.cache()->Full().SerializeAsString().find("hunter2"), std::string::npos);
+  Kill(supervisor);
+  EXPECT_TRUE(fixture_.WaitForLine("policy 1 reset +h secrets secret github=hunter2"));
+
+  v1::Delta gone;
+  gone.set_epoch(1);
+  gone.set_revision(2);
+  gone.add_removed()->set_kind(v1::RESOURCE_KIND_SECRET);
+  gone.mutable_removed(0)->set_name("github");
+  ASSERT_TRUE(supervisor.UpdatePolicy(gone, TestDeadline()).ok());
+  EXPECT_TRUE(fixture_.WaitForLine("policy 2 secrets secret github?"));
+}
+
+TEST_F(ProxySupervisorTest, AChangedFileIsToldOnce) {
+  ProxySupervisor::Options options = fixture_.Options();
+  options.secrets_dir = fixture_.directory();
+  ProxySupervisor supervisor(std::move(options), fixture_.cache());
+  v1::SecretReference reference;
+  reference.set_file("token");
+  std::ofstream(fixture_.directory() + "/token") << "one";
+  ASSERT_TRUE(supervisor.UpdatePolicy(HandlerDelta(1, reference), TestDeadline()).ok());
+  EXPECT_TRUE(fixture_.WaitForLine("policy 1 +h secrets file token=one"));
+  supervisor.RefreshSecrets();
+  std::ofstream(fixture_.directory() + "/token") << "two";
+  supervisor.RefreshSecrets();
+  supervisor.RefreshSecrets();
+  EXPECT_THAT(fixture_.Log(),
+              ElementsAre("start", "configure workers=2 fds=0", "policy 0 reset",
+                          "policy 1 +h secrets file token=one", "secrets file token=two"));
 }
 
 }  // namespace

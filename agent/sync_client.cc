@@ -196,7 +196,9 @@ grpc::Status SyncClient::RunStream() {
     v1::SyncResponse response;
     while (stream->Read(&response)) {
       Receive(response);
-      if (response.has_delta() && !Apply(response.delta())) context.TryCancel();
+      if (!response.has_delta()) continue;
+      if (!Apply(response.delta())) context.TryCancel();
+      WipeSecrets(response.mutable_delta());
     }
     {
       MutexLock lock(&mutex_);
@@ -217,6 +219,7 @@ v1::Hello SyncClient::Greeting() {
   hello.set_host_name(options_.host_name);
   hello.set_agent_version(options_.version);
   cache_->FillHello(&hello);
+  supervisor_->secrets().FillHello(&hello);
   MutexLock lock(&mutex_);
   outbox_.clear();
   unanswered_.clear();

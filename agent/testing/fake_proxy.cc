@@ -24,6 +24,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/proxy/control.pb.h"
+#include "common/builtin/secret_reference.h"
 #include "common/ipc/frame.h"
 
 namespace sallyport::agent {
@@ -92,6 +93,9 @@ class FakeProxy {
       case internal::Command::kUpdatePolicy:
         Update(command.update_policy(), done);
         break;
+      case internal::Command::kSetSecrets:
+        Log(SecretsLine(command.set_secrets()));
+        break;
       case internal::Command::kGetUsage:
         Log("usage");
         FailIfAsked("usage");
@@ -101,6 +105,16 @@ class FakeProxy {
         done->set_error("no command");
     }
     Send(event);
+  }
+
+  // "secrets", and each as NAME=VALUE, or NAME? without one.
+  static std::string SecretsLine(const internal::SecretValues& secrets) {
+    std::string line = "secrets";
+    for (const internal::SecretValues::Entry& entry : secrets.entries()) {
+      absl::StrAppend(&line, " ", NameOf(entry.reference()), entry.problem().empty() ? "=" : "?",
+                      entry.value());
+    }
+    return line;
   }
 
   void Update(const internal::UpdatePolicy& update, internal::Done* done) {
@@ -123,6 +137,7 @@ class FakeProxy {
       done->mutable_rejected(done->rejected_size() - 1)->set_reason("as asked");
     }
     for (const v1::ResourceKey& key : update.removed()) absl::StrAppend(&line, " -", key.name());
+    if (update.has_secrets()) absl::StrAppend(&line, " ", SecretsLine(update.secrets()));
     Log(line);
     FailIfAsked("policy");
   }
