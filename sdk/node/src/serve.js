@@ -1,0 +1,172 @@
+/** Serves handlers to the proxy. */
+
+import { lstatSync, unlinkSync } from "node:fs";
+import net from "node:net";
+
+import grpc from "@grpc/grpc-js";
+
+import { Call } from "./call.js";
+import { makeContext } from "./context.js";
+import { ControlPlane } from "./control.js";
+import { installGlobals } from "./fetch.js";
+import { service } from "./proto.js";
+import { runHandler } from "./returned.js";
+
+// What calls have to end when the server is closed.
+const GRACE_SECONDS = 10;
+
+/** @typedef {(request: any, env: any, ctx: any) => Response | Promise<Response>} HandlerFunction */
+/** @typedef {{ timeout?: number, onFailure?: "DENY" | "EGRESS", holdsSecrets?: boolean }} Registration timeout: seconds */
+/** @typedef {HandlerFunction | ({ fetch: HandlerFunction } & Registration)} Handler */
+/**
+ * @typedef {object} Options
+ * @property {string} listen "HOST:PORT", port 0: a free one; or "unix:PATH"
+ * @property {string | ControlPlane} [controlPlane] registers the handlers there
+ * @property {string} [tlsDir] of this client of the control plane
+ * @property {string} [advertise] the endpoint to register; default: what is listened on
+ * @property {unknown} [env] the handlers' second argument
+ * @property {boolean} [globals] false: `fetch` and `Request` must be imported
+ * @property {boolean} [signals] false: SIGINT and SIGTERM are left to the program
+ * @property {boolean} [quiet] true: nothing is printed
+ */
+
+/**
+ * @param {Options} options
+ * @param {Record<string, Handler>} handlers by the names that rules use
+ * @returns {Promise<Server>} once they can be asked
+ */
+export async function serve(options, handlers) {
+  if (options.globals !== false) installGlobals();
+  const server = new Server(options, handlers);
+  await server.start();
+  return server;
+}
+
+/** Made by `serve`. */
+export class Server {
+  #grpc = new grpc.Server({ "grpc.so_reuseport": 0 });
+  #options;
+  /** @type {Map<string, { fetch: HandlerFunction } & Registration>} */
+  #handlers;
+  /** @type {Set<Promise<unknown>>} */
+  #tasks = new Set();
+  /** @type {Promise<void> | undefined} */
+  #closed;
+  #onSignal = () => { this.close().then(() => process.exit(0)); };
+  /** "127.0.0.1:7070", or "unix:/path". */
+  address = "";
+
+  /** @param {Options} options @param {Record<string, Handler>} handlers */
+  constructor(options, handlers) {
+    this.#options = options;
+    this.#handlers = new Map(Object.entries(handlers).map(([name, handler]) => [
+      name, typeof handler === "function" ? { fetch: handler } : handler]));
+    const handle = (/** @type {any} */ stream) => this.#handle(stream);
+    this.#grpc.addService(service("OutboundHandler"), { Handle: handle });
+  }
+
+  async start() {
+    const { listen, controlPlane, quiet, signals } = this.#options;
+    if (listen.startsWith("unix:")) await removeStaleSocket(listen.slice("unix:".length));
+    const port = await new Promise((resolve, reject) => this.#grpc.bindAsync(
+      listen, grpc.ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))));
+    this.address = listen.startsWith("unix:") ? listen : listen.replace(/:\d+$/, `:${port}`);
+    try {
+      if (controlPlane !== undefined) await this.#register(controlPlane);
+    } catch (error) {
+      this.#grpc.forceShutdown();
+      throw error;
+    }
+    if (signals !== false) for (const name of ["SIGINT", "SIGTERM"]) process.once(name, this.#onSignal);
+    if (!quiet) console.log(`listening on ${this.address}`);
+  }
+
+  /** @param {string | ControlPlane} controlPlane */
+  async #register(controlPlane) {
+    const own = typeof controlPlane === "string" ? new ControlPlane(controlPlane, { tlsDir: this.#options.tlsDir }) : undefined;
+    const client = own ?? /** @type {ControlPlane} */ (controlPlane);
+    const endpoint = this.#options.advertise ?? (this.address.startsWith("unix:") ? this.address : `grpc://${this.address}`);
+    try {
+      for (const [name, handler] of this.#handlers) await client.registerHandler(name, endpoint, handler);
+    } finally {
+      own?.close();
+    }
+  }
+
+  /** Takes no new requests, and ends when those that run have; those that take longer than `graceSeconds` are cut. */
+  close(graceSeconds = GRACE_SECONDS) {
+    this.#closed ??= this.#drain(graceSeconds);
+    return this.#closed;
+  }
+
+  /** @param {number} graceSeconds */
+  async #drain(graceSeconds) {
+    for (const name of ["SIGINT", "SIGTERM"]) process.off(name, this.#onSignal);
+    /** @type {NodeJS.Timeout | undefined} */
+    let timer;
+    const late = new Promise((resolve) => { timer = setTimeout(resolve, graceSeconds * 1000); });
+    const done = new Promise((resolve) => this.#grpc.tryShutdown(resolve)).then(() => Promise.allSettled(this.#tasks));
+    await Promise.race([done, late]);
+    clearTimeout(timer);
+    this.#grpc.forceShutdown();
+  }
+
+  /** @param {any} stream */
+  #handle(stream) {
+    stream.once("data", (/** @type {any} */ first) => {
+      if (first.message !== "start") {
+        stream.emit("error", { code: grpc.status.INVALID_ARGUMENT, details: "the first message is not a start" });
+        return;
+      }
+      this.#run(stream, first.start);
+    });
+    stream.once("error", () => {}); // The end of it is `cancelled`.
+  }
+
+  /** @param {any} stream @param {any} start */
+  async #run(stream, start) {
+    const { handler: name, requestId } = start.context;
+    const log = (/** @type {string} */ what, /** @type {unknown} */ error) =>
+      console.error(`sallyport: handler ${name}, request ${requestId}: ${what}:`, error);
+    /** @type {Call | undefined} */
+    let call;
+    try {
+      const handler = this.#handlers.get(name);
+      if (handler === undefined) throw new RangeError("no handler of this name is served here");
+      call = new Call(stream, start);
+      await this.#ask(call, handler.fetch, (task) => this.#keep(task.catch((error) => log("a task of waitUntil failed", error))));
+      call.wire.end();
+    } catch (error) {
+      if (call?.aborted) return;
+      log("failed", error);
+      // The container gets a 502 without the text.
+      const status = { code: grpc.status.INTERNAL, details: "the handler failed; its own log says why" };
+      if (call === undefined) stream.emit("error", status);
+      else call.wire.fail(status.code, status.details);
+    }
+  }
+
+  /** @param {Call} call @param {HandlerFunction} handler @param {(task: Promise<unknown>) => void} keep */
+  async #ask(call, handler, keep) {
+    const context = makeContext(call, keep);
+    const ended = runHandler(handler, [call.request, this.#options.env ?? {}, context], (value) => call.isForward(value));
+    const answered = ended.then((response) => (response === undefined ? call.over : call.answer(response)));
+    await Promise.race([answered, call.over]);
+  }
+
+  /** @param {Promise<unknown>} task */
+  #keep(task) {
+    this.#tasks.add(task);
+    task.finally(() => this.#tasks.delete(task));
+  }
+}
+
+/** @param {string} path of a socket that a program which is gone has left */
+async function removeStaleSocket(path) {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return;
+  const refused = await new Promise((resolve) => {
+    const probe = net.connect(path, () => { probe.destroy(); resolve(false); });
+    probe.once("error", (/** @type {NodeJS.ErrnoException} */ error) => resolve(error.code === "ECONNREFUSED"));
+  });
+  if (refused) unlinkSync(path);
+}
