@@ -204,9 +204,11 @@ class HandlersTest(SdkTest):
     def test_hanging_up_cancels(self):
         for handler, text in (("waits", "the handler was cancelled"), ("endless", "the generator was ended")):
             self.use(handler)
-            with self.container.connect(ORIGIN, 80) as connection:
-                connection.sendall(f"GET /{handler} HTTP/1.1\r\nhost: api.test\r\n\r\n".encode())
-                self.program.await_text(f"/{handler}: begun")
+            command = self.container.command("curl", "--silent", "--noproxy", "*", "--http2-prior-knowledge", "--output", "/dev/null",
+                                             f"http://api.test/{handler}")
+            client = self.world.start(f"client-{handler}", command)
+            self.program.await_text(f"/{handler}: begun")
+            client.kill()
             self.program.await_text(f"/{handler}: {text}")
 
     def test_a_slow_reader_stops_the_generator(self):
