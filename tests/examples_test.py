@@ -49,6 +49,9 @@ class MethodFilterTest(ExampleTest):
         self.rule("api.test", "method-filter", program, {"methods": ["DELETE"]})
         self.assertEqual(self.container.curl("http://api.test/x").status, 405)
         self.assertEqual(self.container.curl("http://api.test/x", "-X", "DELETE").status, 200)
+        program.kill()  # What has a lease passes all the same.
+        self.assertEqual(self.container.curl("http://api.test/y", "-X", "DELETE").status, 200)
+        self.assertEqual(self.container.curl("http://api.test/x").status, 502)
 
 
 class KeyValueTest(ExampleTest):

@@ -9,12 +9,15 @@ import signal
 import sys
 import unittest
 
+from fakes.raw_origin import RawOrigin
 from harness import World, binary
+from sockets import read_response
 
 sys.path.insert(0, binary("python_sdk"))
 import sallyport  # noqa: E402  (The package is the file that users put on their path.)
 
 ORIGIN = "203.0.113.10"
+RAW = 9080
 NAMES = {"api.test": ORIGIN, "other.test": "198.51.100.4"}
 
 
@@ -24,7 +27,8 @@ class SdkTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.world = cls.enterClassContext(World(names=NAMES))
-        cls.world.apply_class("c", allowed_hosts=["*.test", "my.kv"], intercept_https=True)
+        cls.world.api.call("ApplyClass", **{"class": {
+            "name": "c", "allowedHosts": {"hosts": ["*.test"]}, "interceptHttps": True, "httpPorts": [80, 443, RAW]}})
         cls.container = cls.world.container("c", "web-1")
 
     def start(self, file, listen="127.0.0.1:0"):
@@ -185,6 +189,17 @@ class HandlersTest(SdkTest):
                 answer = self.answer(handler, "--data-binary", f"@{path}", "-H", "expect:", url="http://api.test/digest")
                 self.assertEqual(answer.body.lower(), f"{len(sent)} {hashlib.sha256(sent).hexdigest()}")
         self.assertEqual(self.answer("transform").body, "origin api.test /p?q=1")
+
+    def test_an_origin_that_answers_early(self):
+        self.use("gate")
+        origin = RawOrigin(self.world, ORIGIN, RAW)
+        self.addCleanup(origin.close)
+        for status, expected in ((200, 200), (413, 403)):
+            with self.container.connect(ORIGIN, RAW) as connection:
+                connection.sendall(f"POST / HTTP/1.1\r\nhost: api.test:{RAW}\r\ncontent-length: 1000000\r\n\r\nabc".encode())
+                peer = origin.next_request().peer
+                peer.send(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n".encode())
+                self.assertEqual(read_response(connection)[::2], (expected, "no\n" if expected == 403 else ""))
 
     def test_a_failure_within_a_body_cuts_it(self):
         answer = self.answer("breaks", url="http://api.test/bytes/1000000")

@@ -85,6 +85,12 @@ async def both(request, context):
     return response.pass_on(body=shout)
 
 
+@handler("gate")
+async def gate(request, context):
+    response = await request.fetch(body=shout)
+    return response if response.status == 200 else Response("no\n", status=403)
+
+
 @handler("breaks")
 async def break_within(request, context):
     async def broken(pieces):

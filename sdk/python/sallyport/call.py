@@ -86,13 +86,9 @@ class Call:
             yield message.response_body
 
     async def end_request_body(self) -> None:
-        """Until the request's body was sent."""
+        """Until the request's body was sent, or the proxy has no more use for it and ends the call."""
         if self._request_body is not None:
             await self._request_body
-
-    def abandon_request_body(self) -> None:
-        if self._request_body is not None:
-            self._request_body.cancel()
 
     async def respond(self, answer: Response) -> None:
         body, headers = answer.body, answer.headers

@@ -119,8 +119,8 @@ class Server:
 async def _give(call: Call, request: Request, answer: object) -> None:
     origin = request.origin_response
     if isinstance(answer, Response):
-        call.abandon_request_body()
         await call.respond(answer)
+        await call.end_request_body()
     elif isinstance(answer, Forward):
         await request.send(answer)
         await call.end_request_body()
