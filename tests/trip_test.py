@@ -277,7 +277,8 @@ class TripTest(unittest.TestCase):
         self.world.enforced("set-outbound-by-host", self.open.id, "both.test", "reroute", "--params", '{"to": "private.test"}')
         before = self.world.origin_contacts()
         response = self.open.curl("http://both.test/")
-        self.assertEqual((response.status, response.reason), (520, "forbidden_address"), response)
+        self.assertEqual((response.status, response.reason), (502, "handler_failed"), response)
+        self.assertIn("forbidden_address", self.world.audit.last()["detail"])
         self.assertEqual(self.world.origin_contacts(), before)
         self.world.enforced("remove-outbound-by-host", self.open.id, "both.test")
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "agent/proxy/connection_audit.h"
+#include "agent/proxy/use_lease.h"
 #include "agent/proxy/worker.h"
 #include "common/base/strings.h"
 
@@ -106,6 +107,7 @@ std::string Container::NewRequestId() {
 
 void Container::OnPolicyChange() {
   const std::shared_ptr<const EffectivePolicy> now = policy();
+  DropLeases(*this);
   for (ClosableConnection* connection : connections_) connection->OnPolicyChange(now.get());
 }
 
@@ -115,6 +117,7 @@ void Container::Shutdown() {
   origins_.http1.Clear();
   origins_.http2.Clear();
   handlers_.Clear();
+  parts_.leases->Clear();
 }
 
 Container::Registration::Registration(ContainerPtr container, ClosableConnection* connection)

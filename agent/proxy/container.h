@@ -17,6 +17,7 @@
 #include "agent/proxy/dial.h"
 #include "agent/proxy/dns/container_resolver.h"
 #include "agent/proxy/dns/server.h"
+#include "agent/proxy/handlers/lease_table.h"
 #include "agent/proxy/handlers/pool.h"
 #include "agent/proxy/origins.h"
 #include "agent/proxy/tls/leaf.h"
@@ -40,8 +41,8 @@ class ClosableConnection {
 
 // Identity is this object: it is made with the listeners inside the container's network namespace,
 // and every connection accepted from them holds it. Pools, sessions with origins and handler links
-// are its own, leaves and sessions with clients its container's on all workers, so nothing is
-// shared between containers. Belongs to one worker.
+// are its own, leaves, sessions with clients and handlers' leases its container's on all workers,
+// so nothing is shared between containers. Belongs to one worker.
 class Container {
  public:
   struct Parts {
@@ -50,7 +51,8 @@ class Container {
     std::unique_ptr<UpstreamTls> upstream_tls;
     std::shared_ptr<ContainerDns> dns;
     std::shared_ptr<ContainerBudget> budget;      // Shared by the container's workers.
-    std::shared_ptr<BuiltinRates> builtin_rates;  // The same.
+    std::shared_ptr<LeaseTable> leases;           // Likewise.
+    std::shared_ptr<BuiltinRates> builtin_rates;  // Likewise.
     std::shared_ptr<AuditSink> audit_file;        // May be null.
     std::shared_ptr<AuditSink> audit_stream;      // May be null.
   };
@@ -65,6 +67,7 @@ class Container {
   const ContainerLimits& limits() const { return parts_.budget->limits(); }
   Origins& origins() { return origins_; }
   HandlerPool& handlers() { return handlers_; }
+  LeaseTable& leases() { return *parts_.leases; }
 
   // The policy in force at this moment; null: none, and nothing is permitted.
   std::shared_ptr<const EffectivePolicy> policy() const;

@@ -148,6 +148,7 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
   auto budget = std::make_shared<ContainerBudget>(limits_);
   budgets_[command.container_id()] = budget;
   const auto builtin_rates = std::make_shared<BuiltinRates>();
+  const auto leases = std::make_shared<LeaseTable>();
   const size_t dns_worker = next_dns_worker_++ % workers_.size();
   return OnEveryWorker([&](Worker& worker, size_t index) -> absl::Status {
     ContainerSetup setup;
@@ -156,6 +157,7 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
     setup.dns = dns;
     setup.budget = budget;
     setup.builtin_rates = builtin_rates;
+    setup.leases = leases;
     setup.audit_stream = audit_stream;
     for (size_t i = 0; i < kContainerSockets; ++i) {
       const bool is_dns = i >= 2;

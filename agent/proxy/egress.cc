@@ -8,6 +8,7 @@
 #include "agent/proxy/forged_headers.h"
 #include "agent/proxy/http/characters.h"
 #include "agent/proxy/loop.h"
+#include "agent/proxy/mediation.h"
 #include "agent/proxy/refusal.h"
 #include "common/base/strings.h"
 
@@ -37,31 +38,45 @@ struct Switched {
 };
 using Sent = std::variant<Outcome, OriginFailure, Retry, Switched>;
 
+// `failure` became known after the answer's head went out.
+Outcome CutOff(const Exchange& exchange, OriginFailure failure, Outcome outcome) {
+  outcome.decision = "error";
+  outcome.reason = failure.reason;
+  outcome.detail = std::move(failure.detail);
+  exchange.client.http->Abort();
+  return outcome;
+}
+
 // The answer's body, piece by piece; the head has been written.
-Task<Outcome> StreamBack(const Exchange& exchange, ClientExchange& origin,
-                         const AbandonmentWatch& watch, Outcome outcome) {
+Task<Outcome> StreamBack(const Exchange& exchange, BodyReader& body, const AbandonmentWatch& watch,
+                         Mediation* mediation, Outcome outcome) {
   ServerExchange& client = *exchange.client.http;
   while (true) {
     // What is late must not hold back what is here.
-    if (!origin.body().ReadyNow()) (void)co_await client.Flush();
-    absl::StatusOr<std::string_view> piece = co_await origin.body().Read();
+    if (!body.ReadyNow()) (void)co_await client.Flush();
+    absl::StatusOr<std::string_view> piece = co_await body.Read();
     if (!piece.ok()) {
       if (watch.abandoned()) {
         outcome.detail = "the container hung up before the end of the answer";
         co_return outcome;
       }
-      outcome.decision = "error";
-      outcome.reason =
-          absl::IsDeadlineExceeded(piece.status()) ? "origin_timeout" : "origin_failed";
-      outcome.detail = std::string(piece.status().message());
-      exchange.client.http->Abort();
-      co_return outcome;
+      std::optional<OriginFailure> failure;
+      if (mediation != nullptr) failure = mediation->failure();
+      if (!failure.has_value()) {
+        const bool late = absl::IsDeadlineExceeded(piece.status());
+        failure = OriginFailureOf(late ? "origin_timeout" : "origin_failed",
+                                  std::string(piece.status().message()));
+      }
+      co_return CutOff(exchange, *std::move(failure), std::move(outcome));
     }
     const bool end = piece->empty();
     const absl::Status written =
-        end ? co_await client.FinishBody(origin.body().trailers())
-            : co_await client.WriteBody(*piece,
-                                        origin.body().ReadyNow() ? More::kAtOnce : More::kUnknown);
+        end ? co_await client.FinishBody(body.trailers())
+            : co_await client.WriteBody(*piece, body.ReadyNow() ? More::kAtOnce : More::kUnknown);
+    if (mediation != nullptr && absl::IsInvalidArgument(written)) {
+      mediation->Fail(WrongLength());
+      co_return CutOff(exchange, *mediation->failure(), std::move(outcome));
+    }
     if (!written.ok()) {
       outcome.detail = "the container hung up before the end of the answer";
       exchange.client.http->Abort();
@@ -82,43 +97,59 @@ Task<absl::StatusOr<ResponseHead>> ReadAnswer(ClientExchange& origin, ServerExch
   }
 }
 
+// How the container's own body ended.
+absl::Status ClientStatus(const Mediation* mediation, const BodyPump* pump) {
+  if (mediation != nullptr && mediation->transforms_request()) return mediation->client_status();
+  return pump != nullptr ? pump->client_status() : absl::OkStatus();
+}
+
 Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
-                    OriginConnection& connection, std::string_view first, Outcome outcome) {
+                    OriginConnection& connection, std::string_view first, Mediation* mediation,
+                    Outcome outcome) {
   ClientExchange& origin = *connection.http;
   ServerExchange& client = *exchange.client.http;
   RequestHead head;
   head.method = request.method;
   head.target = request.target;
   head.headers = request.headers;
-  head.framing = exchange.head.framing;
-  head.content_length = exchange.head.content_length;
+  head.framing = request.framing;
+  head.content_length = request.content_length;
   head.websocket = request.websocket;
   head.te_trailers = request.te_trailers;
   const std::string authority =
       Authority{request.host, request.port}.ToString(DefaultPort(request.scheme));
 
-  const AbandonmentWatch watch(&client, [&origin] { origin.Abort(); });
+  const AbandonmentWatch watch(&client, [&origin, mediation] {
+    origin.Abort();
+    if (mediation != nullptr) mediation->Cancel();
+  });
   const bool has_body = head.framing != BodyFraming::kNone;
   const bool may_retry = connection.reused && !has_body && IsIdempotent(request.method);
   absl::Status sent = co_await origin.WriteHead(head, authority);
   if (connection.reused && absl::IsUnavailable(sent)) co_return Retry{};
   std::shared_ptr<BodyPump> pump;
-  if (sent.ok() && has_body) pump = BodyPump::ToOrigin(exchange.client, &origin, first);
+  const bool transformed = mediation != nullptr && mediation->transforms_request();
+  if (sent.ok() && has_body && transformed) mediation->SendBodyTo(&origin);
+  if (sent.ok() && has_body && !transformed)
+    pump = BodyPump::ToOrigin(exchange.client, &origin, first);
   if (sent.ok() && !has_body) sent = co_await origin.FinishBody(Headers{});
   if (!sent.ok() && may_retry) co_return Retry{};
   if (watch.abandoned()) origin.Abort();
 
   absl::StatusOr<ResponseHead> answer = co_await ReadAnswer(origin, client);
   if (!answer.ok()) {
+    std::optional<OriginFailure> handlers_failure;
+    if (mediation != nullptr) handlers_failure = mediation->failure();
     if (pump != nullptr) co_await pump->Stop();
+    if (mediation != nullptr) co_await mediation->LeaveOrigin();
     if (watch.abandoned()) {
       outcome.detail = "the container hung up before the answer";
       co_return outcome;
     }
     if (may_retry && absl::IsUnavailable(answer.status())) co_return Retry{};
-    if (pump != nullptr && !pump->client_status().ok()) {
-      co_return co_await RefuseBody(exchange, pump->client_status());
-    }
+    const absl::Status client_status = ClientStatus(mediation, pump.get());
+    if (!client_status.ok()) co_return co_await RefuseBody(exchange, client_status);
+    if (handlers_failure.has_value()) co_return *std::move(handlers_failure);
     if (absl::IsDeadlineExceeded(answer.status()))
       co_return OriginFailureOf("origin_timeout", "no answer in time");
     const bool broken =
@@ -129,17 +160,35 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   outcome.status = answer->status;
   RemoveHopByHop(&answer->headers);
   if (answer->status == 101) co_return Switched{std::move(outcome), *std::move(answer)};
+  BodyReader* body = &origin.body();
+  if (mediation != nullptr && mediation->inspects()) {
+    body = co_await mediation->PassAnswer(&origin, &*answer);
+    if (body == nullptr) {
+      std::optional<OriginFailure> failure = mediation->failure();
+      if (pump != nullptr) co_await pump->Stop();
+      co_await mediation->LeaveOrigin();
+      if (watch.abandoned()) {
+        outcome.detail = "the container hung up before the answer";
+        co_return outcome;
+      }
+      const absl::Status client_status = ClientStatus(mediation, pump.get());
+      if (!client_status.ok()) co_return co_await RefuseBody(exchange, client_status);
+      co_return *std::move(failure);
+    }
+    outcome.status = answer->status;
+  }
   // An answer before the request's end leaves the rest of the body unread: the connection cannot be
   // kept.
   const bool keep_alive = exchange.head.keep_alive && client.body_complete();
   const absl::Status written = co_await client.WriteHead(*answer, keep_alive);
   if (written.ok()) {
-    outcome = co_await StreamBack(exchange, origin, watch, std::move(outcome));
+    outcome = co_await StreamBack(exchange, *body, watch, mediation, std::move(outcome));
   } else {
     outcome.detail = "the container hung up before the answer";
     exchange.client.http->Abort();
   }
   if (pump != nullptr) co_await pump->Stop();
+  if (mediation != nullptr) co_await mediation->LeaveOrigin();
   co_return outcome;
 }
 
@@ -199,14 +248,27 @@ OriginRequest OriginRequestOf(const Exchange& exchange) {
   request.headers.Remove("expect");
   request.headers.RemoveIf([](const Header& header) { return IsSallyportHeader(header.name); });
   AddHop(&request.headers);
+  request.framing = exchange.head.framing;
+  request.content_length = exchange.head.content_length;
   request.websocket = exchange.head.websocket;
   request.te_trailers = exchange.head.te_trailers;
   return request;
 }
 
-Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std::string rule) {
+Task<Outcome> RefuseToSend(const Exchange& exchange, const OriginRequest& request, Denial denial) {
+  if (!request.host_is_handlers) co_return co_await RefuseByPolicy(exchange, std::move(denial));
+  co_return co_await AnswerFailure(
+      exchange, 502, "handler_failed",
+      StrCat("the handler forwards to ", request.host.text(), ": ", ReasonName(denial.reason),
+             denial.rule.empty() ? "" : " by ", denial.rule));
+}
+
+Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std::string rule,
+                           Mediation* mediation) {
   const ContainerPtr& container = exchange.client.container;
-  const absl::StatusOr<std::string_view> first = co_await FirstPiece(*exchange.client.http);
+  absl::StatusOr<std::string_view> first = "";
+  if (mediation == nullptr || !mediation->transforms_request())
+    first = co_await FirstPiece(*exchange.client.http);
   if (!first.ok()) co_return co_await RefuseBody(exchange, first.status());
   OriginKey key = KeyOf(request);
   std::unique_ptr<OriginConnection> connection;
@@ -220,7 +282,7 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
     if (connection == nullptr) {
       OriginConnected connected = co_await ConnectToOrigin(container, key, pooled);
       if (auto* denial = std::get_if<Denial>(&connected))
-        co_return co_await RefuseByPolicy(exchange, std::move(*denial));
+        co_return co_await RefuseToSend(exchange, request, std::move(*denial));
       if (auto* failure = std::get_if<OriginFailure>(&connected)) {
         co_return co_await AnswerFailure(exchange, failure->status, failure->reason,
                                          std::move(failure->detail));
@@ -236,7 +298,8 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
     if (connection->would_deny.has_value()) {
       outcome.would_deny = ReasonName(*connection->would_deny);
     }
-    Sent sent = co_await SendOver(exchange, request, *connection, *first, std::move(outcome));
+    Sent sent =
+        co_await SendOver(exchange, request, *connection, *first, mediation, std::move(outcome));
     if (std::get_if<Retry>(&sent) != nullptr) {
       connection = nullptr;
       pooled = Pooled::kUnwanted;

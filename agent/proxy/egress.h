@@ -9,6 +9,8 @@
 
 namespace sallyport::proxy {
 
+class Mediation;
+
 // What goes to an origin: the container's request, or what a handler made of it.
 struct OriginRequest {
   RequestScheme scheme = RequestScheme::kHttp;
@@ -16,7 +18,12 @@ struct OriginRequest {
   uint16_t port = 0;
   std::string method;
   std::string target;
-  Headers headers;           // No host, framing or hop-by-hop headers.
+  Headers headers;  // No host, framing or hop-by-hop headers.
+  BodyFraming framing = BodyFraming::kNone;
+  uint64_t content_length = 0;  // kLength only.
+  // Not the container's, but a handler's choice: where policy does not let it go, it is the handler
+  // that failed.
+  bool host_is_handlers = false;
   bool websocket = false;    // As in RequestHead.
   bool te_trailers = false;  // As in RequestHead.
 };
@@ -29,8 +36,14 @@ OriginRequest OriginRequestOf(const Exchange& exchange);
 // fresh connection if a pooled one turns out to be dead, or its HTTP/2 stream was not processed,
 // and the request is idempotent and has no body. Whichever HTTP the container speaks, the origin is
 // spoken to in its own. A WebSocket gets a stream of an HTTP/2 connection whose origin takes such,
-// or an HTTP/1.1 connection of its own; what becomes a WebSocket is left in the outcome.
-Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std::string rule);
+// or an HTTP/1.1 connection of its own; what becomes a WebSocket is left in the outcome. With a
+// `mediation` the request's body comes from it, if it transforms that, and the answer goes by way
+// of it.
+Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std::string rule,
+                           Mediation* mediation = nullptr);
+
+// The answer to a request that may not go where it is meant to go.
+Task<Outcome> RefuseToSend(const Exchange& exchange, const OriginRequest& request, Denial denial);
 
 }  // namespace sallyport::proxy
 

@@ -43,6 +43,7 @@ void Finish(const ClientConnection& client, Outcome outcome, Clock::time_point s
   record->status = outcome.status;
   record->upstream = std::move(outcome.upstream);
   record->handler_us = outcome.handler_us;
+  record->lease = outcome.lease;
   record->detail = std::move(outcome.detail);
   if (outcome.upgraded != nullptr) {
     record->bytes_sent = outcome.upgraded->bytes().to_client;

@@ -21,6 +21,7 @@ struct ClientConnection {
   Origin origin;
   std::optional<TlsFacts> tls;
   ServerExchange* http = nullptr;
+  bool http2 = false;
 };
 
 // A request whose destination is known. What each stage of the trip is given; none changes it.
@@ -41,6 +42,7 @@ struct Outcome {
   int status = 0;
   std::string upstream;
   int64_t handler_us = 0;
+  bool lease = false;  // The handler had decided before, and was not asked.
   std::string detail;
   // The request has become a WebSocket, which is yet to be relayed; else null.
   std::unique_ptr<UpgradedConnection> upgraded;

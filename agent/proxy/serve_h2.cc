@@ -51,6 +51,7 @@ Task<void> Write(ServedConnection* connection) {
 Task<void> ServeStream(ServedConnection* connection, H2ServerConnection::Request request) {
   ClientConnection client = connection->client;
   client.http = request.exchange.get();
+  client.http2 = true;
   if (auto* bad = std::get_if<BadMessage>(&request.head)) {
     co_await ServeBadMessage(client, bad->status, std::move(bad->detail));
   } else {

@@ -29,6 +29,7 @@ class UpgradeTest : public testing::Test {
     worker_ = *std::move(worker);
     Container::Parts parts;
     parts.budget = std::make_shared<ContainerBudget>(ContainerLimits());
+    parts.leases = std::make_shared<LeaseTable>();
     parts.id = "i";
     container_ = std::make_shared<Container>(worker_.get(), std::move(parts));
     SetPolicy("");

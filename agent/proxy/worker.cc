@@ -50,6 +50,7 @@ absl::Status Worker::AddContainer(ContainerSetup setup) {
   parts.dns = setup.dns;
   parts.budget = setup.budget;
   parts.builtin_rates = setup.builtin_rates;
+  parts.leases = setup.leases;
   parts.audit_file = config_->audit_file;
   parts.audit_stream = setup.audit_stream;
 

@@ -34,6 +34,7 @@ struct ContainerSetup {
   std::shared_ptr<ContainerDns> dns;
   std::shared_ptr<ContainerBudget> budget;
   std::shared_ptr<BuiltinRates> builtin_rates;
+  std::shared_ptr<LeaseTable> leases;
   std::shared_ptr<AuditSink> audit_stream;  // May be null.
   std::vector<UniqueFd> tcp_listeners;
   std::vector<UniqueFd> dns_sockets;  // Empty on all workers but one.

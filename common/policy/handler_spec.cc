@@ -141,6 +141,7 @@ absl::StatusOr<HandlerSpec> HandlerSpec::FromProto(const v1::Handler& handler, u
   }
   spec.egress_on_failure = normal.on_failure() == v1::Handler::ON_FAILURE_EGRESS;
   spec.revision = revision;
+  spec.lease_epoch = normal.lease_epoch();
   return spec;
 }
 

@@ -26,6 +26,7 @@ struct HandlerSpec {
   int64_t timeout_ms = 30'000;
   bool egress_on_failure = false;
   uint64_t revision = 0;
+  uint64_t lease_epoch = 0;  // When it changes, every lease of the handler ends.
 
   static absl::StatusOr<HandlerSpec> FromProto(const v1::Handler& handler, uint64_t revision);
 };

@@ -68,6 +68,11 @@ class ObjectWriter {
     Key(key);
     absl::StrAppend(out_, value);
   }
+  void Flag(std::string_view key, bool value) {
+    if (!value) return;
+    Key(key);
+    out_->append("true");
+  }
 
  private:
   void Key(std::string_view key) {
@@ -114,6 +119,7 @@ void AppendJsonLine(const AuditRecord& record, std::string* out) {
   writer.Number("bytesReceived", record.bytes_received);
   writer.Number("durationUs", static_cast<uint64_t>(record.duration_us));
   writer.Number("handlerUs", static_cast<uint64_t>(record.handler_us));
+  writer.Flag("lease", record.lease);
   writer.Text("detail", record.detail);
   writer.Text("wouldDeny", record.would_deny);
   writer.Number("suppressed", record.suppressed);

@@ -32,14 +32,15 @@ struct AuditRecord {
   uint64_t bytes_received = 0;
   int64_t duration_us = 0;
   int64_t handler_us = 0;
+  bool lease = false;
   std::string detail;
   std::string_view would_deny;
   uint64_t suppressed = 0;
 };
 
-// Appends the record as one line of JSON, its end of line included. Empty and zero fields are left
-// out. Bytes that are not UTF-8 become U+FFFD, and control characters are escaped, so that no
-// record can pass for two.
+// Appends the record as one line of JSON, its end of line included. Empty, zero and false fields
+// are left out. Bytes that are not UTF-8 become U+FFFD, and control characters are escaped, so that
+// no record can pass for two.
 void AppendJsonLine(const AuditRecord& record, std::string* out);
 
 // The part of a request target before its query, at most 1,024 bytes.

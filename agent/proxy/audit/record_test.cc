@@ -28,6 +28,14 @@ TEST(AuditRecordTest, WouldDenyIsThereInMonitorMode) {
             "\"wouldDeny\":\"not_allowed\"}\n");
 }
 
+TEST(AuditRecordTest, SaysThatALeaseDecided) {
+  AuditRecord record;
+  record.handler = "h";
+  record.lease = true;
+  EXPECT_EQ(LineOf(record),
+            "{\"time\":\"1970-01-01T00:00:00.000Z\",\"handler\":\"h\",\"lease\":true}\n");
+}
+
 TEST(AuditRecordTest, SaysHowManyWereLeftOut) {
   AuditRecord record;
   record.suppressed = 12;

@@ -108,24 +108,79 @@ absl::Status CheckPath(const std::string& path) {
   return absl::OkStatus();
 }
 
+absl::Status CheckStatus(uint32_t status) {
+  if (status >= 200 && status <= 599) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the handler's status is ", status, "; it must be 200 to 599"));
+}
+
+absl::StatusOr<std::vector<std::string>> CheckRemoved(
+    const google::protobuf::RepeatedPtrField<std::string>& names) {
+  if (names.size() > kMaxHeaders) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the handler removes more than ", kMaxHeaders, " headers"));
+  }
+  std::vector<std::string> removed;
+  for (const std::string& name : names) {
+    ASSIGN_OR_RETURN(std::string lower, CheckName(name));
+    removed.push_back(std::move(lower));
+  }
+  return removed;
+}
+
+// What a forward says of bodies and leases must fit together.
+absl::Status CheckCombination(const v1::Forward& message) {
+  if (message.has_content_length() && !message.transform_request())
+    return absl::InvalidArgumentError("the handler sets content_length without transform_request");
+  if (message.has_lease() && (message.inspect_response() || message.transform_request())) {
+    return absl::InvalidArgumentError(
+        "the handler leases a forward that it inspects or transforms; a lease decides without it");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Respond> ValidateRespond(const v1::Respond& message) {
-  if (message.status() < 200 || message.status() > 599) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the handler's status is ", message.status(), "; it must be 200 to 599"));
-  }
+  RETURN_IF_ERROR(CheckStatus(message.status()));
   Respond respond;
   respond.status = static_cast<int>(message.status());
   ASSIGN_OR_RETURN(respond.headers, CheckHeaders(message.headers()));
   RETURN_IF_ERROR(CheckContentLength(respond.headers));
+  if (message.has_lease()) {
+    ASSIGN_OR_RETURN(respond.lease, ValidateLease(message.lease()));
+  }
+  respond.revoke_leases = message.revoke_leases();
   return respond;
+}
+
+absl::StatusOr<Respond> ValidateReplacement(const v1::Respond& message) {
+  if (message.has_lease()) {
+    return absl::InvalidArgumentError(
+        "the handler leases a response that it gives in the place of an origin's");
+  }
+  return ValidateRespond(message);
+}
+
+absl::StatusOr<Pass> ValidatePass(const v1::PassResponse& message) {
+  if (message.status() != 0) RETURN_IF_ERROR(CheckStatus(message.status()));
+  Pass pass;
+  pass.status = static_cast<int>(message.status());
+  ASSIGN_OR_RETURN(pass.set_headers, CheckHeaders(message.set_headers()));
+  RETURN_IF_ERROR(CheckContentLength(pass.set_headers));
+  if (!message.transform_body() && pass.set_headers.Count("content-length") > 0) {
+    return HeaderError("content-length", "may be set only with `transform_body`");
+  }
+  ASSIGN_OR_RETURN(pass.remove_headers, CheckRemoved(message.remove_headers()));
+  pass.transform_body = message.transform_body();
+  return pass;
 }
 
 absl::StatusOr<Forward> ValidateForward(const v1::Forward& message, std::string_view scheme) {
   RETURN_IF_ERROR(CheckMethod(message.method()));
   RETURN_IF_ERROR(CheckScheme(message.scheme(), scheme));
   RETURN_IF_ERROR(CheckPath(message.path()));
+  RETURN_IF_ERROR(CheckCombination(message));
   Forward forward;
   forward.method = message.method();
   forward.scheme = message.scheme();
@@ -142,14 +197,15 @@ absl::StatusOr<Forward> ValidateForward(const v1::Forward& message, std::string_
   if (forward.set_headers.Count("content-length") > 0) {
     return HeaderError("content-length", "may not be set; the proxy frames the body");
   }
-  if (message.remove_headers_size() > kMaxHeaders) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the handler removes more than ", kMaxHeaders, " headers"));
+  ASSIGN_OR_RETURN(forward.remove_headers, CheckRemoved(message.remove_headers()));
+  forward.inspect_response = message.inspect_response();
+  forward.transform_request = message.transform_request();
+  if (message.has_content_length()) forward.content_length = message.content_length();
+  forward.send_request_id = message.send_request_id();
+  if (message.has_lease()) {
+    ASSIGN_OR_RETURN(forward.lease, ValidateLease(message.lease()));
   }
-  for (const std::string& name : message.remove_headers()) {
-    ASSIGN_OR_RETURN(std::string lower, CheckName(name));
-    forward.remove_headers.push_back(std::move(lower));
-  }
+  forward.revoke_leases = message.revoke_leases();
   return forward;
 }
 

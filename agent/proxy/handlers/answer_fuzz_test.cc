@@ -40,6 +40,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     Check(forward->scheme.empty() || forward->scheme >= std::string_view(scheme));
     Check(forward->set_headers.Count("host") + forward->set_headers.Count("content-length") == 0);
   }
+  const auto pass = sallyport::proxy::ValidatePass(message.pass_response());
+  if (pass.ok()) {
+    Check(pass->status == 0 || (pass->status >= 200 && pass->status <= 599));
+    CheckHeaders(pass->set_headers);
+  }
+  const auto lease = sallyport::proxy::ValidateLease(message.forward().lease());
+  if (lease.ok()) {
+    Check(lease->ttl >= std::chrono::milliseconds(1) && lease->ttl <= std::chrono::hours(1));
+    Check(lease->path_prefix.empty() || sallyport::proxy::IsPlainPath(lease->path_prefix));
+  }
   const auto trailers = sallyport::proxy::ValidateTrailers(message.end());
   if (trailers.ok()) CheckHeaders(*trailers);
   return 0;

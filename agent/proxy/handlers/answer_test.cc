@@ -219,6 +219,86 @@ TEST(AnswerTest, NoContentLengthAmongTrailers) {
   EXPECT_THAT(ErrorOf(ValidateTrailers(message).status()), HasSubstr("may not be a trailer"));
 }
 
+TEST(AnswerTest, AForwardThatStaysInTheWay) {
+  v1::Forward message;
+  message.set_inspect_response(true);
+  message.set_transform_request(true);
+  message.set_content_length(7);
+  message.set_send_request_id(true);
+  message.set_revoke_leases(true);
+  const absl::StatusOr<Forward> forward = ValidateForward(message, "http");
+  ASSERT_TRUE(forward.ok()) << forward.status();
+  EXPECT_TRUE(forward->inspect_response && forward->transform_request && forward->send_request_id &&
+              forward->revoke_leases);
+  EXPECT_EQ(forward->content_length, 7u);
+  message.set_transform_request(false);
+  EXPECT_THAT(ErrorOf(ValidateForward(message, "http").status()),
+              HasSubstr("content_length without transform_request"));
+}
+
+v1::Lease ALease() {
+  v1::Lease lease;
+  lease.mutable_ttl()->set_seconds(60);
+  return lease;
+}
+
+TEST(AnswerTest, LeasesOfForwardsThatNobodyElseNeeds) {
+  v1::Forward message;
+  *message.mutable_lease() = ALease();
+  ASSERT_TRUE(ValidateForward(message, "http").ok());
+  EXPECT_EQ(ValidateForward(message, "http")->lease->ttl, std::chrono::minutes(1));
+  message.set_inspect_response(true);
+  EXPECT_THAT(ErrorOf(ValidateForward(message, "http").status()), HasSubstr("leases a forward"));
+  message.set_inspect_response(false);
+  message.set_transform_request(true);
+  EXPECT_THAT(ErrorOf(ValidateForward(message, "http").status()), HasSubstr("leases a forward"));
+  message.set_transform_request(false);
+  message.mutable_lease()->clear_ttl();
+  EXPECT_THAT(ErrorOf(ValidateForward(message, "http").status()), HasSubstr("ttl"));
+}
+
+TEST(AnswerTest, NoLeaseInThePlaceOfAnOriginsResponse) {
+  v1::Respond message;
+  message.set_status(200);
+  EXPECT_TRUE(ValidateReplacement(message).ok());
+  *message.mutable_lease() = ALease();
+  EXPECT_TRUE(ValidateRespond(message)->lease.has_value());
+  EXPECT_THAT(ErrorOf(ValidateReplacement(message).status()), HasSubstr("in the place of"));
+}
+
+TEST(AnswerTest, APassChangesWhatItSays) {
+  v1::PassResponse message;
+  absl::StatusOr<Pass> pass = ValidatePass(message);
+  ASSERT_TRUE(pass.ok());
+  EXPECT_EQ(pass->status, 0);
+  message.set_status(404);
+  Add(message.mutable_set_headers(), "X-Seen", " 1 ");
+  message.add_remove_headers("Set-Cookie");
+  message.set_transform_body(true);
+  Add(message.mutable_set_headers(), "content-length", "12");
+  pass = ValidatePass(message);
+  ASSERT_TRUE(pass.ok()) << pass.status();
+  EXPECT_EQ(pass->status, 404);
+  EXPECT_EQ(Text(pass->set_headers), "x-seen=1;content-length=12;");
+  EXPECT_EQ(pass->remove_headers, std::vector<std::string>{"set-cookie"});
+  message.set_transform_body(false);
+  EXPECT_THAT(ErrorOf(ValidatePass(message).status()), HasSubstr("only with `transform_body`"));
+}
+
+TEST(AnswerTest, IllegalPasses) {
+  for (const uint32_t status : {100u, 101u, 199u, 600u}) {
+    v1::PassResponse message;
+    message.set_status(status);
+    EXPECT_THAT(ErrorOf(ValidatePass(message).status()), HasSubstr("must be 200 to 599"));
+  }
+  v1::PassResponse message;
+  Add(message.mutable_set_headers(), "Connection", "close");
+  EXPECT_THAT(ErrorOf(ValidatePass(message).status()), HasSubstr("belongs to the connection"));
+  message.Clear();
+  message.add_remove_headers("a b");
+  EXPECT_THAT(ErrorOf(ValidatePass(message).status()), HasSubstr("`a b` is not a token"));
+}
+
 TEST(AnswerTest, ValuesAreNotQuoted) {
   v1::Respond message;
   message.set_status(200);

@@ -33,6 +33,14 @@ Task<absl::Status> AwaitSent(StatePtr call) {
   co_return absl::OkStatus();
 }
 
+// Of one direction at least; if the other goes on, whoever gives the call up cancels it.
+bool IsLastWord(const v1::HandleResponse& message) {
+  if (message.has_forward())
+    return !message.forward().inspect_response() && !message.forward().transform_request();
+  if (message.has_pass_response()) return !message.pass_response().transform_body();
+  return message.has_end() || message.has_request_end();
+}
+
 Task<absl::StatusOr<v1::HandleResponse>> ReceiveFrom(SessionPtr session, StatePtr call,
                                                      SteadyTime deadline) {
   while (true) {
@@ -41,7 +49,7 @@ Task<absl::StatusOr<v1::HandleResponse>> ReceiveFrom(SessionPtr session, StatePt
       session->Consume(*call, kGrpcPrefixBytes + bytes->size());
       v1::HandleResponse message;
       if (message.ParseFromArray(bytes->data(), static_cast<int>(bytes->size()))) {
-        call->complete |= message.has_forward() || message.has_end();
+        call->complete |= IsLastWord(message);
         co_return message;
       }
       absl::Status bad =

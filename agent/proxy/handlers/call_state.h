@@ -27,7 +27,7 @@ struct CallState {
   // window.
   GrpcResponse response;
   size_t owed = 0;
-  bool complete = false;  // The caller has its last word: a Forward or an End.
+  bool complete = false;  // The caller has its last word: a Forward, PassResponse or End.
   Event readable;         // Bytes, the result, or the stream's end came.
 
   // To the handler: at most one message, of which HTTP/2 took the first `taken` bytes.

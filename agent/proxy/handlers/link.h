@@ -15,8 +15,8 @@ namespace sallyport::proxy {
 
 // One call of OutboundHandler.Handle. Belongs to one worker. One Send and one Receive may be under
 // way at once. Destroying it ends both with CANCELLED, and resets the stream; but if the handler's
-// answer is complete (Receive returned a Forward, an End, or the stream's end) the stream is
-// half-closed and let end by itself.
+// answer is complete (Receive returned a Forward or PassResponse after which nothing comes, an End,
+// or the stream's end) the stream is half-closed and let end by itself.
 class HandlerCall {
  public:
   virtual ~HandlerCall() = default;

@@ -1,0 +1,105 @@
+#include "agent/proxy/use_lease.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "agent/proxy/worker.h"
+
+namespace sallyport::proxy {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kSweepTime{1};
+
+// The order of a map's entries differs from message to message.
+std::string Bytes(const google::protobuf::Struct& params) {
+  std::string bytes;
+  if (params.fields().empty()) return bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  params.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return bytes;
+}
+
+LeaseScope ScopeOf(const Exchange& exchange, const ToHandler& verdict, const HandlerSpec& handler) {
+  LeaseScope scope;
+  scope.handler = handler.name;
+  scope.registration = handler.revision;
+  scope.lease_epoch = handler.lease_epoch;
+  scope.rule = verdict.rule.ToString();
+  scope.params = Bytes(verdict.reference->params);
+  scope.tls = exchange.destination.scheme == RequestScheme::kHttps;
+  scope.host = exchange.destination.host;
+  scope.port = exchange.destination.port;
+  return scope;
+}
+
+// Whether the container's policy and handlers of this moment would ask the same.
+bool Holds(const Container& container, const LeaseScope& scope, const IpAddress& dialled) {
+  const std::shared_ptr<const EffectivePolicy> policy = container.policy();
+  const std::shared_ptr<const HandlerSpec> handler = container.handler(scope.handler);
+  if (policy == nullptr || handler == nullptr || handler->revision != scope.registration ||
+      handler->lease_epoch != scope.lease_epoch) {
+    return false;
+  }
+  const Verdict verdict = DecideRequest(
+      *policy, scope.tls ? RequestScheme::kHttps : RequestScheme::kHttp, scope.host, dialled);
+  const auto* to_handler = std::get_if<ToHandler>(&verdict);
+  return to_handler != nullptr && to_handler->reference->handler == scope.handler &&
+         to_handler->rule.ToString() == scope.rule &&
+         Bytes(to_handler->reference->params) == scope.params;
+}
+
+// Leases end in time although nobody asks for them.
+Task<void> SweepLeases(ContainerPtr container) {
+  boost::asio::steady_timer timer(container->worker().io_context());
+  do {
+    timer.expires_after(kSweepTime);
+    boost::system::error_code ignored;
+    co_await timer.async_wait(boost::asio::redirect_error(kUseTask, ignored));
+  } while (container->leases().Sweep(Clock::now()));
+}
+
+}  // namespace
+
+std::shared_ptr<const LeasedAnswer> FindLease(const Exchange& exchange, const ToHandler& verdict,
+                                              const HandlerSpec& handler) {
+  LeaseTable& leases = exchange.client.container->leases();
+  if (leases.empty()) return nullptr;
+  return leases.Use(ScopeOf(exchange, verdict, handler), exchange.head.method, exchange.head.target,
+                    Clock::now());
+}
+
+void GrantLease(const Exchange& exchange, const ToHandler& verdict, const HandlerSpec& handler,
+                const LeaseTerms& terms, std::variant<Forward, LeasedResponse> answer) {
+  const ContainerPtr& container = exchange.client.container;
+  const IpAddress& dialled = exchange.client.origin.address;
+  LeaseScope scope = ScopeOf(exchange, verdict, handler);
+  if (!Holds(*container, scope, dialled)) return;
+  container->leases().Grant(std::move(scope), dialled, terms, exchange.head.method,
+                            exchange.head.target,
+                            std::make_shared<const LeasedAnswer>(std::move(answer)), Clock::now());
+  if (!container->leases().TakeSweeping()) return;
+  boost::asio::co_spawn(container->worker().io_context(), SweepLeases(container),
+                        boost::asio::detached);
+}
+
+void DropLeases(Container& container) {
+  if (container.leases().empty()) return;
+  container.leases().DropUnless([&container](const LeaseScope& scope, const IpAddress& dialled) {
+    return Holds(container, scope, dialled);
+  });
+}
+
+}  // namespace sallyport::proxy
