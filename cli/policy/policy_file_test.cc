@@ -117,7 +117,7 @@ INSTANTIATE_TEST_SUITE_P(
         ErrorCase{"class_name", "classes:\n  a b: {}\n", "a.yaml:2:3: name: "},
         ErrorCase{"class_of_container", "containers:\n  c: { class: a b }\n",
                   "a.yaml:2:15: class_name: "},
-        ErrorCase{"endpoint", "handlers:\n  h: { endpoint: 'http://a' }\n",
+        ErrorCase{"endpoint", "handlers:\n  h: { endpoint: 'http:a' }\n",
                   "a.yaml:2:18: endpoints[0]: "},
         ErrorCase{"edits",
                   "containers:\n  c: { class: a, allowed_hosts: { added: [a.com, 'b c'] } }\n",

@@ -53,9 +53,17 @@ void Read(const Node& node, FieldReader* reader, v1::Handler* handler) {
        {"on_failure", [&](const Node& value) { ReadOnFailure(value, reader, handler); }},
        {"holds_secrets",
         [&](const Node& value) { handler->set_holds_secrets(reader->Boolean(value)); }},
-       {"builtin", [&](const Node& value) {
+       {"builtin",
+        [&](const Node& value) {
           ReadBuiltin(value, "builtin", reader, handler->mutable_builtin());
-        }}});
+        }},
+       {"connect_timeout",
+        [&](const Node& value) {
+          ReadDuration(value, reader, handler->mutable_connect_timeout());
+        }},
+       {"retries", [&](const Node& value) { handler->set_retries(reader->Number(value)); }},
+       {"max_concurrency",
+        [&](const Node& value) { handler->set_max_concurrency(reader->Number(value)); }}});
 }
 
 }  // namespace sallyport::cli

@@ -77,6 +77,11 @@ Node ToYaml(const v1::Handler& handler) {
     mapping.Add("on_failure", Node::Text(egress ? "egress" : "deny"));
   }
   if (handler.holds_secrets()) mapping.Add("holds_secrets", Node::Boolean(true));
+  if (handler.has_connect_timeout())
+    mapping.Add("connect_timeout", DurationToYaml(handler.connect_timeout()));
+  if (handler.retries() != 0) mapping.Add("retries", Node::Plain(StrCat(handler.retries())));
+  if (handler.max_concurrency() != 0)
+    mapping.Add("max_concurrency", Node::Plain(StrCat(handler.max_concurrency())));
   return mapping;
 }
 

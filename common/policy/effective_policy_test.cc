@@ -215,12 +215,14 @@ TEST(NormaliseHandlerTest, FillsDefaultsAndNamesFields) {
       {"endpoints: 'grpc://h:1'", "name: is empty"},
       {"name: 'h'", "endpoints: is empty"},
       {"name: 'h' endpoints: 'h:1'", "endpoints[0]: \"h:1\" is not of a known form"},
-      {"name: 'h' endpoints: 'http://h:1'", "endpoints[0]:"},
-      {"name: 'h' endpoints: 'grpc://h'", "has no port"},
-      {"name: 'h' endpoints: 'grpc://h:'", "has no port"},
-      {"name: 'h' endpoints: 'grpc://h:0'", "endpoints[0]:"},
-      {"name: 'h' endpoints: 'grpc://h:1/x'", "endpoints[0]:"},
-      {"name: 'h' endpoints: 'grpc://u@h:1'", "endpoints[0]:"},
+      {"name: 'h' endpoints: 'grpc://h:1' endpoints: 'http://h:1'",
+       "endpoints[1]: \"http://h:1\" speaks HTTP, those before it speak gRPC; register two"},
+      {"name: 'h' endpoints: 'http+unix:/h' endpoints: 'unix:/h'", "endpoints[1]:"},
+      {"name: 'h' endpoints: 'grpc://h:1' connect_timeout {}", "connect_timeout:"},
+      {"name: 'h' endpoints: 'grpc://h:1' connect_timeout { seconds: 61 }",
+       "connect_timeout: must be whole milliseconds from 1 ms to 1 min"},
+      {"name: 'h' endpoints: 'grpc://h:1' retries: 6", "retries: is 6; write 0 to 5"},
+      {"name: 'h' endpoints: 'grpc://h:1' max_concurrency: 1000001", "max_concurrency:"},
       {"name: 'h' endpoints: 'grpc://h:1' timeout {}", "timeout:"},
       {"name: 'h' endpoints: 'grpc://h:1' timeout { seconds: -1 }", "timeout:"},
       {"name: 'h' endpoints: 'grpc://h:1' timeout { seconds: 601 }", "timeout:"},
@@ -241,13 +243,19 @@ TEST(HandlerSpecTest, IsParsed) {
   const auto spec = HandlerSpec::FromProto(
       FromText<v1::Handler>("name: 'h' endpoints: 'grpc://[2001:db8::1]:50051'"
                             " endpoints: 'grpc://127.0.0.1:1' timeout { nanos: 1000000 }"
-                            " on_failure: ON_FAILURE_EGRESS"),
+                            " on_failure: ON_FAILURE_EGRESS connect_timeout { seconds: 1 }"
+                            " retries: 2 max_concurrency: 7 lease_epoch: 3"),
       9);
   ASSERT_TRUE(spec.ok()) << spec.status();
   EXPECT_EQ(spec->endpoints[0].host, "2001:db8::1");
   EXPECT_EQ(spec->endpoints[0].port, 50051);
   EXPECT_EQ(spec->endpoints[1].host, "127.0.0.1");
+  EXPECT_EQ(spec->protocol, HandlerEndpoint::Protocol::kGrpc);
   EXPECT_EQ(spec->timeout_ms, 1);
+  EXPECT_EQ(spec->connect_timeout_ms, 1000);
+  EXPECT_EQ(spec->retries, 2);
+  EXPECT_EQ(spec->max_concurrency, 7);
+  EXPECT_EQ(spec->lease_epoch, 3u);
   EXPECT_TRUE(spec->egress_on_failure);
   EXPECT_EQ(spec->revision, 9u);
 }
