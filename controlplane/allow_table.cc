@@ -56,6 +56,7 @@ constexpr AllowRow kTable[] = {
     {REGISTRY("GetHandler"),                        kYes,   kNo,   kOwn},
     {REGISTRY("ListHandlers"),                      kYes,   kNo,   kNo},
     {REGISTRY("RemoveHandler"),                     kNo,    kNo,   kOwn},
+    {REGISTRY("RevokeLeases"),                      kNo,    kNo,   kOwn},
 
     // The name is the host's.
     {"/sallyport.v1.PolicySync/Sync",               kNo,    kOwn,  kNo},

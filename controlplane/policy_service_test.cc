@@ -384,6 +384,44 @@ TEST_F(PolicyServiceTest, Registry) {
             StatusCode::NOT_FOUND);
 }
 
+TEST_F(PolicyServiceTest, RevokedLeasesStayRevoked) {
+  v1::RevokeLeasesRequest revoke;
+  revoke.set_name("kv");
+  v1::RevokeLeasesResponse revoked;
+  ASSERT_TRUE(Call(server_.registry(), &Registry::RevokeLeases, revoke, &revoked).ok());
+  EXPECT_EQ(revoked.lease_epoch(), 1u);
+  const uint64_t revision = revoked.result().revision();
+  ASSERT_TRUE(Call(server_.registry(), &Registry::RevokeLeases, revoke, &revoked).ok());
+  EXPECT_EQ(revoked.lease_epoch(), 2u);
+  EXPECT_GT(revoked.result().revision(), revision);
+
+  // Neither a new registration nor a policy file sets it back.
+  v1::GetHandlerRequest get;
+  get.set_name("kv");
+  v1::GetHandlerResponse got;
+  ASSERT_TRUE(Call(server_.registry(), &Registry::GetHandler, get, &got).ok());
+  v1::RegisterHandlerRequest again;
+  *again.mutable_handler() = got.handler();
+  again.mutable_handler()->set_lease_epoch(0);
+  again.mutable_handler()->set_retries(1);
+  v1::RegisterHandlerResponse registered;
+  ASSERT_TRUE(Call(server_.registry(), &Registry::RegisterHandler, again, &registered).ok());
+  EXPECT_EQ(registered.handler().lease_epoch(), 2u);
+  EXPECT_EQ(registered.handler().retries(), 1u);
+  v1::ApplyPolicyRequest apply;
+  *apply.add_handlers() = got.handler();
+  apply.mutable_handlers(0)->set_lease_epoch(9);
+  v1::ApplyPolicyResponse applied;
+  ASSERT_TRUE(Call(server_.policy(), &Policy::ApplyPolicy, apply, &applied).ok());
+
+  server_.Restart();
+  ASSERT_TRUE(Call(server_.registry(), &Registry::GetHandler, get, &got).ok());
+  EXPECT_EQ(got.handler().lease_epoch(), 2u);
+  revoke.set_name("absent");
+  EXPECT_EQ(Call(server_.registry(), &Registry::RevokeLeases, revoke, &revoked).error_code(),
+            StatusCode::NOT_FOUND);
+}
+
 TEST_F(PolicyServiceTest, HandlerWithSecretsMayNotFailOpen) {
   v1::RegisterHandlerRequest request;
   request.mutable_handler()->set_name("stripe");

@@ -8,6 +8,15 @@
 #include "controlplane/unary.h"
 
 namespace sallyport {
+namespace {
+
+// 0: there is no such handler any more.
+uint64_t LeaseEpochOf(const State& state, const std::string& name) {
+  const auto record = state.handlers.Find(name);
+  return record == nullptr ? 0 : record->value.lease_epoch();
+}
+
+}  // namespace
 
 RegistryService::Reactor* RegistryService::RegisterHandler(
     Context* context, const v1::RegisterHandlerRequest* request,
@@ -30,7 +39,9 @@ RegistryService::Reactor* RegistryService::RegisterHandler(
                           transaction.PutHandler(handler);
                           return absl::OkStatus();
                         },
-                        [response](const State&, const v1::MutationResult& result) {
+                        [response](const State& state, const v1::MutationResult& result) {
+                          v1::Handler& stored = *response->mutable_handler();
+                          stored.set_lease_epoch(LeaseEpochOf(state, stored.name()));
                           *response->mutable_result() = result;
                         }});
 }
@@ -46,9 +57,7 @@ RegistryService::Reactor* RegistryService::GetHandler(Context* context,
   if (!valid.ok()) return Answer(context, valid);
   const auto record = control_plane_->store->Read()->handlers.Find(request->name());
   if (record == nullptr) {
-    return Answer(context,
-                  absl::NotFoundError(StrCat("name: there is no handler ", Quote(request->name()),
-                                             "; ListHandlers shows those there are")));
+    return Answer(context, NoHandler(request->name()));
   }
   *response->mutable_handler() = record->value;
   response->set_revision(record->revision);
@@ -85,6 +94,29 @@ RegistryService::Reactor* RegistryService::RemoveHandler(Context* context,
          return absl::OkStatus();
        },
        [response](const State&, const v1::MutationResult& result) { *response = result; }});
+}
+
+RegistryService::Reactor* RegistryService::RevokeLeases(Context* context,
+                                                        const v1::RevokeLeasesRequest* request,
+                                                        v1::RevokeLeasesResponse* response) {
+  Problems problems;
+  problems.Add(ValidateName("name", request->name()));
+  CheckOptions(request->options(), &problems);
+  if (!problems.empty()) return Answer(context, problems.ToStatus());
+  const absl::Status permitted = control_plane_->authorizer->CheckName(
+      *context, "/sallyport.v1.HandlerRegistry/RevokeLeases", request->name());
+  if (!permitted.ok()) return Answer(context, permitted);
+  return StartMutation(
+      control_plane_, context,
+      {"RevokeLeases",
+       request,
+       {ResourceId::Handler(request->name())},
+       request->options(),
+       [request](Transaction& transaction) { return transaction.RevokeLeases(request->name()); },
+       [request, response](const State& state, const v1::MutationResult& result) {
+         response->set_lease_epoch(LeaseEpochOf(state, request->name()));
+         *response->mutable_result() = result;
+       }});
 }
 
 }  // namespace sallyport

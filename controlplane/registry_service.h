@@ -25,6 +25,9 @@ class RegistryService final : public v1::HandlerRegistry::CallbackService {
   Reactor* RemoveHandler(Context* context, const v1::RemoveHandlerRequest* request,
                          v1::MutationResult* response) override;
 
+  Reactor* RevokeLeases(Context* context, const v1::RevokeLeasesRequest* request,
+                        v1::RevokeLeasesResponse* response) override;
+
  private:
   const ControlPlane* const control_plane_;
 };

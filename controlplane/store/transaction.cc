@@ -39,7 +39,22 @@ void Transaction::PutContainer(const v1::ContainerPolicy& value) {
   state_.SetContainer(value, revision_);
 }
 
-void Transaction::PutHandler(const v1::Handler& value) {
+void Transaction::PutHandler(v1::Handler value) {
+  const auto before = state_.handlers.Find(value.name());
+  value.set_lease_epoch(before == nullptr ? 0 : before->value.lease_epoch());
+  StoreHandler(value);
+}
+
+absl::Status Transaction::RevokeLeases(const std::string& name) {
+  const auto record = state_.handlers.Find(name);
+  if (record == nullptr) return NoHandler(name);
+  v1::Handler value = record->value;
+  value.set_lease_epoch(value.lease_epoch() + 1);
+  StoreHandler(value);
+  return absl::OkStatus();
+}
+
+void Transaction::StoreHandler(const v1::Handler& value) {
   if (Same(state_.handlers.Find(value.name()), value)) return;
   Add(Change::Table::kHandlers, value.name(), value.SerializeAsString());
   state_.SetHandler(value, revision_);
@@ -143,6 +158,11 @@ absl::Status NoContainer(const std::string& container_id) {
   return absl::NotFoundError(
       StrCat("container_id: there is no container ", Quote(container_id),
              "; one comes into being when a host attaches it, or by CreateContainer"));
+}
+
+absl::Status NoHandler(const std::string& name) {
+  return absl::NotFoundError(
+      StrCat("name: there is no handler ", Quote(name), "; ListHandlers shows those there are"));
 }
 
 State Transaction::Result() const {

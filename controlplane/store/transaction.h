@@ -44,7 +44,10 @@ class Transaction {
   // The values must be normalised (common/policy).
   void PutClass(const v1::ContainerClass& value);
   void PutContainer(const v1::ContainerPolicy& value);
-  void PutHandler(const v1::Handler& value);
+  // The stored handler's lease epoch stays, whatever the value says.
+  void PutHandler(v1::Handler value);
+  // Counts its lease epoch up. NOT_FOUND.
+  absl::Status RevokeLeases(const std::string& name);
   void DeleteClass(const std::string& name);
   // Its placement goes with it.
   void DeleteContainer(const std::string& container_id);
@@ -72,6 +75,7 @@ class Transaction {
   State Result() const;
 
  private:
+  void StoreHandler(const v1::Handler& value);
   void Add(Change::Table table, const std::string& key, std::optional<std::string> value);
   template <typename Record>
   void EraseOthers(const CowMap<Record>& kept, Change::Table table, CowMap<Record>* records);
@@ -86,6 +90,7 @@ class Transaction {
 
 // NOT_FOUND with a sentence for the caller.
 absl::Status NoContainer(const std::string& container_id);
+absl::Status NoHandler(const std::string& name);
 
 }  // namespace sallyport
 
