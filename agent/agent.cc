@@ -35,6 +35,7 @@ ProxySupervisor::Options ProxyOptions(const Config& config, UniqueFd audit_file)
   }
   options.audit_file = std::move(audit_file);
   options.secrets_dir = config.secrets_dir;
+  options.handler_socket_directories = config.handler_socket_dirs;
   return options;
 }
 

@@ -131,6 +131,9 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
   flags.String(
       "origin-roots", &config.origin_roots, "FILE",
       "Root certificates (PEM) by which the proxy verifies origins. Default: the system's.");
+  flags.StringList("handler-socket-dir", &config.handler_socket_dirs, "DIR",
+                   "Where handlers' Unix sockets may be; the agent connects to no other, whatever "
+                   "is registered. Repeatable. Default: handlers in the run directory.");
   flags.StringList("resolver", &config.resolvers, "ADDRESS",
                    "Name server to ask for containers: ADDRESS[:PORT]. Repeatable.");
   flags.StringList(
@@ -156,6 +159,8 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
   flags.set_version(StrCat("sallyport-agent ", kVersion));
   flags.ParseOrExit(arguments);
 
+  if (config.handler_socket_dirs.empty())
+    config.handler_socket_dirs.push_back(config.run_dir + "/handlers");
   if (config.audit.empty()) config.audit = config.state_dir + "/audit.jsonl";
   if (const absl::Status status = CheckConfig(config); !status.ok()) {
     std::fprintf(stderr, "sallyport-agent: %s\nTry: sallyport-agent --help\n",
@@ -178,6 +183,13 @@ absl::Status CheckConfig(const Config& config) {
         {"--secrets-dir", config.secrets_dir}}) {
     if (path.empty() || path.front() != '/') {
       return absl::InvalidArgumentError(StrCat(flag, " ", Quote(path), ": write an absolute path"));
+    }
+  }
+  for (const std::string& directory : config.handler_socket_dirs) {
+    if (directory.size() < 2 || directory.front() != '/' || directory.back() == '/') {
+      return absl::InvalidArgumentError(
+          StrCat("--handler-socket-dir ", Quote(directory),
+                 ": write an absolute path without a slash at its end"));
     }
   }
   if (access(config.proxy_binary.c_str(), X_OK) != 0) {

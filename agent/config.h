@@ -23,6 +23,7 @@ struct Config {
   std::string socket = "unix:/run/sallyport/agent.sock";
   std::string proxy_binary;
   std::string proxy_user = "sallyport-proxy";
+  std::vector<std::string> handler_socket_dirs;
   std::string origin_roots;  // Empty: the proxy's default.
   std::vector<std::string> resolvers;
   std::vector<std::string> open_ranges;

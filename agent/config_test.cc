@@ -57,6 +57,16 @@ TEST(ConfigTest, WithTlsTheControlPlaneMayBeAnywhere) {
   }
 }
 
+TEST(ConfigTest, HandlersSocketsAreBelowDirectories) {
+  Config config = Good();
+  config.handler_socket_dirs = {"/run/h", "/srv/handlers"};
+  EXPECT_EQ(Check(config), "");
+  for (const char* bad : {"", "/", "run/h", "/run/h/"}) {
+    config.handler_socket_dirs = {bad};
+    EXPECT_THAT(Check(config), HasSubstr("--handler-socket-dir")) << bad;
+  }
+}
+
 TEST(ConfigTest, ResolversAreAddresses) {
   for (const char* good :
        {"192.0.2.53", "192.0.2.53:5353", "2001:db8::53", "[2001:db8::53]:53", "[::1]"}) {

@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/policy/handler_endpoint.h"
 
 namespace sallyport::agent {
 namespace {
@@ -171,6 +172,18 @@ std::optional<std::string> PolicyCache::ClassOf(const std::string& container_id)
   const auto found = state_.resources.find(Key(v1::RESOURCE_KIND_CONTAINER, container_id));
   if (found == state_.resources.end()) return std::nullopt;
   return found->second.container().class_name();
+}
+
+bool PolicyCache::NamesSocket(const std::string& path) const {
+  MutexLock lock(&mutex_);
+  for (auto at = state_.resources.lower_bound(Key(v1::RESOURCE_KIND_HANDLER, ""));
+       at != state_.resources.end() && at->first.first == v1::RESOURCE_KIND_HANDLER; ++at) {
+    for (const std::string& text : at->second.handler().endpoints()) {
+      const absl::StatusOr<HandlerEndpoint> endpoint = HandlerEndpoint::Parse(text);
+      if (endpoint.ok() && endpoint->is_unix() && endpoint->path == path) return true;
+    }
+  }
+  return false;
 }
 
 PolicyCache::Key PolicyCache::KeyOf(const v1::Resource& resource) {

@@ -59,6 +59,8 @@ class PolicyCache {
   uint64_t revision() const;
   // 0: nothing has come yet.
   uint64_t epoch() const;
+  // Whether a handler is here with that Unix socket among its endpoints.
+  bool NamesSocket(const std::string& path) const;
   // The class of the container whose rules are here.
   std::optional<std::string> ClassOf(const std::string& container_id) const;
 

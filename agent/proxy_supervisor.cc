@@ -240,11 +240,13 @@ absl::Status ProxySupervisor::RunOne() {
     process_ = &*process;
     if (stopping_) process_->Kill();
   }
+  // Lives as long as the process: nothing that it waits for is held when it ends.
+  HandlerSockets sockets([this](const std::string& path) { return MayConnect(path); });
   absl::Status failure;
   {
     MutexLock call(&call_mutex_);
     ProxyLink link(process->TakeSocket(), options_.answer_timeout);
-    failure = Replay(&link);
+    failure = Replay(&link, sockets);
     if (failure.ok()) link_.emplace(std::move(link));
     link_changed_.SignalAll();
   }
@@ -275,13 +277,15 @@ absl::Status ProxySupervisor::RunOne() {
 
 // Policy comes before the containers: a connection that waited must not meet a proxy without
 // policy.
-absl::Status ProxySupervisor::Replay(ProxyLink* link) {
+absl::Status ProxySupervisor::Replay(ProxyLink* link, const HandlerSockets& sockets) {
   RETURN_IF_ERROR(link->WaitReady());
   internal::Command configure;
   *configure.mutable_configure() = options_.configure;
   std::vector<int> fds;
   if (options_.audit_file.valid()) fds.push_back(options_.audit_file.get());
   configure.mutable_configure()->set_has_audit_file(!fds.empty());
+  configure.mutable_configure()->set_has_handler_sockets(sockets.peer().valid());
+  if (sockets.peer().valid()) fds.push_back(sockets.peer().get());
   ASSIGN_OR_RETURN(const internal::Done configured, link->Call(std::move(configure), fds));
   RETURN_IF_ERROR(Refusal(configured));
 
@@ -322,6 +326,15 @@ absl::Status ProxySupervisor::ReplayPolicy(ProxyLink* link) {
     }
   } while (next < full.updated_size());
   return absl::OkStatus();
+}
+
+absl::Status ProxySupervisor::MayConnect(const std::string& path) {
+  RETURN_IF_ERROR(CheckSocketDirectory(path, options_.handler_socket_directories));
+  // The proxy may decide by a policy that the cache is about to have.
+  MutexLock lock(&call_mutex_);
+  if (cache_->NamesSocket(path)) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      absl::StrCat("no registered handler listens on the socket ", path));
 }
 
 void ProxySupervisor::Pause(milliseconds duration) {

@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "agent/attach/ca.h"
 #include "agent/attach/listeners.h"
+#include "agent/handler_sockets.h"
 #include "agent/policy_cache.h"
 #include "agent/proxy/control.pb.h"
 #include "agent/proxy_link.h"
@@ -47,6 +48,8 @@ class ProxySupervisor {
     internal::Configure configure;
     UniqueFd audit_file;  // May be invalid.
     std::string secrets_dir = "/etc/sallyport/secrets";
+    // Where Unix sockets of handlers may be.
+    std::vector<std::string> handler_socket_directories;
     // How long the proxy may take for one command.
     std::chrono::milliseconds answer_timeout{10'000};
     std::chrono::milliseconds first_pause{20};
@@ -93,10 +96,13 @@ class ProxySupervisor {
   void Run();
   // Starts a proxy and watches it until it ends or Stop.
   absl::Status RunOne();
-  absl::Status Replay(ProxyLink* link) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
+  absl::Status Replay(ProxyLink* link, const HandlerSockets& sockets)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   absl::Status ReplayPolicy(ProxyLink* link) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   // The secrets of all handlers, for the next command.
   internal::SecretValues ResolveSecrets() ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
+  // Whether a registered handler names the socket, and it is where such may be.
+  absl::Status MayConnect(const std::string& path);
   // Sleeps, unless stopped.
   void Pause(std::chrono::milliseconds duration);
   bool stopping() const;

@@ -63,14 +63,14 @@ class ProxySupervisorTest : public testing::Test {
 TEST_F(ProxySupervisorTest, StartsWithAnEmptyEnvironmentAndConfigures) {
   auto supervisor = fixture_.Supervisor();
   ASSERT_TRUE(fixture_.WaitForLine("policy 0 reset"));
-  EXPECT_THAT(fixture_.Log(), ElementsAre("start", "configure workers=2 fds=0", "policy 0 reset"));
+  EXPECT_THAT(fixture_.Log(), ElementsAre("start", "configure workers=2 fds=1", "policy 0 reset"));
 }
 
 TEST_F(ProxySupervisorTest, HandsOverTheAuditFile) {
   ProxySupervisor::Options options = fixture_.Options();
   options.audit_file.Reset(open("/dev/null", O_WRONLY | O_CLOEXEC));
   ProxySupervisor supervisor(std::move(options), fixture_.cache());
-  EXPECT_TRUE(fixture_.WaitForLine("configure workers=2 fds=1"));
+  EXPECT_TRUE(fixture_.WaitForLine("configure workers=2 fds=2"));
 }
 
 TEST_F(ProxySupervisorTest, TheProxyServesAContainerFromOutside) {
@@ -157,7 +157,7 @@ TEST_F(ProxySupervisorTest, ANewProxyHasEverythingOfTheOldPolicyFirst) {
   ASSERT_TRUE(fixture_.WaitForLine("add two fds=4", 2));
   const Lines log = fixture_.Log();
   EXPECT_THAT(Lines(log.end() - 5, log.end()),
-              ElementsAre("start", "configure workers=2 fds=0", "policy 5 reset +one +two",
+              ElementsAre("start", "configure workers=2 fds=1", "policy 5 reset +one +two",
                           "add one fds=4", "add two fds=4"));
   EXPECT_EQ(supervisor->state().restarts, 1u);
 }

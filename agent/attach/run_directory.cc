@@ -90,6 +90,9 @@ absl::StatusOr<std::unique_ptr<RunDirectory>> RunDirectory::Open(const std::stri
     }
   }
   RemoveContents(containers);
+  // For handlers' sockets. Its rights are the operator's to change.
+  std::error_code ignored;
+  std::filesystem::create_directory(absl::StrCat(path, "/handlers"), ignored);
   return std::unique_ptr<RunDirectory>(new RunDirectory(std::move(containers), !in_memory));
 }
 

@@ -4,13 +4,15 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "agent/proxy/admission.h"
+#include "agent/proxy/ask_http_handler.h"
 #include "agent/proxy/body_flow.h"
-#include "agent/proxy/egress.h"
 #include "agent/proxy/forward_changes.h"
-#include "agent/proxy/handler_failure.h"
+#include "agent/proxy/handler_outcome.h"
 #include "agent/proxy/handler_response.h"
 #include "agent/proxy/handler_start.h"
+#include "agent/proxy/handlers/attempts.h"
 #include "agent/proxy/handlers/conversation.h"
 #include "agent/proxy/handlers/handler_body.h"
 #include "agent/proxy/mediation.h"
@@ -30,7 +32,8 @@ struct Question {
   std::shared_ptr<const HandlerSpec> handler;
   std::shared_ptr<HandlerLink> link = nullptr;
   std::unique_ptr<HandlerConversation> conversation = nullptr;
-  Gauge::Token budget = {};                  // As long as the conversation.
+  EndpointCall endpoint = {};                // Counts as long as the conversation.
+  Gauge::Token budget = {};                  // The same.
   std::shared_ptr<BodyFlow> body = nullptr;  // Gives the handler the body, once it has asked.
   Clock::time_point start = Clock::now();
   int64_t decided_us = 0;
@@ -39,18 +42,19 @@ struct Question {
 };
 
 // Connects and sends the start message.
-Task<absl::Status> Begin(Question* question) {
+Task<absl::Status> Begin(Question* question, v1::HandleRequest start,
+                         HandlerPool::Endpoints tried) {
   Container& container = *question->exchange.client.container;
-  absl::StatusOr<std::shared_ptr<HandlerLink>> link = co_await container.handlers().Get(
-      question->handler, container.dial_context(), question->deadline());
-  if (!link.ok()) co_return link.status();
-  question->link = *std::move(link);
+  absl::StatusOr<HandlerConnection> connection = co_await container.handlers().Get(
+      question->handler, question->deadline(), std::move(tried));
+  if (!connection.ok()) co_return connection.status();
+  question->endpoint = std::move(connection->call);
+  question->link = std::move(connection->link);
   absl::StatusOr<std::unique_ptr<HandlerCall>> call = question->link->Call();
   if (!call.ok()) co_return call.status();
   question->conversation =
       std::make_unique<HandlerConversation>(*container.dial_context().context, *std::move(call));
-  co_return co_await question->conversation->Send(
-      StartMessage(question->exchange, question->verdict), question->deadline());
+  co_return co_await question->conversation->Send(std::move(start), question->deadline());
 }
 
 // The handler's first word: Respond or Forward. Serves ReadBody on the way.
@@ -72,41 +76,27 @@ Task<absl::StatusOr<v1::HandleResponse>> AwaitAnswer(Question* question) {
   }
 }
 
-// The conversation is over for the handler, unless `mediation` goes on with it.
-Task<Outcome> SendOn(const Exchange& exchange, OriginRequest request, const ToHandler& verdict,
-                     Mediation* mediation) {
-  const std::shared_ptr<const EffectivePolicy> now = exchange.client.container->policy();
-  if (now == nullptr) co_return co_await RefuseByPolicy(exchange, Denial{Reason::kNoPolicy});
-  const AddressVerdict host = CheckForwardHost(*now, request.host);
-  if (const Deny* deny = std::get_if<Deny>(&host))
-    co_return co_await RefuseToSend(exchange, request, ToDenial(*deny));
-  Outcome outcome =
-      co_await SendToOrigin(exchange, std::move(request), verdict.rule.ToString(), mediation);
-  const std::optional<Reason> would_deny = std::get<MayDial>(host).would_deny;
-  if (would_deny.has_value()) outcome.would_deny = ReasonName(*would_deny);
-  co_return outcome;
-}
-
-Task<Outcome> Fail(const Question& question, HandlerFailure failure) {
-  const Exchange& exchange = question.exchange;
-  const bool answered = exchange.client.http->response_begun();
-  const bool body_touched = question.body != nullptr;
-  if (question.handler->egress_on_failure && !answered && !body_touched) {
-    const std::string rule =
-        StrCat("handler ", question.handler->name, " on_failure egress: ", failure.reason);
-    // As if no handler rule had matched.
-    const TcpVerdict verdict = DecideWithoutHandlers(*exchange.policy, exchange.destination.host,
-                                                     exchange.client.origin.address);
-    if (const Deny* deny = std::get_if<Deny>(&verdict)) {
-      co_return co_await RefuseByPolicy(exchange, Denial{deny->reason, rule});
-    }
-    Outcome outcome = co_await SendToOrigin(exchange, OriginRequestOf(exchange), rule);
-    const std::optional<Reason> would_deny = std::get<Relay>(verdict).would_deny;
-    if (would_deny.has_value()) outcome.would_deny = ReasonName(*would_deny);
-    co_return outcome;
+// Asks until there is a first word, or no more attempt that is safe and asked for.
+Task<absl::StatusOr<v1::HandleResponse>> Ask(Question* question, const AbandonmentWatch& watch) {
+  const v1::HandleRequest start = StartMessage(question->exchange, question->verdict);
+  HandlerPool::Endpoints tried;
+  AttemptsLeft attempts(*question->handler);
+  while (true) {
+    const absl::Status begun = co_await Begin(question, start, tried);
+    // While there was no call yet to be cancelled.
+    if (watch.abandoned()) co_return absl::CancelledError("the container hung up");
+    absl::StatusOr<v1::HandleResponse> answer = begun;
+    if (begun.ok()) answer = co_await AwaitAnswer(question);
+    // Nobody is there any more to ask for, or the endpoint was not reached: that is counted.
+    const bool was_asked = question->endpoint.endpoint() != nullptr;
+    if (answer.ok() || absl::IsCancelled(answer.status()) || !was_asked) co_return answer;
+    question->endpoint.Failed();
+    if (question->body != nullptr || !attempts.Take(answer.status(), question->deadline()))
+      co_return answer;
+    tried.push_back(question->endpoint.endpoint());
+    question->conversation = nullptr;
+    question->endpoint.Release();
   }
-  const int status = failure.http_status();
-  co_return co_await AnswerFailure(exchange, status, failure.reason, std::move(failure.detail));
 }
 
 // The container's own body may be what broke off.
@@ -116,15 +106,26 @@ Task<Outcome> FailOrRefuseBody(Question* question, HandlerFailure failure) {
     const absl::Status& client_status = question->body->source_status();
     if (!client_status.ok()) co_return co_await RefuseBody(question->exchange, client_status);
   }
-  co_return co_await Fail(*question, std::move(failure));
+  co_return co_await FailHandler(question->exchange, *question->handler, std::move(failure),
+                                 question->body != nullptr);
+}
+
+// What the handler said is illegal, or broke off.
+Task<Outcome> FailAsked(Question* question, HandlerFailure failure) {
+  question->endpoint.Failed();
+  co_return co_await FailOrRefuseBody(question, std::move(failure));
 }
 
 Task<Outcome> Mediate(Question* question, const Forward& forward, OriginRequest request) {
   const Exchange& exchange = question->exchange;
   Mediation mediation(exchange, question->conversation.get(), forward, question->handler);
   const absl::Status begun = co_await mediation.Begin(forward, &question->body, &request);
-  if (!begun.ok()) co_return co_await FailOrRefuseBody(question, HandlerFailureOf(begun));
-  co_return co_await SendOn(exchange, std::move(request), question->verdict, &mediation);
+  if (!begun.ok()) co_return co_await FailAsked(question, HandlerFailureOf(begun));
+  Outcome outcome =
+      co_await SendForwarded(exchange, std::move(request), question->verdict, &mediation);
+  if (absl::StartsWith(absl::string_view(outcome.reason.data(), outcome.reason.size()), "handler_"))
+    question->endpoint.Failed();
+  co_return outcome;
 }
 
 Task<Outcome> ForwardAsTold(Question* question, const v1::Forward& message) {
@@ -133,8 +134,8 @@ Task<Outcome> ForwardAsTold(Question* question, const v1::Forward& message) {
       ValidateForward(message, SchemeName(exchange.destination.scheme));
   if (forward.ok() && question->body != nullptr && !forward->transform_request)
     forward = absl::InternalError("the handler forwards after it has read the body");
-  if (!forward.ok())
-    co_return co_await FailOrRefuseBody(question, HandlerFailureOf(forward.status()));
+  if (!forward.ok()) co_return co_await FailAsked(question, HandlerFailureOf(forward.status()));
+  question->endpoint.Answered();
   LeaseTable& leases = exchange.client.container->leases();
   if (forward->revoke_leases) leases.RevokeOf(question->handler->name);
   OriginRequest request = Changed(exchange, *forward);
@@ -143,8 +144,9 @@ Task<Outcome> ForwardAsTold(Question* question, const v1::Forward& message) {
   if (forward->inspect_response || forward->transform_request)
     co_return co_await Mediate(question, *forward, std::move(request));
   question->conversation = nullptr;
+  question->endpoint.Release();
   question->budget.Release();
-  co_return co_await SendOn(exchange, std::move(request), question->verdict, nullptr);
+  co_return co_await SendForwarded(exchange, std::move(request), question->verdict);
 }
 
 // A response that is to be leased is held back until all of it is here.
@@ -171,8 +173,8 @@ Task<std::optional<HandlerFailure>> RespondAndLease(Question* question, Respond 
 Task<Outcome> RespondAsTold(Question* question, const v1::Respond& message) {
   const Exchange& exchange = question->exchange;
   const absl::StatusOr<Respond> respond = ValidateRespond(message);
-  if (!respond.ok())
-    co_return co_await FailOrRefuseBody(question, HandlerFailureOf(respond.status()));
+  if (!respond.ok()) co_return co_await FailAsked(question, HandlerFailureOf(respond.status()));
+  question->endpoint.Answered();
   if (respond->revoke_leases) exchange.client.container->leases().RevokeOf(question->handler->name);
   question->conversation->Continue(MessageOrder::AfterRespond());
   HandlerBody body(question->conversation.get(), Direction::kResponse);
@@ -182,7 +184,7 @@ Task<Outcome> RespondAsTold(Question* question, const v1::Respond& message) {
   } else {
     failure = co_await StreamResponse(exchange, *respond, body);
   }
-  if (failure.has_value()) co_return co_await FailOrRefuseBody(question, *std::move(failure));
+  if (failure.has_value()) co_return co_await FailAsked(question, *std::move(failure));
   Outcome outcome;
   outcome.decision = "handler";
   outcome.status = respond->status;
@@ -194,7 +196,7 @@ Task<Outcome> ActOnLease(const Exchange& exchange, const ToHandler& verdict,
                          std::shared_ptr<const LeasedAnswer> leased) {
   Outcome outcome;
   if (const auto* forward = std::get_if<Forward>(&leased->answer())) {
-    outcome = co_await SendOn(exchange, Changed(exchange, *forward), verdict, nullptr);
+    outcome = co_await SendForwarded(exchange, Changed(exchange, *forward), verdict);
   } else if (const auto* response = std::get_if<LeasedResponse>(&leased->answer())) {
     co_await WriteWhole(exchange, response->head, WholeBody{response->body, response->trailers});
     outcome.decision = "handler";
@@ -205,13 +207,11 @@ Task<Outcome> ActOnLease(const Exchange& exchange, const ToHandler& verdict,
 }
 
 Task<Outcome> Converse(Question* question) {
-  const absl::Status begun = co_await Begin(question);
-  if (!begun.ok()) co_return co_await Fail(*question, HandlerFailureOf(begun));
   // Until a forward has a watch of its own.
   const AbandonmentWatch watch(question->exchange.client.http, [question] {
     if (question->conversation != nullptr) question->conversation->Cancel();
   });
-  const absl::StatusOr<v1::HandleResponse> message = co_await AwaitAnswer(question);
+  const absl::StatusOr<v1::HandleResponse> message = co_await Ask(question, watch);
   question->decided_us =
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - question->start).count();
   if (!message.ok())
@@ -221,10 +221,6 @@ Task<Outcome> Converse(Question* question) {
 }
 
 }  // namespace
-
-Task<Outcome> ForwardOn(const Exchange& exchange, Forward forward, const ToHandler& verdict) {
-  co_return co_await SendOn(exchange, Changed(exchange, forward), verdict, nullptr);
-}
 
 Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict) {
   Outcome outcome;
@@ -240,6 +236,10 @@ Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict) {
              const auto* over = std::get_if<OverBudget>(&admitted)) {
     // Not the handler's failure: its on_failure does not count.
     outcome = co_await RefuseOverBudget(exchange, *over);
+  } else if (handler->protocol == HandlerEndpoint::Protocol::kHttp) {
+    const SteadyTime deadline = Clock::now() + std::chrono::milliseconds(handler->timeout_ms);
+    outcome = co_await AskHttpHandler(exchange, verdict, handler,
+                                      std::move(std::get<Gauge::Token>(admitted)), deadline);
   } else {
     Question question{exchange, verdict, handler};
     question.budget = std::move(std::get<Gauge::Token>(admitted));

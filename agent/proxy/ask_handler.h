@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "agent/proxy/exchange.h"
-#include "agent/proxy/handlers/answer.h"
 
 namespace sallyport::proxy {
 
@@ -14,9 +13,6 @@ namespace sallyport::proxy {
 // egress, unless it was registered with ON_FAILURE_EGRESS, failed before it answered, and read
 // nothing of the body.
 Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict);
-
-// Sends the request on, changed as a handler wants it, if policy permits that host at this moment.
-Task<Outcome> ForwardOn(const Exchange& exchange, Forward forward, const ToHandler& verdict);
 
 }  // namespace sallyport::proxy
 

@@ -57,6 +57,11 @@ Gauge::Token ContainerBudget::Hold(Limit limit, int64_t amount) {
   return held_[static_cast<size_t>(limit)].Hold(amount, limits_[limit]);
 }
 
+Gauge& ContainerBudget::HandlerCalls(const std::string& handler) {
+  MutexLock lock(&handler_calls_mutex_);
+  return handler_calls_[handler];
+}
+
 uint64_t ContainerBudget::TakeSuppressed() {
   // Most often there are none, and the number's cache line stays shared.
   if (suppressed_.load(std::memory_order_relaxed) == 0) return 0;

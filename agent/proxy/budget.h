@@ -7,11 +7,14 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "agent/proxy/gauge.h"
 #include "agent/proxy/limits.h"
+#include "common/base/mutex.h"
 
 namespace sallyport::proxy {
 
@@ -55,6 +58,9 @@ class ContainerBudget {
   // Counts that somebody was refused, or had to wait, because of it.
   void CountExceeded(Limit limit, uint64_t times = 1);
 
+  // Calls in flight to one handler, whose own limit it is. Takes a lock; stays where it is.
+  Gauge& HandlerCalls(const std::string& handler);
+
   // Audit records that were left out, until one says how many they were.
   void CountSuppressed() { suppressed_.fetch_add(1, std::memory_order_relaxed); }
   uint64_t TakeSuppressed();
@@ -67,6 +73,8 @@ class ContainerBudget {
   std::array<Gauge, kLimitCount> held_;
   std::array<std::atomic<uint64_t>, kLimitCount> exceeded_{};
   std::atomic<uint64_t> suppressed_{0};
+  Mutex handler_calls_mutex_;
+  std::map<std::string, Gauge> handler_calls_ ABSL_GUARDED_BY(handler_calls_mutex_);
   std::array<std::unique_ptr<RateLimiter>, kLimitCount> rates_;  // Null: it is no rate.
 };
 

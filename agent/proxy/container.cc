@@ -35,7 +35,9 @@ Container::Container(Worker* worker, Parts parts)
       resolver_(std::make_unique<ContainerResolver>(worker->io_context(),
                                                     worker->dial_context().resolver, parts_.dns)),
       origins_(worker->io_context()),
-      handlers_(worker->io_context()),
+      handlers_({&worker->io_context(), resolver_.get(), parts_.upstream_tls.get(),
+                 worker->handler_sockets()},
+                worker->handler_stats(), parts_.budget),
       request_prefix_(RandomNumber()) {}
 
 std::shared_ptr<const EffectivePolicy> Container::policy() const {
@@ -109,6 +111,7 @@ void Container::OnPolicyChange() {
   const std::shared_ptr<const EffectivePolicy> now = policy();
   DropLeases(*this);
   for (ClosableConnection* connection : connections_) connection->OnPolicyChange(now.get());
+  handlers_.OnPolicyChange([this](const std::string& name) { return handler(name); });
 }
 
 void Container::Shutdown() {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/log.h"
@@ -118,11 +119,16 @@ absl::Status Control::Configure(const internal::Configure& command,
     ASSIGN_OR_RETURN(Cidr cidr, Cidr::Parse(range));
     config->open_ranges.push_back(cidr);
   }
-  if (command.has_audit_file()) {
-    if (descriptors.size() != 1)
-      return absl::InvalidArgumentError("the audit file's descriptor is missing");
-    config->audit_file = std::make_shared<AuditSink>(std::move(descriptors[0]));
+  config->handler_stats = handler_stats_;
+  const size_t files = command.has_audit_file() ? 1 : 0;
+  if (descriptors.size() != files + (command.has_handler_sockets() ? 1 : 0)) {
+    return absl::InvalidArgumentError(
+        "the descriptors of the audit file and the way to sockets do not come as announced");
   }
+  if (command.has_audit_file())
+    config->audit_file = std::make_shared<AuditSink>(std::move(descriptors[0]));
+  if (command.has_handler_sockets())
+    config->handler_sockets = std::make_shared<SocketSource>(std::move(descriptors[files]));
   monitor_.emplace(overload_, *std::move(memory_usage_), command.max_memory_bytes());
   for (uint32_t i = 0; i < command.workers(); ++i) {
     ASSIGN_OR_RETURN(std::unique_ptr<Worker> worker, Worker::Create(config));
@@ -187,6 +193,13 @@ absl::Status Control::UpdatePolicy(internal::UpdatePolicy* command, internal::Do
   for (v1::Ack::Rejected& rejected : applied.rejected) *done->add_rejected() = std::move(rejected);
   std::shared_ptr<const SecretTable> secrets;
   if (command->has_secrets()) secrets = SecretTable::Take(command->mutable_secrets());
+  const auto& handlers = applied.snapshot->handlers;
+  handler_stats_->Keep([&](const std::string& handler, const std::string& endpoint) {
+    const auto found = handlers.find(handler);
+    return found != handlers.end() &&
+           std::ranges::any_of(found->second->endpoints,
+                               [&](const HandlerEndpoint& one) { return one.text == endpoint; });
+  });
   return OnEveryWorker([&](Worker& worker, size_t) {
     if (secrets != nullptr) worker.SwapSecrets(secrets);
     worker.SwapSnapshot(applied.snapshot);
@@ -226,6 +239,7 @@ v1::UsageResponse Control::Usage() const {
   proxy.set_shedding(std::string(SheddingName(overload_->shedding())));
   proxy.set_refused_requests(overload_->refused_requests());
   proxy.set_accept_pauses(overload_->accept_pauses());
+  handler_stats_->FillIn(&usage);
   return usage;
 }
 

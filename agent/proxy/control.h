@@ -51,6 +51,7 @@ class Control {
   const std::shared_ptr<const UpstreamTls::Roots> roots_;
   SnapshotBuilder builder_;
   const std::shared_ptr<Overload> overload_ = std::make_shared<Overload>();
+  const std::shared_ptr<HandlerStats> handler_stats_ = std::make_shared<HandlerStats>();
   std::optional<MemoryUsage> memory_usage_;  // Until Configure.
   std::optional<OverloadMonitor> monitor_;   // From Configure on.
   std::vector<std::unique_ptr<Worker>> workers_;

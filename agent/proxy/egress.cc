@@ -24,12 +24,6 @@ Task<absl::StatusOr<std::string_view>> FirstPiece(ServerExchange& client) {
   co_return co_await client.body().Read();
 }
 
-// RFC 9110 section 9.2.2: a proxy sends no other request twice by itself.
-bool IsIdempotent(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
-         method == "OPTIONS" || method == "TRACE";
-}
-
 struct Retry {};
 // The origin agreed to a WebSocket; nothing has been answered yet.
 struct Switched {
@@ -233,6 +227,11 @@ Task<Outcome> Upgrade(const Exchange& exchange, const OriginRequest& request,
 }
 
 }  // namespace
+
+bool IsIdempotent(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
+         method == "OPTIONS" || method == "TRACE";
+}
 
 OriginRequest OriginRequestOf(const Exchange& exchange) {
   OriginRequest request;

@@ -28,6 +28,9 @@ struct OriginRequest {
   bool te_trailers = false;  // As in RequestHead.
 };
 
+// RFC 9110 section 9.2.2: a proxy sends no other request twice by itself.
+bool IsIdempotent(std::string_view method);
+
 // The container's request as it is.
 OriginRequest OriginRequestOf(const Exchange& exchange);
 

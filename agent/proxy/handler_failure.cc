@@ -6,6 +6,7 @@ HandlerFailure HandlerFailureOf(const absl::Status& status) {
   const std::string text(status.message());
   if (absl::IsDeadlineExceeded(status)) return {"handler_timeout", text};
   if (absl::IsUnavailable(status)) return {"handler_unreachable", text};
+  if (absl::IsResourceExhausted(status)) return {"handler_busy", text};
   if (absl::IsOutOfRange(status))
     return {"handler_failed", "the handler ended its stream without an answer"};
   return {"handler_failed", text};

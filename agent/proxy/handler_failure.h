@@ -12,10 +12,14 @@ namespace sallyport::proxy {
 
 // semantics section 6. `detail` is for the operator.
 struct HandlerFailure {
-  std::string_view reason;  // handler_unreachable, handler_timeout or handler_failed.
+  // handler_unreachable, handler_timeout, handler_failed or handler_busy.
+  std::string_view reason;
   std::string detail;
 
-  int http_status() const { return reason == "handler_timeout" ? 504 : 502; }
+  int http_status() const {
+    if (reason == "handler_busy") return 503;
+    return reason == "handler_timeout" ? 504 : 502;
+  }
 };
 
 // REQUIRES: not OK.

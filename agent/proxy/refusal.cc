@@ -98,7 +98,7 @@ Task<Outcome> AnswerFailure(const Exchange& exchange, int status, std::string_vi
   const bool keep_alive = co_await MayKeepAlive(exchange.client, exchange.head);
   const std::string body = StrCat(reason, "\n");
   ResponseHead head = TextHead(outcome.status, reason, "text/plain");
-  if (ours) head.headers.Add("retry-after", kRetryAfterSeconds);
+  if (outcome.status == kUnavailable) head.headers.Add("retry-after", kRetryAfterSeconds);
   (void)co_await exchange.client.http->WriteResponse(head, body, keep_alive);
   co_return outcome;
 }

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
-#include "agent/proxy/ask_handler.h"
 #include "agent/proxy/builtin/secret_table.h"
-#include "agent/proxy/handlers/answer.h"
+#include "agent/proxy/forward_changes.h"
+#include "agent/proxy/handler_outcome.h"
 #include "agent/proxy/refusal.h"
 #include "common/base/strings.h"
 #include "common/builtin/evaluate.h"
@@ -102,7 +102,7 @@ Task<Outcome> ForwardChanged(const Exchange& exchange, const ToHandler& verdict,
   forward.authority = spec.authority;
   forward.path = std::move(changed.target);
   forward.remove_headers = spec.remove_headers;
-  co_return co_await ForwardOn(exchange, std::move(forward), verdict);
+  co_return co_await SendForwarded(exchange, Changed(exchange, forward), verdict);
 }
 
 Task<Outcome> CarryOut(const Exchange& exchange, const ToHandler& verdict,

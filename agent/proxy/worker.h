@@ -25,6 +25,8 @@ struct WorkerConfig {
   std::shared_ptr<const UpstreamTls::Roots> roots;
   std::shared_ptr<AuditSink> audit_file;  // May be null.
   std::shared_ptr<Overload> overload = std::make_shared<Overload>();
+  std::shared_ptr<const SocketSource> handler_sockets;  // May be null.
+  std::shared_ptr<HandlerStats> handler_stats = std::make_shared<HandlerStats>();
 };
 
 // A container as the control thread hands it to one worker.
@@ -64,6 +66,8 @@ class Worker {
   const PolicySnapshot& snapshot() const { return *snapshot_; }
   const SecretTable& secrets() const { return *secrets_; }
   Overload& overload() { return *config_->overload; }
+  const std::shared_ptr<const SocketSource>& handler_sockets() { return config_->handler_sockets; }
+  const std::shared_ptr<HandlerStats>& handler_stats() { return config_->handler_stats; }
   DialContext dial_context() {
     return DialContext{&context_, resolver_.get(), &config_->open_ranges};
   }

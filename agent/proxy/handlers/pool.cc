@@ -1,5 +1,6 @@
 #include "agent/proxy/handlers/pool.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/status.h"
@@ -8,58 +9,191 @@
 namespace sallyport::proxy {
 namespace {
 
-// Handlers may be named by an address or a name; `localhost` never asks a resolver (RFC 6761
-// section 6.3).
-absl::StatusOr<Host> EndpointHost(const std::string& text) {
-  if (text == "localhost") return Host::FromAddress(IpAddress::FromV4(0x7f000001));
-  absl::StatusOr<IpAddress> address = IpAddress::Parse(text);
-  if (address.ok()) return Host::FromAddress(*address);
-  return Host::Parse(text);
+using Clock = std::chrono::steady_clock;
+using EndpointPtr = std::shared_ptr<PooledEndpoint>;
+
+// A server may wait long for a person, or a model, between two pieces.
+constexpr std::chrono::minutes kBodyPause{5};
+
+void DropLongIdle(PooledEndpoint& endpoint) {
+  const SteadyTime oldest = Clock::now() - HandlerPool::kMaxIdleTime;
+  while (!endpoint.idle.empty() && endpoint.idle.front().since < oldest) endpoint.idle.pop_front();
+}
+
+// Null: none is alive.
+std::unique_ptr<H1ClientConnection> TakeIdle(PooledEndpoint& endpoint) {
+  DropLongIdle(endpoint);
+  while (!endpoint.idle.empty()) {
+    std::unique_ptr<H1ClientConnection> connection = std::move(endpoint.idle.back().connection);
+    endpoint.idle.pop_back();
+    if (connection->StillIdle()) return connection;
+  }
+  return nullptr;
+}
+
+// False: there is none that can be used at once.
+bool TakeKept(PooledEndpoint& endpoint, HandlerPool::Idle idle, HandlerConnection* connection) {
+  if (endpoint.endpoint.protocol == HandlerEndpoint::Protocol::kGrpc) {
+    if (endpoint.link == nullptr || !endpoint.link->usable()) return false;
+    connection->link = endpoint.link;
+    return true;
+  }
+  if (idle == HandlerPool::Idle::kWelcome) connection->http = TakeIdle(endpoint);
+  connection->reused = connection->http != nullptr;
+  return connection->reused;
+}
+
+// What :authority says of a Unix socket, as gRPC's clients do.
+std::string AuthorityOf(const HandlerEndpoint& endpoint) {
+  if (endpoint.is_unix()) return "localhost";
+  const bool v6 = endpoint.host.find(':') != std::string::npos;
+  return StrCat(v6 ? "[" : "", endpoint.host, v6 ? "]" : "", ":", endpoint.port);
+}
+
+void Use(boost::asio::io_context& context, PooledEndpoint& endpoint, std::unique_ptr<Stream> stream,
+         HandlerConnection* connection) {
+  if (endpoint.endpoint.protocol == HandlerEndpoint::Protocol::kHttp) {
+    connection->http = std::make_unique<H1ClientConnection>(std::move(stream), H1Limits{},
+                                                            H1Timeouts{.body = kBodyPause});
+    return;
+  }
+  connection->link = HandlerLink::Start(context, std::move(stream), AuthorityOf(endpoint.endpoint));
+  // Another request may have connected meanwhile: theirs is kept, and used.
+  if (endpoint.link == nullptr || !endpoint.link->usable()) endpoint.link = connection->link;
+  connection->link = endpoint.link;
 }
 
 }  // namespace
 
-Task<absl::StatusOr<std::shared_ptr<HandlerLink>>> HandlerPool::Get(
-    std::shared_ptr<const HandlerSpec> handler, DialContext dial, SteadyTime deadline) {
-  absl::Status last = absl::UnavailableError("the handler has no endpoint");
-  for (const HandlerSpec::Endpoint& endpoint : handler->endpoints) {
-    const std::string key = StrCat(endpoint.host, ":", endpoint.port);
-    const auto found = links_.find(key);
-    if (found != links_.end() && found->second->usable()) co_return found->second;
-    absl::StatusOr<std::shared_ptr<HandlerLink>> link = co_await Connect(endpoint, dial, deadline);
-    if (link.ok()) {
-      // Another request may have connected meanwhile: keep theirs, use ours for this one.
-      std::shared_ptr<HandlerLink>& kept = links_[key];
-      if (kept == nullptr || !kept->usable()) kept = *link;
-      co_return kept;
-    }
-    last = link.status();
+EndpointCall::EndpointCall(EndpointPtr endpoint, Gauge::Token concurrency)
+    : endpoint_(std::move(endpoint)), concurrency_(std::move(concurrency)), start_(Clock::now()) {
+  endpoint_->stats->Begin();
+}
+
+EndpointCall& EndpointCall::operator=(EndpointCall&& other) noexcept {
+  Release();
+  endpoint_ = std::move(other.endpoint_);
+  concurrency_ = std::move(other.concurrency_);
+  start_ = other.start_;
+  return *this;
+}
+
+void EndpointCall::Answered() {
+  if (endpoint_ == nullptr) return;
+  endpoint_->health.Answered();
+  endpoint_->stats->Answered(
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start_));
+}
+
+void EndpointCall::Failed() {
+  if (endpoint_ == nullptr) return;
+  endpoint_->stats->Failed();
+  if (endpoint_->health.Failed(Clock::now())) endpoint_->stats->Ejected();
+}
+
+void EndpointCall::Release() {
+  if (endpoint_ != nullptr) endpoint_->stats->End();
+  endpoint_ = nullptr;
+  concurrency_.Release();
+}
+
+HandlerPool::HandlerPool(EndpointDial dial, std::shared_ptr<HandlerStats> stats,
+                         std::shared_ptr<ContainerBudget> budget)
+    : dial_(std::move(dial)), stats_(std::move(stats)), budget_(std::move(budget)) {}
+
+HandlerPool::Known& HandlerPool::Learn(const std::shared_ptr<const HandlerSpec>& handler) {
+  Known& known = known_[handler->name];
+  if (known.spec == handler) return known;
+  const Endpoints before = std::move(known.endpoints);
+  known.endpoints.clear();
+  for (const HandlerEndpoint& endpoint : handler->endpoints) {
+    const auto kept = std::ranges::find_if(
+        before, [&](const EndpointPtr& one) { return one->endpoint.text == endpoint.text; });
+    known.endpoints.push_back(kept != before.end() ? *kept : std::make_shared<PooledEndpoint>());
+    known.endpoints.back()->endpoint = endpoint;
+    // Those of an endpoint that was away have been forgotten.
+    known.endpoints.back()->stats = stats_->Of(handler->name, endpoint.text);
   }
+  known.spec = handler;
+  return known;
+}
+
+HandlerPool::Endpoints HandlerPool::OrderOf(Known& known, const Endpoints& tried) {
+  if (known.endpoints.size() == 1) return known.endpoints;
+  std::vector<EndpointCandidate> candidates;
+  for (const EndpointPtr& endpoint : known.endpoints) {
+    candidates.push_back({endpoint->stats->in_flight(), endpoint->health.ejected_until(),
+                          std::ranges::find(tried, endpoint) != tried.end()});
+  }
+  Endpoints order;
+  for (const size_t index : OrderToTry(candidates, turn_++, Clock::now()))
+    order.push_back(known.endpoints[index]);
+  return order;
+}
+
+Task<absl::StatusOr<HandlerConnection>> HandlerPool::Get(std::shared_ptr<const HandlerSpec> handler,
+                                                         SteadyTime deadline, Endpoints tried,
+                                                         Idle idle) {
+  Gauge::Token concurrency;
+  if (handler->max_concurrency > 0) {
+    concurrency = budget_->HandlerCalls(handler->name).Hold(1, handler->max_concurrency);
+    if (!concurrency) {
+      co_return absl::ResourceExhaustedError(StrCat("the container has ", handler->max_concurrency,
+                                                    " calls in flight, as many as the handler "
+                                                    "takes (max_concurrency)"));
+    }
+  }
+  absl::Status last = absl::UnavailableError("the handler has no endpoint");
+  const Endpoints order = OrderOf(Learn(handler), tried);
+  for (const EndpointPtr& endpoint : order) {
+    HandlerConnection connection;
+    connection.call = EndpointCall(endpoint, std::move(concurrency));
+    if (TakeKept(*endpoint, idle, &connection)) co_return std::move(connection);
+    const SteadyTime patience =
+        std::min(deadline, Clock::now() + std::chrono::milliseconds(handler->connect_timeout_ms));
+    absl::StatusOr<std::unique_ptr<Stream>> stream =
+        co_await ConnectEndpoint(dial_, endpoint->endpoint, patience);
+    if (stream.ok()) {
+      Use(*dial_.context, *endpoint, *std::move(stream), &connection);
+      co_return std::move(connection);
+    }
+    connection.call.Failed();
+    concurrency = connection.call.TakeConcurrency();
+    last = stream.status();
+    if (Clock::now() >= deadline) break;
+  }
+  // One that did not accept in its time is no late answer.
+  if (absl::IsDeadlineExceeded(last) && Clock::now() < deadline)
+    last = absl::UnavailableError(last.message());
   co_return last;
 }
 
-Task<absl::StatusOr<std::shared_ptr<HandlerLink>>> HandlerPool::Connect(
-    HandlerSpec::Endpoint endpoint, DialContext dial, SteadyTime deadline) {
-  CO_ASSIGN_OR_RETURN(const Host host, EndpointHost(endpoint.host));
-  const absl::StatusOr<std::vector<IpAddress>> addresses = co_await dial.resolver->Resolve(host);
-  if (!addresses.ok()) co_return addresses.status();
-  absl::Status last = absl::UnavailableError(StrCat(endpoint.host, " has no address"));
-  for (const IpAddress& address : *addresses) {
-    absl::StatusOr<std::unique_ptr<TcpStream>> stream =
-        co_await ConnectTo(dial.context, address, endpoint.port, deadline);
-    if (stream.ok()) {
-      (*stream)->SetDeadline(SteadyTime::max());
-      co_return HandlerLink::Start(context_, *std::move(stream),
-                                   StrCat(host.ToUriString(), ":", endpoint.port));
+void HandlerPool::Put(const EndpointPtr& endpoint, std::unique_ptr<H1ClientConnection> connection) {
+  DropLongIdle(*endpoint);
+  if (endpoint->idle.size() >= kMaxIdle) endpoint->idle.pop_front();
+  endpoint->idle.push_back({std::move(connection), Clock::now()});
+}
+
+void HandlerPool::OnPolicyChange(Registry registry) {
+  for (auto at = known_.begin(); at != known_.end();) {
+    const auto here = at++;
+    const std::shared_ptr<const HandlerSpec> now = registry(here->first);
+    if (now == nullptr) {
+      known_.erase(here);
+    } else if (now != here->second.spec) {
+      Learn(now);
     }
-    last = stream.status();
   }
-  co_return last;
 }
 
 void HandlerPool::Clear() {
-  for (auto& [key, link] : links_) link->Close();
-  links_.clear();
+  for (auto& [name, known] : known_) {
+    for (const EndpointPtr& endpoint : known.endpoints) {
+      if (endpoint->link != nullptr) endpoint->link->Close();
+      endpoint->idle.clear();
+    }
+  }
+  known_.clear();
 }
 
 }  // namespace sallyport::proxy

@@ -37,6 +37,11 @@ struct H1ClientConnection::State {
 
   // From the buffer alone.
   absl::StatusOr<std::optional<ResponseHead>> TryParse() {
+    if (early.has_value()) {
+      absl::StatusOr<ResponseHead> head = *std::exchange(early, std::nullopt);
+      if (!head.ok()) return head.status();
+      return *std::move(head);
+    }
     while (progress->WorthParsing(buffer.bytes())) {
       auto parsed = ParseResponseHead(buffer.bytes(), method, limits);
       if (auto* bad = std::get_if<BadMessage>(&parsed))
@@ -54,7 +59,7 @@ struct H1ClientConnection::State {
       }
       if (++interim_heads > kMaxInterimHeads)
         return absl::InvalidArgumentError("too many interim answers");
-      if (head->head.status != 100) return std::move(head->head);
+      if (head->head.status != 100 || awaits_continue) return std::move(head->head);
     }
     return std::nullopt;
   }
@@ -65,6 +70,11 @@ struct H1ClientConnection::State {
       return absl::UnavailableError("the connection was closed before an answer");
     }
     return absl::DataLossError("the connection was closed within the answer's head");
+  }
+
+  void BeginReadingHead() {
+    progress.emplace(limits);
+    first_read = true;
   }
 
   Task<absl::StatusOr<ResponseHead>> Receive(std::chrono::milliseconds timeout) {
@@ -92,6 +102,9 @@ struct H1ClientConnection::State {
   std::string method;  // Of the current request.
   bool asks_for_websocket = false;
   std::optional<HeadProgress> progress;
+  bool awaits_continue = false;
+  // Came while a 100 was awaited.
+  std::optional<absl::StatusOr<ResponseHead>> early;
   int interim_heads = 0;
   bool first_read = true;
   bool used = false;
@@ -115,6 +128,7 @@ Task<absl::Status> H1ClientConnection::WriteHead(const RequestHead& head,
   s.method = head.method;
   s.asks_for_websocket = head.websocket;
   s.interim_heads = 0;
+  s.early.reset();
   s.body.Begin(BodyFraming::kNone, 0);
   AppendRequestHead(head, authority_text, head.headers, head.framing, head.content_length,
                     s.writer.held());
@@ -139,8 +153,7 @@ Task<absl::StatusOr<ResponseHead>> H1ClientConnection::ReadHead(std::chrono::mil
     const absl::Status sent = co_await s.writer.Flush();
     if (!sent.ok()) co_return s.ReadFailure(sent);
   }
-  s.progress.emplace(s.limits);
-  s.first_read = true;
+  s.BeginReadingHead();
   absl::StatusOr<ResponseHead> head = co_await s.Receive(timeout);
   s.deadlines.EndReadAfterWrites();
   if (!head.ok() || IsInterim(head->status)) co_return head;
@@ -148,6 +161,25 @@ Task<absl::StatusOr<ResponseHead>> H1ClientConnection::ReadHead(std::chrono::mil
   s.keep_alive = head->keep_alive && head->status != 101;
   s.body.Begin(head->framing, head->content_length);
   co_return head;
+}
+
+Task<H1ClientConnection::Continue> H1ClientConnection::AwaitContinue(
+    std::chrono::milliseconds timeout) {
+  State& s = *state_;
+  absl::Status sent = co_await s.writer.Flush();
+  if (!sent.ok()) co_return Continue::kAnswer;
+  s.BeginReadingHead();
+  s.awaits_continue = true;
+  absl::StatusOr<ResponseHead> head = co_await s.Receive(timeout);
+  // Other interim answers are nothing to act upon here.
+  while (head.ok() && IsInterim(head->status) && head->status != 100)
+    head = co_await s.Receive(timeout);
+  s.awaits_continue = false;
+  s.deadlines.EndReadAfterWrites();
+  if (absl::IsDeadlineExceeded(head.status())) co_return Continue::kSilence;
+  if (head.ok() && head->status == 100) co_return Continue::kWanted;
+  s.early = std::move(head);
+  co_return Continue::kAnswer;
 }
 
 BodyReader& H1ClientConnection::body() { return state_->body; }

@@ -71,6 +71,61 @@ class H1ClientTest : public testing::Test {
   std::unique_ptr<H1ClientConnection> client_;
 };
 
+TEST_F(H1ClientTest, TheBodyWaitsUntilItIsAskedFor) {
+  using Continue = H1ClientConnection::Continue;
+  struct {
+    std::string_view answer;
+    Continue expected;
+    const char* status;
+  } cases[] = {
+      {"HTTP/1.1 100 Continue\r\n\r\n", Continue::kWanted, nullptr},
+      {"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n", Continue::kWanted, nullptr},
+      {"", Continue::kSilence, nullptr},
+      {"HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n", Continue::kAnswer, "299"},
+      {"HTTP/1.1 bad", Continue::kSilence, nullptr},
+      {"HTTP/1.1 bad\r\n\r\n", Continue::kAnswer, "INVALID_ARGUMENT"},
+  };
+  for (const auto& c : cases) {
+    SetUp();
+    ASSERT_TRUE(WriteHead("POST", BodyFraming::kLength, 2).ok());
+    if (!c.answer.empty()) stream_->Receive(c.answer);
+    EXPECT_EQ(RunTask(context_, client_->AwaitContinue(milliseconds(20))), c.expected) << c.answer;
+    EXPECT_EQ(stream_->written(),
+              "POST /t HTTP/1.1\r\nHost: good.test\r\nContent-Length: 2\r\n\r\n");
+    if (c.status != nullptr) {
+      EXPECT_EQ(ReadHead(), c.status);
+      EXPECT_FALSE(client_->reusable());
+      continue;
+    }
+    if (c.expected == Continue::kSilence && !c.answer.empty()) continue;
+    ASSERT_TRUE(WriteBody("ok").ok());
+    ASSERT_TRUE(Finish().ok());
+    // One that comes late is passed over.
+    stream_->Receive("HTTP/1.1 100 Continue\r\n\r\n");
+    stream_->Receive(kOk);
+    EXPECT_EQ(ReadHead(), "200");
+    EXPECT_EQ(ReadBody(), "ok");
+    EXPECT_TRUE(client_->reusable());
+  }
+}
+
+TEST_F(H1ClientTest, AnAnswerWithoutTheBodyMayHaveABodyOfItsOwn) {
+  ASSERT_TRUE(WriteHead("POST", BodyFraming::kChunked).ok());
+  stream_->Receive(kOk);
+  EXPECT_EQ(RunTask(context_, client_->AwaitContinue(milliseconds(20))),
+            H1ClientConnection::Continue::kAnswer);
+  EXPECT_EQ(ReadHead(), "200");
+  EXPECT_EQ(ReadBody(), "ok");
+}
+
+TEST_F(H1ClientTest, APeerThatIsGoneWhileItIsAwaited) {
+  ASSERT_TRUE(WriteHead("POST", BodyFraming::kChunked).ok());
+  origin_->Close(Stream::How::kGraceful);
+  EXPECT_EQ(RunTask(context_, client_->AwaitContinue(milliseconds(20))),
+            H1ClientConnection::Continue::kAnswer);
+  EXPECT_EQ(ReadHead(), "UNAVAILABLE");
+}
+
 TEST_F(H1ClientTest, AsksOneAfterTheOther) {
   EXPECT_TRUE(client_->reusable());
   for (int i = 0; i < 2; ++i) {

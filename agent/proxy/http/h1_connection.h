@@ -90,6 +90,14 @@ class H1ClientConnection final : public ClientExchange {
   Task<absl::Status> Flush() override;
   Task<absl::Status> FinishBody(const Headers& trailers) override;
   Task<absl::StatusOr<ResponseHead>> ReadHead(std::chrono::milliseconds timeout) override;
+  // For a request whose head says `expect: 100-continue`, before its body: sends the head, and
+  // waits until the peer asks for the body (100), answers without it, or `timeout` has passed.
+  enum class Continue {
+    kWanted,   // 100 came: the body is to be sent.
+    kAnswer,   // ReadHead gives an answer, or why there is none, at once.
+    kSilence,  // Nothing came; the peer may not know of such.
+  };
+  Task<Continue> AwaitContinue(std::chrono::milliseconds timeout);
   BodyReader& body() override;
   // Resets the connection.
   void Abort() override;

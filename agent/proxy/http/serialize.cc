@@ -92,7 +92,15 @@ void AppendRequestHead(const RequestHead& head, std::string_view authority_text,
                        std::string* out) {
   out->reserve(out->size() + SizeOf(headers) + head.method.size() + head.target.size() +
                authority_text.size());
-  out->append(head.method).append(" ").append(head.target).append(" HTTP/1.1\r\n");
+  out->append(head.method).append(" ");
+  if (!head.absolute_scheme.empty()) {
+    out->append(head.absolute_scheme).append("://").append(authority_text);
+    // RFC 9112 section 3.2.4.
+    if (head.target != "*") out->append(head.target);
+  } else {
+    out->append(head.target);
+  }
+  out->append(" HTTP/1.1\r\n");
   AppendField("Host", authority_text, out);
   AppendFields(headers, /*skip_host=*/true, out);
   if (framing == BodyFraming::kNone && UsuallyHasBody(head.method)) framing = BodyFraming::kLength;

@@ -15,7 +15,7 @@ namespace sallyport::proxy {
 // left out of `headers`: nobody but the arguments decides where a message, or HTTP itself, ends.
 
 // REQUIRES: method, target and `authority_text` have been checked: no white space, no control
-// bytes.
+// bytes. With `head.absolute_scheme` the target is in absolute form, as a proxy is asked.
 void AppendRequestHead(const RequestHead& head, std::string_view authority_text,
                        const Headers& headers, BodyFraming framing, uint64_t content_length,
                        std::string* out);

@@ -26,6 +26,17 @@ TEST(SerializeTest, RequestBeginsWithHost) {
             "GET /a HTTP/1.1\r\nHost: good.test:81\r\nx: y\r\n\r\n");
 }
 
+TEST(SerializeTest, RequestInAbsoluteForm) {
+  RequestHead head = Request("GET", "/a?b");
+  head.absolute_scheme = "https";
+  EXPECT_EQ(SerializeRequestHead(head, "good.test", Headers(), BodyFraming::kNone, 0),
+            "GET https://good.test/a?b HTTP/1.1\r\nHost: good.test\r\n\r\n");
+  head = Request("OPTIONS", "*");
+  head.absolute_scheme = "http";
+  EXPECT_EQ(SerializeRequestHead(head, "good.test:81", Headers(), BodyFraming::kNone, 0),
+            "OPTIONS http://good.test:81 HTTP/1.1\r\nHost: good.test:81\r\n\r\n");
+}
+
 TEST(SerializeTest, RequestWithoutBodySaysSoWhereOneIsUsual) {
   EXPECT_EQ(SerializeRequestHead(Request("POST", "/"), "a", Headers(), BodyFraming::kNone, 0),
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");

@@ -22,6 +22,7 @@
 #include "agent/proxy/tls/testing/blocking_peer.h"
 #include "agent/proxy/worker.h"
 #include "common/base/check.h"
+#include "common/base/strings.h"
 #include "common/policy/policy_testing.h"
 
 using namespace sallyport;
@@ -90,7 +91,8 @@ class World {
     snapshot->containers["i"] = std::make_shared<EffectivePolicy>(Given(kPolicy));
     auto handler = std::make_shared<HandlerSpec>();
     handler->name = "keeper";
-    handler->endpoints.push_back({std::string(kHandlerAddress), kHandlerPort});
+    handler->endpoints.push_back(
+        HandlerEndpoint::Parse(StrCat("grpc://", kHandlerAddress, ":", kHandlerPort)).value());
     handler->timeout_ms = 5000;
     snapshot->handlers["keeper"] = std::move(handler);
     OnWorker([&] { worker_->SwapSnapshot(std::move(snapshot)); });
