@@ -4,11 +4,44 @@
 
 #include "cli/apply.h"
 #include "cli/explanation.h"
+#include "cli/handler_lines.h"
 #include "cli/watch_event.h"
 #include "common/policy/policy_testing.h"
 
 namespace sallyport::cli {
 namespace {
+
+TEST(HandlerLinesTest, SayWhatIsNotByDefault) {
+  EXPECT_EQ(HandlerLine(FromText<v1::Handler>("name: 'h' endpoints: 'unix:/h' retries: 0")),
+            "h   unix:/h\n");
+  EXPECT_EQ(HandlerLine(FromText<v1::Handler>(
+                "name: 'h' endpoints: 'http://a:1' endpoints: 'http://b:1' holds_secrets: true "
+                "retries: 2 max_concurrency: 8 lease_epoch: 3")),
+            "h   http://a:1, http://b:1   holds secrets   2 retries   at most 8 calls a container"
+            "   lease epoch 3\n");
+}
+
+TEST(HandlerLinesTest, SayHowEndpointsDo) {
+  const auto handler =
+      FromText<v1::Handler>("name: 'h' endpoints: 'a' endpoints: 'b' endpoints: 'c'");
+  const auto usage = FromText<v1::UsageResponse>(R"pb(
+    endpoints { handler: "other" endpoint: "c" calls: 1 }
+    endpoints {
+      handler: "h"
+      endpoint: "a"
+      calls: 1000
+      in_flight: 2
+      latency_p50_us: 180
+      latency_p99_us: 1234
+    }
+    endpoints { handler: "h" endpoint: "b" calls: 8 failures: 2 failures_in_a_row: 1 ejections: 3 }
+  )pb");
+  EXPECT_EQ(EndpointLines(handler, &usage),
+            "  a   up   2 in flight, 1000 calls, p50 180 us, p99 1.2 ms\n"
+            "  b   failing, 1 in a row   0 in flight, 8 calls, 25.0 % failed, left out 3 times\n"
+            "  c   not called yet\n");
+  EXPECT_EQ(EndpointLines(handler, nullptr), "");
+}
 
 TEST(ExplanationTest, SaysWhichStepDecidesAndWhatTheOthersSay) {
   const auto response = FromText<v1::ExplainResponse>(R"pb(

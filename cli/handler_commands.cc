@@ -4,7 +4,9 @@
 
 #include "absl/strings/str_join.h"
 #include "cli/command.h"
+#include "cli/handler_lines.h"
 #include "common/base/strings.h"
+#include "proto/sallyport/v1/agent.grpc.pb.h"
 #include "proto/sallyport/v1/registry.grpc.pb.h"
 
 namespace sallyport::cli {
@@ -27,6 +29,9 @@ int Register(const Arguments& arguments) {
   std::string on_failure = "deny";
   std::chrono::milliseconds timeout{30'000};
   bool holds_secrets = false;
+  std::chrono::milliseconds connect_timeout{5'000};
+  int64_t retries = 0;
+  int64_t max_concurrency = 0;
   common.AddTo(&flags);
   options.AddTo(&flags);
   flags.Duration("timeout", &timeout, "DURATION",
@@ -34,10 +39,18 @@ int Register(const Arguments& arguments) {
   flags.String("on-failure", &on_failure, "deny|egress",
                "What happens to a request when the handler fails.");
   flags.Bool("holds-secrets", &holds_secrets, "It adds credentials, and may never fail open.");
+  flags.Duration("connect-timeout", &connect_timeout, "DURATION",
+                 "How long an endpoint may take to accept a connection; then the next is tried.");
+  flags.Int("retries", &retries, 0, 5, "N",
+            "How often a call that failed is made again before anything of a body was sent; the "
+            "handler may see a request twice.");
+  flags.Int("max-concurrency", &max_concurrency, 0, 1'000'000, "N",
+            "Calls that one container may have in flight; more are answered 503. 0: no limit.");
   const Arguments words = flags.ParseOrExit(arguments);
   if (words.size() < 2)
     return WrongUsage("handler register",
-                      "give a name and an endpoint such as grpc://127.0.0.1:7070");
+                      "give a name and an endpoint such as grpc://127.0.0.1:7070, unix:/PATH or "
+                      "http://127.0.0.1:8080");
   if (on_failure != "deny" && on_failure != "egress")
     return WrongUsage("handler register", "--on-failure is neither deny nor egress");
   v1::RegisterHandlerRequest request;
@@ -49,6 +62,11 @@ int Register(const Arguments& arguments) {
   handler.set_on_failure(on_failure == "egress" ? v1::Handler::ON_FAILURE_EGRESS
                                                 : v1::Handler::ON_FAILURE_DENY);
   handler.set_holds_secrets(holds_secrets);
+  handler.mutable_connect_timeout()->set_seconds(connect_timeout.count() / 1000);
+  handler.mutable_connect_timeout()->set_nanos(
+      static_cast<int32_t>(connect_timeout.count() % 1000) * 1'000'000);
+  handler.set_retries(static_cast<uint32_t>(retries));
+  handler.set_max_concurrency(static_cast<uint32_t>(max_concurrency));
   if (!wait.ToOptions(request.mutable_options())) return kUsage;
   if (!options.ToOptions(request.mutable_options())) return kUsage;
   const Connection connection(Connection::Server::kControlPlane, common);
@@ -63,25 +81,40 @@ int Register(const Arguments& arguments) {
       wait.call_time());
 }
 
-void PrintHandler(const v1::Handler& handler) {
-  std::printf("%s   %s%s%s\n", handler.name().c_str(),
-              absl::StrJoin(handler.endpoints(), ", ").c_str(),
-              handler.holds_secrets() ? "   holds secrets" : "",
-              handler.on_failure() == v1::Handler::ON_FAILURE_EGRESS ? "   fails open" : "");
+// How this host's calls fare; an error: no agent answers here.
+grpc::Status AskUsage(const CommonFlags& common, v1::UsageResponse* usage) {
+  const Connection agent(Connection::Server::kAgent, common);
+  return v1::AgentControl::NewStub(agent.channel())
+      ->Usage(ContextFor(std::chrono::seconds(2)).get(), v1::UsageRequest(), usage);
 }
 
 int List(const Arguments& arguments) {
-  FlagSet flags("sallyport handler list", "Lists all handlers.");
+  FlagSet flags("sallyport handler list",
+                "Lists all handlers, and how their endpoints do. The figures are of this host's "
+                "calls since its proxy was started: there are none where no agent runs.");
   flags.set_example("sallyport handler list");
   CommonFlags common;
   common.AddTo(&flags);
   flags.ParseOrExit(arguments);
   const Connection connection(Connection::Server::kControlPlane, common);
-  const auto stub = v1::HandlerRegistry::NewStub(connection.channel());
-  return Call(connection, stub.get(), &Stub::ListHandlers, v1::ListHandlersRequest(), common,
-              [](const v1::ListHandlersResponse& response) {
-                for (const v1::Handler& handler : response.handlers()) PrintHandler(handler);
-              });
+  v1::ListHandlersResponse handlers;
+  const grpc::Status listed = v1::HandlerRegistry::NewStub(connection.channel())
+                                  ->ListHandlers(ContextFor().get(), {}, &handlers);
+  if (!listed.ok()) return connection.Report(listed);
+  v1::UsageResponse usage;
+  const bool has_usage = AskUsage(common, &usage).ok();
+  if (common.json) {
+    std::string json = ToJson(handlers);
+    // `usage` beside `handlers`, where there is any.
+    if (has_usage) json.insert(json.size() - 1, StrCat(",\"usage\":", ToJson(usage)));
+    std::printf("%s\n", json.c_str());
+    return kDone;
+  }
+  for (const v1::Handler& handler : handlers.handlers()) {
+    std::printf("%s%s", HandlerLine(handler).c_str(),
+                EndpointLines(handler, has_usage ? &usage : nullptr).c_str());
+  }
+  return kDone;
 }
 
 int Get(const Arguments& arguments) {
@@ -98,7 +131,7 @@ int Get(const Arguments& arguments) {
   const auto stub = v1::HandlerRegistry::NewStub(connection.channel());
   return Call(connection, stub.get(), &Stub::GetHandler, request, common,
               [](const v1::GetHandlerResponse& response) {
-                PrintHandler(response.handler());
+                std::printf("%s", HandlerLine(response.handler()).c_str());
                 std::printf("  revision %llu\n",
                             static_cast<unsigned long long>(response.revision()));
               });
@@ -132,13 +165,44 @@ int Delete(const Arguments& arguments) {
       wait.call_time());
 }
 
+int RevokeLeases(const Arguments& arguments) {
+  FlagSet flags("sallyport handler revoke-leases",
+                "Ends every lease that a handler gave: each request is put to it again.",
+                Positional::kAnywhere);
+  flags.set_arguments("NAME");
+  flags.set_example("sallyport handler revoke-leases authenticated-github");
+  CommonFlags common;
+  WaitFlags wait;
+  MutationFlags options;
+  common.AddTo(&flags);
+  wait.AddTo(&flags);
+  options.AddTo(&flags);
+  const Arguments words = flags.ParseOrExit(arguments);
+  if (words.size() != 1) return WrongUsage("handler revoke-leases", "give one handler name");
+  v1::RevokeLeasesRequest request;
+  request.set_name(words[0]);
+  if (!wait.ToOptions(request.mutable_options())) return kUsage;
+  if (!options.ToOptions(request.mutable_options())) return kUsage;
+  const Connection connection(Connection::Server::kControlPlane, common);
+  const auto stub = v1::HandlerRegistry::NewStub(connection.channel());
+  return Call(
+      connection, stub.get(), &Stub::RevokeLeases, request, common,
+      [&](const v1::RevokeLeasesResponse& response) {
+        std::printf("leases of handler %s are revoked, epoch %llu   %s\n", words[0].c_str(),
+                    static_cast<unsigned long long>(response.lease_epoch()),
+                    Describe(response.result()).c_str());
+      },
+      wait.call_time());
+}
+
 }  // namespace
 
 void AddHandlerCommands(std::vector<Command>* commands) {
   commands->push_back({"handler register", "Says where a handler listens.", Register});
   commands->push_back({"handler get", "Shows a handler.", Get});
-  commands->push_back({"handler list", "Lists all handlers.", List});
+  commands->push_back({"handler list", "Lists all handlers, and how they do.", List});
   commands->push_back({"handler delete", "Takes a handler's registration away.", Delete});
+  commands->push_back({"handler revoke-leases", "Ends every lease of a handler.", RevokeLeases});
 }
 
 }  // namespace sallyport::cli

@@ -1,0 +1,62 @@
+#include "cli/handler_lines.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/base/strings.h"
+
+namespace sallyport::cli {
+namespace {
+
+std::string TimeText(uint64_t microseconds) {
+  if (microseconds < 1000) return StrCat(microseconds, " us");
+  if (microseconds < 10'000) return absl::StrFormat("%.1f ms", microseconds / 1e3);
+  if (microseconds < 1'000'000) return StrCat(microseconds / 1000, " ms");
+  return absl::StrFormat("%.1f s", microseconds / 1e6);
+}
+
+std::string StatsText(const v1::UsageResponse::Endpoint& stats) {
+  const uint64_t failing = stats.failures_in_a_row();
+  std::string text = failing == 0 ? "up" : StrCat("failing, ", failing, " in a row");
+  text += StrCat("   ", stats.in_flight(), " in flight, ", stats.calls(), " calls");
+  if (stats.failures() > 0) {
+    const double calls = static_cast<double>(std::max<uint64_t>(stats.calls(), 1));
+    text +=
+        absl::StrFormat(", %.1f %% failed", 100.0 * static_cast<double>(stats.failures()) / calls);
+  }
+  if (stats.ejections() > 0) text += StrCat(", left out ", stats.ejections(), " times");
+  if (stats.latency_p50_us() > 0 || stats.latency_p99_us() > 0) {
+    text += StrCat(", p50 ", TimeText(stats.latency_p50_us()), ", p99 ",
+                   TimeText(stats.latency_p99_us()));
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string HandlerLine(const v1::Handler& handler) {
+  std::string line = StrCat(handler.name(), "   ", absl::StrJoin(handler.endpoints(), ", "));
+  if (handler.holds_secrets()) line += "   holds secrets";
+  if (handler.on_failure() == v1::Handler::ON_FAILURE_EGRESS) line += "   fails open";
+  if (handler.retries() > 0) line += StrCat("   ", handler.retries(), " retries");
+  if (handler.max_concurrency() > 0)
+    line += StrCat("   at most ", handler.max_concurrency(), " calls a container");
+  if (handler.lease_epoch() > 0) line += StrCat("   lease epoch ", handler.lease_epoch());
+  return line + "\n";
+}
+
+std::string EndpointLines(const v1::Handler& handler, const v1::UsageResponse* usage) {
+  std::string lines;
+  if (usage == nullptr) return lines;
+  for (const std::string& endpoint : handler.endpoints()) {
+    const auto stats = std::ranges::find_if(usage->endpoints(), [&](const auto& one) {
+      return one.handler() == handler.name() && one.endpoint() == endpoint;
+    });
+    lines += StrCat("  ", endpoint, "   ",
+                    stats == usage->endpoints().end() ? "not called yet" : StatsText(*stats), "\n");
+  }
+  return lines;
+}
+
+}  // namespace sallyport::cli

@@ -1,0 +1,22 @@
+// Handlers as people read them.
+
+#ifndef SALLYPORT_CLI_HANDLER_LINES_H_
+#define SALLYPORT_CLI_HANDLER_LINES_H_
+
+#include <string>
+
+#include "proto/sallyport/v1/agent.pb.h"
+#include "proto/sallyport/v1/policy.pb.h"
+
+namespace sallyport::cli {
+
+// The handler, and what is not by default: one line.
+std::string HandlerLine(const v1::Handler& handler);
+
+// Below it a line for each endpoint: how this host's calls fare there. `usage` null: no agent of
+// this host has said.
+std::string EndpointLines(const v1::Handler& handler, const v1::UsageResponse* usage);
+
+}  // namespace sallyport::cli
+
+#endif  // SALLYPORT_CLI_HANDLER_LINES_H_
