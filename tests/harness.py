@@ -384,8 +384,8 @@ class World:
         self.agent = self.start("agent", [
             binary("sallyport-agent"), "--host-name", "test-host", "--control-plane",
             self.sync_address, "--state-dir", f"{self.dir}/agent", "--run-dir", f"{self.dir}/run",
-            "--socket", f"unix:{self.dir}/agent.sock", "--proxy-binary", binary("sallyport-proxy"), "--resolver",
-            self.resolver, "--audit", self.audit.path, "--origin-roots", roots, *self.agent_flags], self.host)
+            "--socket", f"unix:{self.dir}/agent.sock", "--proxy-binary", binary("sallyport-proxy"),
+            "--handler-socket-dir", self.dir, "--resolver", self.resolver, "--audit", self.audit.path, "--origin-roots", roots, *self.agent_flags], self.host)
         eventually(lambda: self.status().get("proxyPid") and (self.status().get("controlPlaneConnected") or not connected),
                    START_SECONDS, f"the agent is up, see {self.agent.log_path}")
 
