@@ -45,8 +45,8 @@ struct Question {
 Task<absl::Status> Begin(Question* question, v1::HandleRequest start,
                          HandlerPool::Endpoints tried) {
   Container& container = *question->exchange.client.container;
-  absl::StatusOr<HandlerConnection> connection = co_await container.handlers().Get(
-      question->handler, question->deadline(), std::move(tried));
+  absl::StatusOr<HandlerConnection> connection =
+      co_await container.handlers().Get(question->handler, question->deadline(), std::move(tried));
   if (!connection.ok()) co_return connection.status();
   question->endpoint = std::move(connection->call);
   question->link = std::move(connection->link);

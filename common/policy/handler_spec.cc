@@ -49,9 +49,10 @@ void NormaliseEndpoints(std::string_view path, v1::Handler* handler, Problems* p
   google::protobuf::RepeatedPtrField<std::string> endpoints;
   endpoints.Swap(handler->mutable_endpoints());
   if (endpoints.empty()) {
-    problems->Add(path,
-                  "is empty; write one such as grpc://HOST:PORT, unix:/PATH or http://HOST:PORT, or "
-                  "`builtin` for what needs no service");
+    problems->Add(
+        path,
+        "is empty; write one such as grpc://HOST:PORT, unix:/PATH or http://HOST:PORT, or "
+        "`builtin` for what needs no service");
   }
   if (endpoints.size() > kMaxEndpoints) {
     problems->Add(path, StrCat("has more than ", kMaxEndpoints, " entries; drop some"));
