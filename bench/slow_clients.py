@@ -3,56 +3,108 @@
 One container asks for 1 KiB on one kept connection, at a steady rate. In turn in one run:
 
   before   nothing else
-  during   another container has --clients slow ones: heads and bodies of which a byte comes each second, TLS handshakes
+  opening  another container opens --clients slow ones: heads and bodies of which a byte comes each second, TLS handshakes
            that stop after the ClientHello, and answers of 8 MiB that are not read; one that is ended comes back
-  after    these are gone
+  during   these are held
+  after    they are gone
 
-Latencies, and the proxy's memory in each phase and at the end. Usage: bench/run.sh slow_clients [--clients N] [--seconds N]
+Latencies, the proxy's share of a CPU, and its memory in each phase and once it has stopped falling. Who measures, who
+disturbs and whom each of them asks are processes of their own; those of the disturbance have the lowest priority, so that
+what is measured is the proxy's work for it. Usage: bench/run.sh slow_clients [--clients N] [--seconds N] [--kind KIND]
 """
 
 import argparse
+import json
 import os
 import subprocess
 import time
 
 import measure
 from measure import harness
-from harness import World, read_response, read_text
-from slow_clients import SlowClients
+from harness import World, read_text
+from slow_clients import KINDS, opening
 
 ADDRESS = "203.0.113.10"
-PORT, LARGE_PORT = 8000, 8001
+PORT, LARGE_PORT, TLS_PORT = 8000, 8001, 443
 LARGE_BYTES = 8 << 20
-INTERVAL_SECONDS = 0.005
+INTERVAL_US = 5000
+OPENING_SECONDS = 8
+MODES = {"head": "dribble", "body": "dribble", "handshake": "hold", "read": "unread"}
+LOWEST_PRIORITY = ["nice", "-n", "19"]
 ORIGIN = """
-daemon off; worker_processes 1; pid {dir}/nginx.pid; error_log {dir}/nginx-error.log; worker_rlimit_nofile 16384;
+daemon off; worker_processes 1; pid {dir}/{name}.pid; error_log {dir}/{name}-error.log; worker_rlimit_nofile 16384;
 events {{ worker_connections 16384; }}
-http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {dir}/t1; proxy_temp_path {dir}/t2;
-  fastcgi_temp_path {dir}/t3; uwsgi_temp_path {dir}/t4; scgi_temp_path {dir}/t5; client_max_body_size 0;
-  server {{ listen {address}:{port}; location / {{ default_type text/plain; return 200 "{body}"; }} }}
-  server {{ listen {address}:{large_port}; root {dir}/www; error_page 405 = @post;
-    location @post {{ proxy_pass http://{address}:{port}; }} }} }}
+http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {dir}/{name}1; proxy_temp_path {dir}/{name}2;
+  fastcgi_temp_path {dir}/{name}3; uwsgi_temp_path {dir}/{name}4; scgi_temp_path {dir}/{name}5; client_max_body_size 0;
+  {servers} }}
 """
+HONEST_SERVER = 'server {{ listen {address}:{port}; location / {{ default_type text/plain; return 200 "{body}"; }} }}'
+# A body is read to its end before it goes on, to where nobody listens.
+HOSTILE_SERVER = """server {{ listen {address}:{port}; root {dir}/www; error_page 405 = @post;
+    location @post {{ proxy_pass http://{address}:1; }} }}"""
 
 
-def latencies(connection, seconds):
-    """Milliseconds from a request to its answer's end; each is sent when it is due, or after the one before."""
-    samples = []
-    due = time.monotonic()
-    end = due + seconds
-    while due < end:
-        time.sleep(max(0, due - time.monotonic()))
-        begin = time.monotonic()
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: bench.test:8000\r\n\r\n")
-        if read_response(connection)[0] != 200:
-            raise RuntimeError("not measured, a request failed")
-        samples.append((time.monotonic() - begin) * 1e3)
-        due = max(due + INTERVAL_SECONDS, time.monotonic())
-    return samples
+class Process:
+    """One that answers each line on its input with one of JSON."""
+
+    def __init__(self, command):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, text=""):
+        self.process.stdin.write(f"{text}\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError("not measured, a client has ended")
+        return json.loads(answer)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
 
 
-def resident_mib(pid):
-    return int(read_text(f"/proc/{pid}/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+def program(name):
+    return os.path.join(os.environ["SALLYPORT_BIN"], "bench/load", name)
+
+
+def steady_client(container):
+    return Process(container.command(program("steady_client"), ADDRESS, str(PORT), f"bench.test:{PORT}", str(INTERVAL_US)))
+
+
+def slow_clients(container, kinds, count):
+    described = []
+    for kind in kinds:
+        port = TLS_PORT if kind == "handshake" else LARGE_PORT
+        first = opening(kind, f"bench.test:{port}", "/large")
+        described.append(f"{kind}:{port}:{MODES[kind]}:{first.hex()}")
+    return Process(container.command(*LOWEST_PRIORITY, program("slow_clients"), ADDRESS, str(count), *described))
+
+
+class Proxy:
+    def __init__(self, world):
+        self.pid = world.proxy_pid()
+        self.memory = []
+
+    def cpu_seconds(self):
+        fields = read_text(f"/proc/{self.pid}/stat").rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def resident_mib(self):
+        return int(read_text(f"/proc/{self.pid}/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+    def note_memory(self, name):
+        self.memory.append((name, self.resident_mib()))
+
+    def await_memory(self):
+        """Until ten seconds have made no difference: what is kept for reuse goes after a while."""
+        last = self.resident_mib()
+        while True:
+            time.sleep(10)
+            now = self.resident_mib()
+            if now >= last - 0.1:
+                return
+            last = now
 
 
 def limits_of(world, container):
@@ -70,49 +122,66 @@ def usage_of(world, container):
                      for limit in limits_of(world, container))
 
 
-def start_origin(world):
+def start_origin(world, name, server, port, priority=()):
+    with open(f"{world.dir}/{name}.conf", "w", encoding="ascii") as file:
+        servers = server.format(dir=world.dir, address=ADDRESS, port=port, body="x" * 1024)
+        file.write(ORIGIN.format(dir=world.dir, name=name, servers=servers))
+    world.start(name, [*priority, "nginx", "-c", f"{world.dir}/{name}.conf"], world.internet)
+    harness.eventually(lambda: subprocess.run(
+        [*world.host.command(), "curl", "-so", "/dev/null", f"http://{ADDRESS}:{port}/large"], check=False).returncode == 0)
+
+
+def start_origins(world):
     os.mkdir(f"{world.dir}/www")
     os.chmod(world.dir, 0o755)
     with open(f"{world.dir}/www/large", "wb") as file:
         file.write(b"x" * LARGE_BYTES)
-    with open(f"{world.dir}/nginx.conf", "w", encoding="ascii") as file:
-        file.write(ORIGIN.format(dir=world.dir, address=ADDRESS, port=PORT, large_port=LARGE_PORT, body="x" * 1024))
-    world.start("nginx", ["nginx", "-c", f"{world.dir}/nginx.conf"], world.internet)
-    harness.eventually(lambda: subprocess.run(
-        [*world.host.command(), "curl", "-so", "/dev/null", f"http://{ADDRESS}:{PORT}/"], check=False).returncode == 0)
+    start_origin(world, "honest", HONEST_SERVER, PORT)
+    start_origin(world, "hostile", HOSTILE_SERVER, LARGE_PORT, LOWEST_PRIORITY)
+
+
+def run(world, options):
+    start_origins(world)
+    ports = [f"--http-port={port}" for port in (PORT, LARGE_PORT, TLS_PORT)]
+    world.cli("class", "apply", "bench", "--intercept-https=true", "--denied-host=nowhere.test", *ports)
+    honest, hostile = world.container("bench", "honest"), world.container("bench", "hostile")
+    proxy = Proxy(world)
+    steady = steady_client(honest)
+    steady.ask(2)
+    rows = []
+
+    def phase(name, seconds=options.seconds):
+        cpu, begin = proxy.cpu_seconds(), time.monotonic()
+        rows.append((name, steady.ask(seconds)))
+        share = (proxy.cpu_seconds() - cpu) / (time.monotonic() - begin)
+        print(f"{name}: the proxy takes {share * 100:.0f} % of a CPU; {measure.machine()}", flush=True)
+        proxy.note_memory(name)
+
+    phase("before")
+    slow = slow_clients(hostile, options.kind or KINDS, options.clients)
+    try:
+        phase("opening", OPENING_SECONDS)
+        phase("during")
+        print(f"hostile: {usage_of(world, hostile)}\nended so far: {slow.ask()}")
+    finally:
+        slow.close()
+    harness.eventually(lambda: used_connections(world, hostile) == 0, 120, "all ended")
+    phase("after")
+    proxy.await_memory()
+    proxy.note_memory("at the end")
+    measure.table(f"{options.clients} slow clients", rows)
+    print("proxy, MiB resident: " + ", ".join(f"{name} {mib:.1f}" for name, mib in proxy.memory), flush=True)
+    steady.close()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=5000)
     parser.add_argument("--seconds", type=int, default=20, help="of each phase")
+    parser.add_argument("--kind", choices=KINDS, action="append", help="of the slow clients; all of them by default")
     options = parser.parse_args()
     with World({"bench.test": ADDRESS}, addresses=[ADDRESS], ports=[22]) as world:
-        start_origin(world)
-        ports = [f"--http-port={port}" for port in (PORT, LARGE_PORT, 443)]
-        world.cli("class", "apply", "bench", "--intercept-https=true", "--denied-host=nowhere.test", *ports)
-        honest, hostile = world.container("bench", "honest"), world.container("bench", "hostile")
-        pid = world.proxy_pid()
-        connection = honest.connect(ADDRESS, PORT)
-        latencies(connection, 2)
-        rows = []
-        memory = [("before", resident_mib(pid))]
-        rows.append(("before", measure.percentiles(latencies(connection, options.seconds))))
-        slow = SlowClients(hostile, ADDRESS, f"bench.test:{LARGE_PORT}", "/large", options.clients, http_port=LARGE_PORT)
-        try:
-            # All have been opened once; some wait in the kernel's queue.
-            harness.eventually(lambda: not slow.to_open or sum(slow.ended.values()) > 0, 120, "slow clients")
-            during = latencies(connection, options.seconds)
-            rows.append(("during", measure.percentiles(during)))
-            memory.append(("during", resident_mib(pid)))
-            print(f"hostile: {usage_of(world, hostile)}\nended so far: {slow.ended}")
-        finally:
-            slow.close()
-        harness.eventually(lambda: used_connections(world, hostile) == 0, 120, "all ended")
-        rows.append(("after", measure.percentiles(latencies(connection, options.seconds))))
-        memory.append(("after", resident_mib(pid)))
-        measure.table(f"{options.clients} slow clients", rows)
-        print("proxy, MiB resident: " + ", ".join(f"{name} {mib:.1f}" for name, mib in memory))
+        run(world, options)
 
 
 if __name__ == "__main__":
