@@ -5,8 +5,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,15 +35,26 @@ sigset_t BlockStopSignals() {
   return stop;
 }
 
+// The proxy inherits the limit, and needs two for each relay. What bounds a container's part is its
+// budget; a limit that a shell or an init system has for every program says nothing of this one.
+void RaiseDescriptorLimit() {
+  constexpr rlim_t kEnough =
+      1 << 20;  // The kernel's own limit (fs.nr_open), unless it was changed.
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  const rlim_t hard = files.rlim_max;
+  files.rlim_cur = files.rlim_max = std::max(hard, kEnough);
+  if (setrlimit(RLIMIT_NOFILE, &files) == 0) return;
+  // Not permitted where it runs, or more than the kernel gives.
+  LogInfo("the limit of descriptors stays at ", hard, ": ", std::strerror(errno));
+  files.rlim_cur = files.rlim_max = hard;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 void PrepareProcess() {
   // No core file and no debugger gets at the CA keys.
   prctl(PR_SET_DUMPABLE, 0);
-  // Four sockets a container, and the proxy's connections, which inherits the limit.
-  rlimit files;
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-  }
+  RaiseDescriptorLimit();
 }
 
 absl::Status Serve(const Config& config, const sigset_t& stop) {
