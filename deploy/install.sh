@@ -23,9 +23,9 @@ BUILD_TOOLS=(
 )
 LIBRARIES=(
   libabsl-dev libbenchmark-dev libboost1.81-dev libcap-dev libgmock-dev libgrpc++-dev
-  libgrpc-dev libgtest-dev libidn2-dev libmnl-dev libnftables-dev libnghttp2-dev libnl-3-dev
-  libnl-route-3-dev libprotobuf-dev libprotoc-dev libseccomp-dev libsqlite3-dev libssl-dev
-  libyaml-cpp-dev nlohmann-json3-dev
+  libgrpc-dev libgtest-dev libidn2-dev libjemalloc-dev libmnl-dev libnftables-dev libnghttp2-dev
+  libnl-3-dev libnl-route-3-dev libprotobuf-dev libprotoc-dev libseccomp-dev libsqlite3-dev
+  libssl-dev libyaml-cpp-dev nlohmann-json3-dev
 )
 # What a host that runs the agent calls or is looked into with.
 RUNTIME=(ca-certificates curl iproute2 nftables openssl podman procps runc sqlite3)

@@ -9,6 +9,7 @@
 #include "agent/proxy/connection_audit.h"
 #include "agent/proxy/dns/stream_server.h"
 #include "agent/proxy/mirror_alpn.h"
+#include "agent/proxy/open_stream.h"
 #include "agent/proxy/refusal.h"
 #include "agent/proxy/serve_h1.h"
 #include "agent/proxy/serve_h2.h"
@@ -26,18 +27,6 @@ constexpr uint16_t kDnsPort = 53;
 constexpr std::string_view kHttp2 = "h2";
 // Of one container on one worker: each may have a query under way to the resolvers that all share.
 constexpr size_t kMaxDnsStreams = 64;
-
-// Ends a connection when its container is detached. A change of policy closes no connection: its
-// next request obeys.
-class OpenStream final : public ClosableConnection {
- public:
-  explicit OpenStream(Stream* stream) : stream_(stream) {}
-  void OnPolicyChange(const EffectivePolicy*) override {}
-  void CloseNow() override { stream_->Close(Stream::How::kReset); }
-
- private:
-  Stream* const stream_;
-};
 
 bool IsHttpPort(const EffectivePolicy* policy, uint16_t port) {
   if (policy == nullptr) return port == 80 || port == 443;
@@ -59,18 +48,9 @@ bool IsToBeDecrypted(const Container& container, const Host& name, const Origin&
 }
 
 Task<Sniffed> SniffFirst(ContainerPtr container, Stream* stream) {
-  OpenStream open(stream);
-  const Container::Registration registration(container, &open);
+  const OpenStream open(container, stream);
   co_return co_await Sniff(
       stream, std::chrono::steady_clock::now() + container->limits().Time(Limit::kHeadTimeoutMs));
-}
-
-Task<void> ServeHttp1(ContainerPtr container, Origin origin, std::optional<TlsFacts> tls,
-                      Stream* stream, std::string early) {
-  OpenStream open(stream);
-  const Container::Registration registration(container, &open);
-  co_await ServeH1(ClientConnection{container, origin, std::move(tls), nullptr}, stream,
-                   std::move(early));
 }
 
 Task<void> ServeHttp2(ContainerPtr container, Origin origin, std::optional<TlsFacts> tls,
@@ -115,7 +95,8 @@ Task<void> ServeDecrypted(ContainerPtr container, Origin origin,
   if (terminated->alpn == kHttp2) {
     co_await ServeHttp2(container, origin, std::move(terminated->facts), stream, "");
   } else {
-    co_await ServeHttp1(container, origin, std::move(terminated->facts), stream, "");
+    co_await ServeH1(ClientConnection{container, origin, std::move(terminated->facts), nullptr},
+                     stream, "");
   }
   // Clients that compare a pin after the handshake leave like this; so do those that connect ahead
   // of need.
@@ -157,8 +138,7 @@ Task<void> ServeNeither(ContainerPtr container, Origin origin, std::unique_ptr<T
 
 // Whatever server the container asks: the agent answers.
 Task<void> ServeDns(ContainerPtr container, std::unique_ptr<TcpStream> stream) {
-  OpenStream open(stream.get());
-  const Container::Registration registration(container, &open);
+  const OpenStream open(container, stream.get());
   if (container->dns_streams() >= kMaxDnsStreams) {
     AuditRefusedQuery(*container, "", "overloaded");
     stream->Close(Stream::How::kReset);
@@ -170,6 +150,30 @@ Task<void> ServeDns(ContainerPtr container, std::unique_ptr<TcpStream> stream) {
   --container->dns_streams();
 }
 
+Task<void> Leave() { co_return; }
+
+// Who serves the connection from here on. A coroutine of its own, and the next one is returned
+// rather than awaited, so that what sniffing took is given back: most connections are idle most of
+// the time. `stream` is theirs if they take it.
+Task<Task<void>> Choose(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream>* stream) {
+  if (origin.port == kDnsPort) co_return ServeDns(container, std::move(*stream));
+  if (!IsHttpPort(container->policy().get(), origin.port))
+    co_return ServeTcpTunnel(container, origin, std::move(*stream));
+  Sniffed sniffed = co_await SniffFirst(container, stream->get());
+  if (auto* http = std::get_if<SniffedHttp>(&sniffed)) {
+    co_return ServeH1(ClientConnection{container, origin, std::nullopt, nullptr}, stream->get(),
+                      std::move(http->early));
+  }
+  if (auto* http2 = std::get_if<SniffedHttp2>(&sniffed)) {
+    co_return ServeHttp2(container, origin, std::nullopt, stream->get(), std::move(http2->early));
+  }
+  if (auto* tls = std::get_if<SniffedTls>(&sniffed))
+    co_return ServeTls(container, origin, std::move(*stream), std::move(*tls));
+  if (auto* neither = std::get_if<SniffedNeither>(&sniffed))
+    co_return ServeNeither(container, origin, std::move(*stream), std::move(*neither));
+  co_return Leave();
+}
+
 }  // namespace
 
 Task<void> ServeConnection(ContainerPtr container, UniqueFd socket, ConnectionTokens) {
@@ -178,24 +182,8 @@ Task<void> ServeConnection(ContainerPtr container, UniqueFd socket, ConnectionTo
   const int one = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
   auto stream = std::make_unique<TcpStream>(container->worker().io_context(), std::move(socket));
-  if (origin->port == kDnsPort) {
-    co_await ServeDns(container, std::move(stream));
-    co_return;
-  }
-  if (!IsHttpPort(container->policy().get(), origin->port)) {
-    co_await ServeTcpTunnel(container, *origin, std::move(stream));
-    co_return;
-  }
-  Sniffed sniffed = co_await SniffFirst(container, stream.get());
-  if (auto* http = std::get_if<SniffedHttp>(&sniffed)) {
-    co_await ServeHttp1(container, *origin, std::nullopt, stream.get(), std::move(http->early));
-  } else if (auto* http2 = std::get_if<SniffedHttp2>(&sniffed)) {
-    co_await ServeHttp2(container, *origin, std::nullopt, stream.get(), std::move(http2->early));
-  } else if (auto* tls = std::get_if<SniffedTls>(&sniffed)) {
-    co_await ServeTls(container, *origin, std::move(stream), std::move(*tls));
-  } else if (auto* neither = std::get_if<SniffedNeither>(&sniffed)) {
-    co_await ServeNeither(container, *origin, std::move(stream), std::move(*neither));
-  }
+  Task<void> rest = co_await Choose(container, *origin, &stream);
+  co_await std::move(rest);
 }
 
 }  // namespace sallyport::proxy

@@ -1,22 +1,20 @@
 #include "agent/proxy/overload_monitor.h"
 
-#include <malloc.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
+#include "agent/proxy/free_memory.h"
 #include "common/base/log.h"
 
 namespace sallyport::proxy {
 namespace {
 
 constexpr std::chrono::milliseconds kInterval{200};
-// A trim holds up whoever allocates meanwhile.
-constexpr int kLooksBetweenTrims = 10;
-// Fewer connections hold too little to look for it.
-constexpr int64_t kWorthTrimming = 100;
+// Giving memory back holds up whoever allocates meanwhile.
+constexpr int kLooksBetweenReturns = 5;
 
 }  // namespace
 
@@ -52,11 +50,7 @@ void OverloadMonitor::Look() {
     overload_->SetDescriptorLimit(static_cast<int64_t>(
         std::min<rlim_t>(descriptors.rlim_cur, static_cast<rlim_t>(INT32_MAX))));
   }
-  if (ShouldTrim()) {
-    malloc_trim(0);
-    most_connections_ = overload_->connections();
-    looks_until_trim_ = kLooksBetweenTrims;
-  }
+  ReturnFree();
   const MemoryUsage::Reading memory = usage_.Read(max_memory_bytes_);
   overload_->SetMemory(memory.used, memory.limit);
   const Shedding shedding = overload_->shedding();
@@ -70,15 +64,17 @@ void OverloadMonitor::Look() {
   }
 }
 
-bool OverloadMonitor::ShouldTrim() {
-  const int64_t connections = overload_->connections();
-  most_connections_ = std::max(most_connections_, connections);
-  if (looks_until_trim_ > 0) {
-    --looks_until_trim_;
-    return false;
+void OverloadMonitor::ReturnFree() {
+  if (looks_until_return_ > 0) {
+    --looks_until_return_;
+    return;
   }
-  if (overload_->shedding() != Shedding::kNothing) return true;
-  return most_connections_ >= kWorthTrimming && connections < most_connections_ / 2;
+  looks_until_return_ = kLooksBetweenReturns;
+  if (overload_->shedding() == Shedding::kNothing) {
+    ReturnLongFree();
+  } else {
+    ReturnAllFree();
+  }
 }
 
 }  // namespace sallyport::proxy

@@ -13,7 +13,7 @@
 namespace sallyport::proxy {
 
 // A thread that reads them five times a second, tells `overload`, and gives freed memory back to
-// the kernel when connections have gone or memory is short.
+// the kernel: after a while, or at once when memory is short.
 class OverloadMonitor {
  public:
   // `max_memory_bytes`: see MemoryUsage::Read. What is set at once is set when this returns.
@@ -23,8 +23,7 @@ class OverloadMonitor {
  private:
   void Run();
   void Look();
-  // Whether a look shows that the allocator holds what nobody uses.
-  bool ShouldTrim();
+  void ReturnFree();
 
   const std::shared_ptr<Overload> overload_;
   const MemoryUsage usage_;
@@ -32,8 +31,7 @@ class OverloadMonitor {
 
   // Of the thread.
   Shedding said_ = Shedding::kNothing;
-  int64_t most_connections_ = 0;  // Since memory was last given back.
-  int looks_until_trim_ = 0;
+  int looks_until_return_ = 0;
 
   Mutex mutex_;
   CondVar stop_;

@@ -5,6 +5,7 @@
 
 #include "agent/proxy/http/h1_connection.h"
 #include "agent/proxy/http_limits.h"
+#include "agent/proxy/open_stream.h"
 #include "agent/proxy/refusal.h"
 #include "agent/proxy/worker.h"
 
@@ -35,6 +36,7 @@ Task<bool> ServeNext(const ClientConnection& client, H1ServerConnection* http) {
 
 // Most connections wait here most of the time: what a request needs is in ServeNext's frame.
 Task<void> ServeH1(ClientConnection client, Stream* stream, std::string early) {
+  const OpenStream open(client.container, stream);
   const ContainerLimits& limits = client.container->limits();
   H1ServerConnection http(stream, std::move(early), H1LimitsOf(limits), H1TimeoutsOf(limits));
   client.http = &http;

@@ -7,13 +7,14 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/deferred.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <cerrno>
 #include <cstring>
@@ -32,6 +33,9 @@ using Timer = boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<
 // peer that is always ready would otherwise keep the worker for itself.
 constexpr int kTurn = 32;
 constexpr size_t kMaxPieces = 16;
+
+// An operation that its awaiter's frame holds; kUseTask would make a frame of its own for it.
+constexpr auto kInFrame = boost::asio::as_tuple(boost::asio::deferred);
 
 absl::Status SocketError(int error, const char* operation) {
   return absl::UnavailableError(std::string(operation) + ": " + std::strerror(error));
@@ -170,9 +174,8 @@ Task<absl::Status> Wait(StatePtr state, Direction direction) {
   absl::Status status = state->CheckUsable();
   while (status.ok()) {
     state->Begin(&pending);
-    boost::system::error_code error;
-    co_await state->socket.async_wait(reads ? Socket::wait_read : Socket::wait_write,
-                                      boost::asio::redirect_error(kUseTask, error));
+    const auto [error] =
+        co_await state->socket.async_wait(reads ? Socket::wait_read : Socket::wait_write, kInFrame);
     pending.waiting = false;
     if (!error) co_return absl::OkStatus();
     if (error != boost::asio::error::operation_aborted) co_return SocketError(error, "wait");
@@ -199,11 +202,9 @@ Task<absl::StatusOr<size_t>> Read(StatePtr state, std::span<char> buffer) {
   }
   while (status.ok()) {
     state->Begin(&state->reading);
-    boost::system::error_code error;
     // Unlike async_wait, this needs no epoll_ctl(2): Asio tries to read, then waits for the edge.
-    const size_t count =
-        co_await state->socket.async_receive(boost::asio::buffer(buffer.data(), buffer.size()),
-                                             boost::asio::redirect_error(kUseTask, error));
+    const auto [error, count] = co_await state->socket.async_receive(
+        boost::asio::buffer(buffer.data(), buffer.size()), kInFrame);
     state->reading.waiting = false;
     if (!error || error == boost::asio::error::eof) {
       state->likely_readable = count == buffer.size();

@@ -3,12 +3,17 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <utility>
 
 #include "common/base/status.h"
 
 namespace sallyport::proxy {
 namespace {
+
+constexpr std::chrono::seconds kBetweenSweeps{5};
 
 // The server lives until its last query is answered.
 Task<void> ServeDns(std::shared_ptr<DnsServer> server) { co_await server->Serve(); }
@@ -27,7 +32,19 @@ Worker::Worker(std::shared_ptr<const WorkerConfig> config)
 Worker::~Worker() { Stop(); }
 
 void Worker::Start() {
+  boost::asio::co_spawn(context_, Sweep(this), boost::asio::detached);
   thread_ = std::thread([this] { context_.run(); });
+}
+
+Task<void> Worker::Sweep(Worker* self) {
+  boost::asio::steady_timer timer(self->context_);
+  while (true) {
+    timer.expires_after(kBetweenSweeps);
+    boost::system::error_code error;
+    co_await timer.async_wait(boost::asio::redirect_error(kUseTask, error));
+    if (error) co_return;
+    for (auto& [id, served] : self->served_) served.container->origins().http1.Expire();
+  }
 }
 
 void Worker::Stop() {

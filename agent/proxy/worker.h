@@ -81,6 +81,9 @@ class Worker {
 
   explicit Worker(std::shared_ptr<const WorkerConfig> config);
 
+  // Lets go now and then of what containers that ask for nothing keep.
+  static Task<void> Sweep(Worker* self);
+
   const std::shared_ptr<const WorkerConfig> config_;
   boost::asio::io_context context_{1};
   boost::asio::executor_work_guard<Executor> work_guard_;

@@ -27,7 +27,8 @@ class H1Writer {
 
   // Gives memory back that is not in use.
   void Release() {
-    if (held_.empty()) held_ = std::string();
+    // Not an assignment, which would copy the empty string and keep the memory.
+    if (held_.empty()) std::string().swap(held_);
   }
 
   enum class Mode {
