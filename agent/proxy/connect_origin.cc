@@ -46,6 +46,7 @@ Task<ReachResult> Reach(ContainerPtr container, OriginKey key, SteadyTime deadli
   if (auto* failed = std::get_if<DialFailed>(&dialled))
     co_return OriginFailureOf(failed->reason, std::move(failed->detail));
   auto& plain = std::get<Dialled>(dialled);
+  plain.stream->UseTurns(container->turns());
   if (!key.tls) {
     co_return Reached{std::move(plain.stream), plain.address, plain.would_deny,
                       key.http == OriginHttp::kHttp2};

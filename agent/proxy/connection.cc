@@ -182,6 +182,7 @@ Task<void> ServeConnection(ContainerPtr container, UniqueFd socket, ConnectionTo
   const int one = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
   auto stream = std::make_unique<TcpStream>(container->worker().io_context(), std::move(socket));
+  stream->UseTurns(container->turns());
   Task<void> rest = co_await Choose(container, *origin, &stream);
   co_await std::move(rest);
 }

@@ -32,6 +32,7 @@ bool IsRefusal(const AuditRecord& record) {
 Container::Container(Worker* worker, Parts parts)
     : worker_(worker),
       parts_(std::move(parts)),
+      turns_(TurnShare::Create(&worker->passes())),
       resolver_(std::make_unique<ContainerResolver>(worker->io_context(),
                                                     worker->dial_context().resolver, parts_.dns)),
       origins_(worker->io_context()),

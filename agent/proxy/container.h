@@ -22,6 +22,7 @@
 #include "agent/proxy/origins.h"
 #include "agent/proxy/tls/leaf.h"
 #include "agent/proxy/tls/upstream.h"
+#include "agent/proxy/turns.h"
 #include "common/policy/snapshot.h"
 
 namespace sallyport::proxy {
@@ -65,6 +66,7 @@ class Container {
   const DnsNames& dns_names() const { return parts_.dns->names; }
   ContainerBudget& budget() { return *parts_.budget; }
   const ContainerLimits& limits() const { return parts_.budget->limits(); }
+  const std::shared_ptr<TurnShare>& turns() const { return turns_; }
   Origins& origins() { return origins_; }
   HandlerPool& handlers() { return handlers_; }
   LeaseTable& leases() { return *parts_.leases; }
@@ -99,6 +101,7 @@ class Container {
  private:
   Worker* const worker_;
   Parts parts_;
+  const std::shared_ptr<TurnShare> turns_;
   const std::unique_ptr<ContainerResolver> resolver_;
   Origins origins_;
   HandlerPool handlers_;

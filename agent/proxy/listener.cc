@@ -24,7 +24,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstDescriptorPause{50};
 constexpr milliseconds kLongestDescriptorPause{1000};
-constexpr int kAcceptsPerWake = 64;
+// What Turn::kAccept stands for.
+constexpr int kAcceptsPerTurn = 8;
 
 void ResetAndClose(UniqueFd socket) {
   const linger reset = {.l_onoff = 1, .l_linger = 0};
@@ -71,6 +72,9 @@ Task<void> Listener::AcceptLoop(std::shared_ptr<Listener> self) {
     co_await self->descriptor_.async_wait(boost::asio::posix::descriptor_base::wait_read,
                                           boost::asio::redirect_error(kUseTask, error));
     if (error || self->stopped_) co_return;
+    const std::shared_ptr<TurnShare> turns = self->container_->turns();
+    if (!turns->TryTake(Turn::kAccept)) co_await turns->Wait(Turn::kAccept);
+    if (self->stopped_) co_return;
     const milliseconds pause = self->AcceptWaiting();
     if (pause == milliseconds::zero()) continue;
     self->pause_.expires_after(pause);
@@ -80,7 +84,7 @@ Task<void> Listener::AcceptLoop(std::shared_ptr<Listener> self) {
 
 milliseconds Listener::AcceptWaiting() {
   Overload& overload = container_->worker().overload();
-  for (int i = 0; i < kAcceptsPerWake; ++i) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
     std::variant<ConnectionTokens, NotYet> admission = AdmitConnection(*container_);
     if (const auto* not_yet = std::get_if<NotYet>(&admission)) return PauseFor(*not_yet);
     waits_for_.reset();

@@ -120,6 +120,9 @@ struct TcpStream::State : std::enable_shared_from_this<TcpStream::State> {
     socket.cancel(ignored);
   }
 
+  // For its container's next turn.
+  bool HasToWait() { return turns != nullptr && !turns->TryTake(Turn::kRead); }
+
   void Begin(Pending* pending) {
     pending->waiting = true;
     pending->timed_out = false;
@@ -154,6 +157,7 @@ struct TcpStream::State : std::enable_shared_from_this<TcpStream::State> {
   // The last read filled its buffer, or there was none yet: the socket may well hold more.
   bool likely_readable = true;
   int turn = 0;
+  std::shared_ptr<TurnShare> turns;  // May be null.
 };
 
 namespace {
@@ -177,7 +181,10 @@ Task<absl::Status> Wait(StatePtr state, Direction direction) {
     const auto [error] =
         co_await state->socket.async_wait(reads ? Socket::wait_read : Socket::wait_write, kInFrame);
     pending.waiting = false;
-    if (!error) co_return absl::OkStatus();
+    if (!error) {
+      if (state->HasToWait()) co_await state->turns->Wait(Turn::kRead);
+      co_return state->closed ? state->CheckUsable() : absl::OkStatus();
+    }
     if (error != boost::asio::error::operation_aborted) co_return SocketError(error, "wait");
     const auto cancellation = co_await boost::asio::this_coro::cancellation_state;
     status = state->AfterAbort(pending,
@@ -208,6 +215,8 @@ Task<absl::StatusOr<size_t>> Read(StatePtr state, std::span<char> buffer) {
     state->reading.waiting = false;
     if (!error || error == boost::asio::error::eof) {
       state->likely_readable = count == buffer.size();
+      if (state->HasToWait()) co_await state->turns->Wait(Turn::kRead);
+      if (state->closed) co_return state->CheckUsable();
       co_return count;
     }
     if (error != boost::asio::error::operation_aborted) co_return SocketError(error, "read");
@@ -301,6 +310,8 @@ bool TcpStream::ReadableNow() {
   const ssize_t count = ::recv(state_->socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return count >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
+
+void TcpStream::UseTurns(std::shared_ptr<TurnShare> turns) { state_->turns = std::move(turns); }
 
 int TcpStream::native_handle() { return state_->socket.native_handle(); }
 

@@ -10,6 +10,7 @@
 
 #include "agent/proxy/gauge.h"
 #include "agent/proxy/stream.h"
+#include "agent/proxy/turns.h"
 #include "common/base/unique_fd.h"
 
 namespace sallyport::proxy {
@@ -27,6 +28,9 @@ class TcpStream final : public Stream {
   void Close(How how) override;
   void SetDeadline(SteadyTime deadline) override;
   bool ReadableNow() override;
+
+  // Whoever waited for the socket goes on when it is its container's turn; else at once.
+  void UseTurns(std::shared_ptr<TurnShare> turns);
 
   int native_handle();
   // Its share of a budget, given back with the stream, which may outlive everything else that

@@ -16,6 +16,8 @@ Task<absl::StatusOr<Terminated>> Terminate(ContainerPtr container,
     transport->Close(Stream::How::kReset);
     co_return admitted.status();
   }
+  const std::shared_ptr<TurnShare> turns = container->turns();
+  if (!turns->TryTake(Turn::kSignature)) co_await turns->Wait(Turn::kSignature);
   absl::StatusOr<LeafAuthority::Accepted> accepted = co_await container->leaves().Accept(
       std::move(transport), std::move(early), name, std::move(protocols));
   if (!accepted.ok()) co_return accepted.status();

@@ -112,6 +112,7 @@ Task<void> Serve(ContainerPtr container, Origin origin, std::unique_ptr<TcpStrea
   DialResult dialled = co_await Dial(container->dial_context(), container->policy_source(),
                                      target.host, origin.port, start + kConnectTime);
   if (auto* reached = std::get_if<Dialled>(&dialled)) {
+    reached->stream->UseTurns(container->turns());
     open.SetUpstream(reached->stream.get(), reached->address);
     // The policy may have turned against the address while the connection was being made.
     open.OnPolicyChange(container->policy().get());

@@ -15,6 +15,7 @@
 #include "agent/proxy/container.h"
 #include "agent/proxy/listener.h"
 #include "agent/proxy/overload.h"
+#include "agent/proxy/turns.h"
 
 namespace sallyport::proxy {
 
@@ -68,6 +69,7 @@ class Worker {
   Overload& overload() { return *config_->overload; }
   const std::shared_ptr<const SocketSource>& handler_sockets() { return config_->handler_sockets; }
   const std::shared_ptr<HandlerStats>& handler_stats() { return config_->handler_stats; }
+  TurnShare::Passes& passes() { return passes_; }
   DialContext dial_context() {
     return DialContext{&context_, resolver_.get(), &config_->open_ranges};
   }
@@ -87,6 +89,7 @@ class Worker {
   const std::shared_ptr<const WorkerConfig> config_;
   boost::asio::io_context context_{1};
   boost::asio::executor_work_guard<Executor> work_guard_;
+  TurnShare::Passes passes_{context_};
   std::unique_ptr<Resolver> resolver_;
   std::shared_ptr<const PolicySnapshot> snapshot_ = std::make_shared<PolicySnapshot>();
   std::shared_ptr<const SecretTable> secrets_ = std::make_shared<SecretTable>();
