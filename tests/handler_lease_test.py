@@ -145,7 +145,7 @@ class LeaseTest(unittest.TestCase):
         self.script(forward("t"))
         self.get()
         self.world.cli("handler", "register", "script", self.world.handler.url, "--timeout", "6s")
-        self.addCleanup(self.world.cli, "handler", "register", "script", self.world.handler.url, "--timeout", "5s")
+        self.addCleanup(self.world.cli, "handler", "register", "script", self.world.handler.url, "--timeout", "30s")
         self.get()
         self.assertEqual(self.calls(), 2)
         self.world.cli("handler", "delete", "script")

@@ -21,7 +21,7 @@ class ScriptWorld(World):
                                                      binary("api")], self.host)
         address = self.handler.await_text(r"listening on (\S+)").group(1)
         for name in ("script", "upper", "copy"):
-            self.cli("handler", "register", name, f"grpc://{address}", "--timeout", "5s")
+            self.cli("handler", "register", name, f"grpc://{address}", "--timeout", "30s")
         self.handler.url = f"grpc://{address}"
         # With a list there is something to decide inside, for every name.
         self.apply_class("c", intercept_https=True, denied_hosts=["denied.test"])

@@ -50,10 +50,9 @@ class Service:
         state = {"finished": False}
         rpc.add_callback(lambda: log(event="over", finished=state["finished"]))
         work = {"script": self.script, "upper": self.transform, "copy": self.transform}[start.context.handler]
-        yield from work(start, messages)
-        state["finished"] = True
+        yield from work(start, messages, state)
 
-    def script(self, start, messages):
+    def script(self, start, messages, state):
         for step in as_json(start.context.params)["steps"]:
             if step == "forever":
                 for _ in messages:
@@ -67,8 +66,9 @@ class Service:
             else:
                 for _ in range(int(step.get("repeat", 1))):
                     yield json_format.ParseDict(step.get("message", step), self.answer())
+        state["finished"] = True
 
-    def transform(self, start, messages):
+    def transform(self, start, messages, state):
         change = bytes.upper if start.context.handler == "upper" else bytes
         yield self.answer(forward={"inspect_response": True, "transform_request": True})
         # One loop for both directions: each message is answered before the next is read.
@@ -84,6 +84,7 @@ class Service:
                 yield self.answer(body=change(message.response_body))
             elif kind == "response_end":
                 yield self.answer(end=self.end(message.response_end))
+                state["finished"] = True
 
     @staticmethod
     def end(received):
