@@ -18,6 +18,7 @@
 #include "agent/proxy/mediation.h"
 #include "agent/proxy/refusal.h"
 #include "agent/proxy/use_lease.h"
+#include "common/base/status.h"
 #include "common/base/strings.h"
 
 namespace sallyport::proxy {
@@ -76,17 +77,23 @@ Task<absl::StatusOr<v1::HandleResponse>> AwaitAnswer(Question* question) {
   }
 }
 
+// One attempt.
+Task<absl::StatusOr<v1::HandleResponse>> AskOnce(Question* question, const AbandonmentWatch& watch,
+                                                 const v1::HandleRequest& start,
+                                                 HandlerPool::Endpoints tried) {
+  CO_RETURN_IF_ERROR(co_await Begin(question, start, std::move(tried)));
+  // While there was no call yet to be cancelled.
+  if (watch.abandoned()) co_return absl::CancelledError("the container hung up");
+  co_return co_await AwaitAnswer(question);
+}
+
 // Asks until there is a first word, or no more attempt that is safe and asked for.
 Task<absl::StatusOr<v1::HandleResponse>> Ask(Question* question, const AbandonmentWatch& watch) {
   const v1::HandleRequest start = StartMessage(question->exchange, question->verdict);
   HandlerPool::Endpoints tried;
   AttemptsLeft attempts(*question->handler);
   while (true) {
-    const absl::Status begun = co_await Begin(question, start, tried);
-    // While there was no call yet to be cancelled.
-    if (watch.abandoned()) co_return absl::CancelledError("the container hung up");
-    absl::StatusOr<v1::HandleResponse> answer = begun;
-    if (begun.ok()) answer = co_await AwaitAnswer(question);
+    absl::StatusOr<v1::HandleResponse> answer = co_await AskOnce(question, watch, start, tried);
     // Nobody is there any more to ask for, or the endpoint was not reached: that is counted.
     const bool was_asked = question->endpoint.endpoint() != nullptr;
     if (answer.ok() || absl::IsCancelled(answer.status()) || !was_asked) co_return answer;

@@ -87,6 +87,18 @@ bool WasStale(const Question& question, const absl::Status& failure) {
          IsIdempotent(question.exchange.head.method);
 }
 
+// One attempt.
+Task<absl::StatusOr<ResponseHead>> AskOnce(Question& question, const v1::RequestStart& start,
+                                           const AbandonmentWatch& watch,
+                                           HandlerPool::Endpoints tried, HandlerPool::Idle idle) {
+  const absl::Status begun = co_await Begin(question, start, std::move(tried), idle);
+  // While there was no connection yet to be given up.
+  if (watch.abandoned()) co_return absl::CancelledError("the container hung up");
+  // What could not be written to its end may have been answered before.
+  if (question.http == nullptr || absl::IsDeadlineExceeded(begun)) co_return begun;
+  co_return co_await AwaitAnswer(question);
+}
+
 // What waits for the handler has been ended for want of a container, and not by the handler.
 bool ContainerIsGone(const Question& question, const AbandonmentWatch& watch) {
   return watch.abandoned() || (question.pump != nullptr && !question.pump->client_status().ok());
@@ -99,12 +111,8 @@ Task<absl::StatusOr<ResponseHead>> Ask(Question& question, const AbandonmentWatc
   HandlerPool::Idle idle = HandlerPool::Idle::kWelcome;
   AttemptsLeft attempts(*question.handler);
   while (true) {
-    const absl::Status begun = co_await Begin(question, message.start(), tried, idle);
-    if (watch.abandoned()) co_return absl::CancelledError("the container hung up");
-    absl::StatusOr<ResponseHead> answer = begun;
-    // What was written of a request may have been answered before its end.
-    if (question.http != nullptr && !absl::IsDeadlineExceeded(begun))
-      answer = co_await AwaitAnswer(question);
+    absl::StatusOr<ResponseHead> answer =
+        co_await AskOnce(question, message.start(), watch, tried, idle);
     if (answer.ok() || ContainerIsGone(question, watch)) co_return answer;
     if (question.endpoint.endpoint() == nullptr) co_return answer;
     const bool stale = WasStale(question, answer.status());
