@@ -9,6 +9,7 @@ constexpr Extent kYes = Extent::kAll;
 
 #define POLICY(method) "/sallyport.v1.OutboundPolicy/" method
 #define REGISTRY(method) "/sallyport.v1.HandlerRegistry/" method
+#define SECRETS(method) "/sallyport.v1.SecretStore/" method
 
 // clang-format off
 constexpr AllowRow kTable[] = {
@@ -58,6 +59,10 @@ constexpr AllowRow kTable[] = {
     {REGISTRY("RemoveHandler"),                     kNo,    kNo,   kOwn},
     {REGISTRY("RevokeLeases"),                      kNo,    kNo,   kOwn},
 
+    {SECRETS("SetSecret"),                          kNo,    kNo,   kNo},
+    {SECRETS("ListSecrets"),                        kYes,   kNo,   kNo},
+    {SECRETS("DeleteSecret"),                       kNo,    kNo,   kNo},
+
     // The name is the host's.
     {"/sallyport.v1.PolicySync/Sync",               kNo,    kOwn,  kNo},
 
@@ -69,6 +74,7 @@ constexpr AllowRow kTable[] = {
 
 #undef POLICY
 #undef REGISTRY
+#undef SECRETS
 
 }  // namespace
 

@@ -12,6 +12,7 @@
 #include "proto/sallyport/v1/admin.pb.h"
 #include "proto/sallyport/v1/maintenance.pb.h"
 #include "proto/sallyport/v1/registry.pb.h"
+#include "proto/sallyport/v1/secret.pb.h"
 #include "proto/sallyport/v1/sync.pb.h"
 
 namespace sallyport {
@@ -35,7 +36,8 @@ TEST(AllowTableTest, HasEveryMethodOfEveryServiceAndNoOther) {
   std::set<std::string> methods;
   for (const google::protobuf::FileDescriptor* file :
        {v1::ApplyClassRequest::descriptor()->file(), v1::BackupRequest::descriptor()->file(),
-        v1::GetHandlerRequest::descriptor()->file(), v1::SyncRequest::descriptor()->file()}) {
+        v1::GetHandlerRequest::descriptor()->file(), v1::SetSecretRequest::descriptor()->file(),
+        v1::SyncRequest::descriptor()->file()}) {
     for (int i = 0; i < file->service_count(); ++i) {
       for (int j = 0; j < file->service(i)->method_count(); ++j) {
         methods.insert("/" + file->service(i)->full_name() + "/" +

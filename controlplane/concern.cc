@@ -14,6 +14,15 @@ bool Names(const std::vector<std::string>& sorted, const std::string& name) {
   return std::binary_search(sorted.begin(), sorted.end(), name);
 }
 
+// Whether one of these handlers is the resource, or refers to it.
+bool Use(const State& state, const std::vector<std::string>& handlers, const ResourceId& resource) {
+  if (resource.kind == v1::RESOURCE_KIND_HANDLER) return Names(handlers, resource.name);
+  return std::any_of(handlers.begin(), handlers.end(), [&](const std::string& name) {
+    const HandlerRecord* const handler = state.handlers.Peek(name);
+    return handler != nullptr && Names(handler->secrets, resource.name);
+  });
+}
+
 // Whether a host that has the container is sent the resource.
 bool Needs(const State& state, const std::string& container_id, const ResourceId& resource) {
   const ContainerRecord* const container = state.containers.Peek(container_id);
@@ -21,9 +30,9 @@ bool Needs(const State& state, const std::string& container_id, const ResourceId
   if (resource.kind == v1::RESOURCE_KIND_CLASS) {
     return container->value.class_name() == resource.name;
   }
-  if (Names(container->handlers, resource.name)) return true;
+  if (Use(state, container->handlers, resource)) return true;
   const ClassRecord* const container_class = state.classes.Peek(container->value.class_name());
-  return container_class != nullptr && Names(container_class->handlers, resource.name);
+  return container_class != nullptr && Use(state, container_class->handlers, resource);
 }
 
 }  // namespace
@@ -43,6 +52,8 @@ std::string ResourceId::ToString() const {
       return StrCat("container ", name);
     case v1::RESOURCE_KIND_HANDLER:
       return StrCat("handler ", name);
+    case v1::RESOURCE_KIND_SECRET:
+      return StrCat("secret ", name);
     default:
       return StrCat("resource ", Quote(name));
   }
@@ -53,7 +64,12 @@ ResourceRevisions ResourcesNeeded(const State& state, const std::set<std::string
   const auto add_handlers = [&](const std::vector<std::string>& names) {
     for (const std::string& name : names) {
       const HandlerRecord* const handler = state.handlers.Peek(name);
-      if (handler != nullptr) needed.emplace(ResourceId::Handler(name), handler->revision);
+      if (handler == nullptr) continue;
+      needed.emplace(ResourceId::Handler(name), handler->revision);
+      for (const std::string& used : handler->secrets) {
+        const SecretRecord* const secret = state.secrets.Peek(used);
+        if (secret != nullptr) needed.emplace(ResourceId::Secret(used), secret->revision);
+      }
     }
   };
   const ClassRecord* previous = nullptr;  // Neighbours are often of one class.
@@ -104,6 +120,8 @@ uint64_t StoredRevision(const State& state, const ResourceId& resource) {
       return revision(state.classes);
     case v1::RESOURCE_KIND_HANDLER:
       return revision(state.handlers);
+    case v1::RESOURCE_KIND_SECRET:
+      return revision(state.secrets);
     case v1::RESOURCE_KIND_CONTAINER: {
       uint64_t newest = 0;
       for (const auto& [needed, of_needed] : ResourcesNeeded(state, {resource.name})) {
@@ -130,6 +148,14 @@ void FillResource(const State& state, const ResourceId& id, v1::Resource* resour
       return fill(state.containers, &v1::Resource::mutable_container);
     case v1::RESOURCE_KIND_HANDLER:
       return fill(state.handlers, &v1::Resource::mutable_handler);
+    case v1::RESOURCE_KIND_SECRET: {
+      const auto record = state.secrets.Find(id.name);
+      SALLYPORT_CHECK(record != nullptr);
+      resource->set_revision(record->revision);
+      resource->mutable_secret()->set_name(id.name);
+      resource->mutable_secret()->set_value(record->sealed);
+      return;
+    }
     default:
       SALLYPORT_CHECK(false);
   }

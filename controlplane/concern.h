@@ -16,7 +16,7 @@
 
 namespace sallyport {
 
-// A value for v1::ResourceKey, ordered: classes, containers, handlers, each by name.
+// A value for v1::ResourceKey, ordered: classes, containers, handlers, secrets, each by name.
 struct ResourceId {
   v1::ResourceKind kind = v1::RESOURCE_KIND_UNSPECIFIED;
   std::string name;
@@ -28,6 +28,7 @@ struct ResourceId {
   static ResourceId Handler(std::string name) {
     return {v1::RESOURCE_KIND_HANDLER, std::move(name)};
   }
+  static ResourceId Secret(std::string name) { return {v1::RESOURCE_KIND_SECRET, std::move(name)}; }
   static ResourceId FromProto(const v1::ResourceKey& key) { return {key.kind(), key.name()}; }
   v1::ResourceKey ToProto() const;
   // `class untrusted`, for messages.
@@ -44,8 +45,8 @@ struct ResourceId {
 // Resources and the revision of each.
 using ResourceRevisions = std::map<ResourceId, uint64_t>;
 
-// What a host with these containers is sent: their policies, their classes, and the registered
-// handlers that the rules of either name.
+// What a host with these containers is sent: their policies, their classes, the registered handlers
+// that the rules of either name, and the secrets that these refer to.
 ResourceRevisions ResourcesNeeded(const State& state, const std::set<std::string>& container_ids);
 
 // Whether the host is sent the resource, or would be if it existed.
@@ -61,7 +62,7 @@ std::optional<v1::Resource> ResourceOf(const State& state, const ResourceId& id)
 // class and of the handlers of both. 0: there is none.
 uint64_t StoredRevision(const State& state, const ResourceId& resource);
 
-// REQUIRES: the resource is in `state`.
+// REQUIRES: the resource is in `state`. A secret's value is sealed.
 void FillResource(const State& state, const ResourceId& id, v1::Resource* resource);
 
 // The change from what an agent has to what it needs. REQUIRES: every resource of `needed` is in

@@ -74,6 +74,26 @@ TEST(ConcernTest, ConcernedHosts) {
   }
 }
 
+TEST(ConcernTest, SecretsGoWhereTheHandlersGoThatReferToThem) {
+  State state = Fleet();
+  v1::Handler handler;
+  handler.set_name("own");
+  handler.mutable_builtin()->add_set_headers()->mutable_secret()->set_secret("token");
+  handler.mutable_builtin()->add_set_headers()->mutable_secret()->set_file("elsewhere");
+  state.SetHandler(handler, 7);
+  EXPECT_EQ(ConcernedHosts(state, ResourceId::Secret("token")), std::set<std::string>{"host-1"});
+  EXPECT_FALSE(ResourcesNeeded(state, {"web-1"}).contains(ResourceId::Secret("token")));
+  state.SetSecret("token", "sealed", 8);
+  state.SetSecret("unused", "sealed", 9);
+  const ResourceRevisions needed = ResourcesNeeded(state, {"web-1"});
+  ASSERT_TRUE(needed.contains(ResourceId::Secret("token")));
+  EXPECT_EQ(needed.at(ResourceId::Secret("token")), 8u);
+  EXPECT_FALSE(needed.contains(ResourceId::Secret("unused")));
+  EXPECT_FALSE(ResourcesNeeded(state, {"web-2"}).contains(ResourceId::Secret("token")));
+  EXPECT_TRUE(ConcernedHosts(state, ResourceId::Secret("unused")).empty());
+  EXPECT_EQ(StoredRevision(state, ResourceId::Container("web-1")), 8u);
+}
+
 TEST(ConcernTest, DeltaHoldsTheDifference) {
   const State state = Fleet();
   v1::Delta delta;

@@ -4,6 +4,7 @@
 #define SALLYPORT_CONTROLPLANE_CONTROL_PLANE_H_
 
 #include "controlplane/authorizer.h"
+#include "controlplane/secret_sealer.h"
 #include "controlplane/store/store.h"
 #include "controlplane/sync_hub.h"
 #include "controlplane/waiters.h"
@@ -21,6 +22,7 @@ struct ControlPlane {
   WatchHub* watchers;
   // Of callers over TLS; local ones may do everything.
   const Authorizer* authorizer;
+  SecretSealer* sealer;
 };
 
 }  // namespace sallyport

@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/builtin/evaluate.h"
 #include "common/policy/explain.h"
 #include "common/policy/validate.h"
 #include "controlplane/attachments.h"
@@ -196,6 +197,29 @@ v1::ExplainStep StepToProto(const ExplainedStep& step) {
   return proto;
 }
 
+// Path and query of a URL that was parsed.
+std::string TargetOf(std::string_view url) {
+  const std::string_view rest = url.substr(url.find("://") + 3);
+  const std::string_view target = rest.substr(std::min(rest.find_first_of("/?"), rest.size()));
+  return target.starts_with('/') ? std::string(target) : StrCat("/", target);
+}
+
+// What the handler does if it is built in, or nothing.
+std::string WhatBuiltinDoes(const State& state, const std::string& handler,
+                            const v1::ExplainRequest& request, const ExplainQuery& query) {
+  const auto record = state.handlers.Find(handler);
+  if (record == nullptr || !record->value.has_builtin()) return "";
+  const absl::StatusOr<BuiltinSpec> spec = BuiltinSpec::FromProto(record->value.builtin());
+  if (!spec.ok()) return "";
+  const bool https = query.scheme == ExplainQuery::Scheme::kHttps;
+  const std::string host = query.host.ToUriString();
+  const std::string authority = Authority{query.host, query.port}.ToString(https ? 443 : 80);
+  const std::string target = TargetOf(request.url());
+  return DescribeVerdict(*spec,
+                         {request.method().empty() ? std::string_view("GET") : request.method(),
+                          https ? "https" : "http", host, authority, target});
+}
+
 }  // namespace
 
 absl::StatusOr<v1::ExplainResponse> Explain(const State& state, const Waiters& waiters,
@@ -211,6 +235,7 @@ absl::StatusOr<v1::ExplainResponse> Explain(const State& state, const Waiters& w
   if (explanation.handler != nullptr) {
     SetReference(*explanation.handler, response.mutable_handler());
     response.set_handler_registered(state.handlers.Find(explanation.handler->handler) != nullptr);
+    response.set_builtin(WhatBuiltinDoes(state, explanation.handler->handler, request, query));
   }
   response.set_decrypted(explanation.decrypted);
   if (explanation.would_deny.has_value()) {

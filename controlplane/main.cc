@@ -2,6 +2,7 @@
 
 #include <grpc/grpc.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "controlplane/maintenance_command.h"
 #include "controlplane/server.h"
 #include "controlplane/store/sqlite_store.h"
+#include "controlplane/store/state_dir.h"
 
 namespace sallyport {
 namespace {
@@ -55,7 +57,8 @@ void ExitWithin(std::chrono::milliseconds limit) {
 absl::Status Serve(const Config& config, const sigset_t& stop) {
   ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenSqliteStore(config.state_dir));
   ASSIGN_OR_RETURN(const std::unique_ptr<Server> server,
-                   Server::Start(std::move(store), config.listen, config.tls_dir));
+                   Server::Start(std::move(store), config.listen, config.tls_dir,
+                                 SecretsKeyPath(config.state_dir)));
   // On stdout, for programs that start this one with port 0.
   for (const std::string& address : server->addresses()) {
     std::printf("listening on %s\n", address.c_str());
@@ -74,6 +77,8 @@ int Main(const std::vector<std::string>& arguments) {
   // Debian's Abseil looks for deadlocks at each lock that gRPC takes, under one lock for all.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const Config config = ConfigFromFlagsOrExit(arguments);
+  // No core file and no debugger gets at secrets.
+  prctl(PR_SET_DUMPABLE, 0);
   RaiseFileLimit();
   const sigset_t stop = BlockStopSignals();  // gRPC starts threads.
   // Never given back: the last user's grpc_shutdown joins threads that may sleep on a blocked write

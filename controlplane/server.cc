@@ -43,19 +43,23 @@ class PrivateUmask {
 
 }  // namespace
 
-Server::Server(std::unique_ptr<Store> store, std::unique_ptr<pki::TlsFiles> tls_files)
+Server::Server(std::unique_ptr<Store> store, std::unique_ptr<pki::TlsFiles> tls_files,
+               std::unique_ptr<SecretSealer> sealer)
     : tls_files_(std::move(tls_files)),
       authenticator_(tls_files_.get()),
       authorizer_(&authenticator_),
       tls_credentials_(tls_files_ == nullptr
                            ? nullptr
                            : MakeGatedTlsCredentials(tls_files_.get(), &authorizer_)),
+      sealer_(std::move(sealer)),
       store_(std::move(store)),
       waiters_(store_.get(), [this] { watchers_.Notify(); }),
       writer_(store_.get(), kMaxQueuedWrites),
-      control_plane_{store_.get(), &waiters_, &hub_, &writer_, &watchers_, &authorizer_},
+      control_plane_{store_.get(), &waiters_,    &hub_,        &writer_,
+                     &watchers_,   &authorizer_, sealer_.get()},
       policy_service_(&control_plane_),
       registry_service_(&control_plane_),
+      secret_service_(&control_plane_),
       sync_service_(&control_plane_),
       maintenance_service_(&control_plane_) {
   store_->OnChange([this] { watchers_.Notify(); });
@@ -63,12 +67,15 @@ Server::Server(std::unique_ptr<Store> store, std::unique_ptr<pki::TlsFiles> tls_
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(std::unique_ptr<Store> store,
                                                       const std::vector<ListenAddress>& listen,
-                                                      const std::string& tls_dir) {
+                                                      const std::string& tls_dir,
+                                                      const std::string& secrets_key) {
+  ASSIGN_OR_RETURN(std::unique_ptr<SecretSealer> sealer, SecretSealer::Open(secrets_key));
   std::unique_ptr<pki::TlsFiles> tls_files;
   if (!tls_dir.empty()) {
     ASSIGN_OR_RETURN(tls_files, pki::TlsFiles::Open(tls_dir, pki::Side::kServer));
   }
-  std::unique_ptr<Server> server(new Server(std::move(store), std::move(tls_files)));
+  std::unique_ptr<Server> server(
+      new Server(std::move(store), std::move(tls_files), std::move(sealer)));
   RETURN_IF_ERROR(server->Listen(listen));
   return server;
 }
@@ -78,6 +85,7 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
   SetLimits(&builder);
   builder.RegisterService(&policy_service_);
   builder.RegisterService(&registry_service_);
+  builder.RegisterService(&secret_service_);
   builder.RegisterService(&sync_service_);
   builder.RegisterService(&maintenance_service_);
   std::vector<int> ports(listen.size(), 0);

@@ -20,6 +20,7 @@
 #include "controlplane/maintenance_service.h"
 #include "controlplane/policy_service.h"
 #include "controlplane/registry_service.h"
+#include "controlplane/secret_service.h"
 #include "controlplane/store/store.h"
 #include "controlplane/sync_hub.h"
 #include "controlplane/sync_service.h"
@@ -34,9 +35,11 @@ class Server {
  public:
   // Serves what `store` holds. With `tls_dir` every address but unix sockets is served with mutual
   // TLS only. The error is a sentence for the operator.
+  // `secrets_key`: the file of the key by which secrets are encrypted; empty: it is in memory only.
   static absl::StatusOr<std::unique_ptr<Server>> Start(std::unique_ptr<Store> store,
                                                        const std::vector<ListenAddress>& listen,
-                                                       const std::string& tls_dir = "");
+                                                       const std::string& tls_dir = "",
+                                                       const std::string& secrets_key = "");
   // Answers everyone who waits, ends all streams, and is gone within a second.
   ~Server();
 
@@ -44,7 +47,8 @@ class Server {
   const std::vector<std::string>& addresses() const { return addresses_; }
 
  private:
-  Server(std::unique_ptr<Store> store, std::unique_ptr<pki::TlsFiles> tls_files);
+  Server(std::unique_ptr<Store> store, std::unique_ptr<pki::TlsFiles> tls_files,
+         std::unique_ptr<SecretSealer> sealer);
   absl::Status Listen(const std::vector<ListenAddress>& listen);
   std::shared_ptr<grpc::ServerCredentials> CredentialsFor(const ListenAddress& address) const;
 
@@ -52,6 +56,7 @@ class Server {
   const Authenticator authenticator_;
   const Authorizer authorizer_;
   const std::shared_ptr<grpc::ServerCredentials> tls_credentials_;  // Null: no TLS.
+  const std::unique_ptr<SecretSealer> sealer_;
   const std::unique_ptr<Store> store_;
   WatchHub watchers_;
   SyncHub hub_;
@@ -60,6 +65,7 @@ class Server {
   const ControlPlane control_plane_;
   PolicyService policy_service_;
   RegistryService registry_service_;
+  SecretService secret_service_;
   SyncService sync_service_;
   MaintenanceService maintenance_service_;
   std::unique_ptr<grpc::Server> server_;

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/builtin/secret_reference.h"
 #include "controlplane/rpc_status.h"
 
 namespace sallyport {
@@ -52,6 +53,8 @@ ResourceId IdOf(const v1::Resource& resource) {
       return ResourceId::Class(resource.class_().name());
     case v1::Resource::kContainer:
       return ResourceId::Container(resource.container().container_id());
+    case v1::Resource::kSecret:
+      return ResourceId::Secret(resource.secret().name());
     default:
       return ResourceId::Handler(resource.handler().name());
   }
@@ -308,6 +311,23 @@ void SyncSession::Pump() {
   if (changed_ && !unacked_.has_value()) SendDelta();
 }
 
+void SyncSession::Unseal(v1::Delta* delta) const {
+  for (v1::Resource& resource : *delta->mutable_updated()) {
+    if (!resource.has_secret()) continue;
+    v1::Secret& secret = *resource.mutable_secret();
+    absl::StatusOr<std::string> value =
+        control_plane_->sealer->Unseal(secret.name(), secret.value());
+    secret.clear_value();
+    if (value.ok()) {
+      secret.set_value(*value);
+      Wipe(&*value);
+    } else {
+      secret.set_problem(std::string(value.status().message()));
+      LogError("secret ", secret.name(), " ", value.status().message());
+    }
+  }
+}
+
 void SyncSession::SendDelta() {
   changed_ = false;
   const std::shared_ptr<const State> state = control_plane_->store->Read();
@@ -329,6 +349,7 @@ void SyncSession::SendDelta() {
     return;
   }
 
+  Unseal(delta);
   // A part has the revision already: an agent ignores what is older than it has, and how new that
   // is we are not told. Whoever waits for the revision waits for the ack of the last part.
   const bool trimmed = Trim(delta);

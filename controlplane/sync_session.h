@@ -88,6 +88,8 @@ class SyncSession final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Sy
   // Writes what there is to write, if nothing is under way.
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SendDelta() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The delta's secrets, for the agent.
+  void Unseal(v1::Delta* delta) const;
   void Write(v1::SyncResponse response) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Report(uint64_t revision) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End(const grpc::Status& status);

@@ -11,6 +11,7 @@
 #include "proto/sallyport/v1/admin.pb.h"
 #include "proto/sallyport/v1/maintenance.pb.h"
 #include "proto/sallyport/v1/registry.pb.h"
+#include "proto/sallyport/v1/secret.pb.h"
 #include "proto/sallyport/v1/sync.pb.h"
 
 namespace sallyport {
@@ -25,7 +26,8 @@ std::vector<const MethodDescriptor*> AllMethods() {
   std::vector<const MethodDescriptor*> methods;
   for (const google::protobuf::FileDescriptor* file :
        {v1::ApplyClassRequest::descriptor()->file(), v1::BackupRequest::descriptor()->file(),
-        v1::GetHandlerRequest::descriptor()->file(), v1::SyncRequest::descriptor()->file()}) {
+        v1::GetHandlerRequest::descriptor()->file(), v1::SetSecretRequest::descriptor()->file(),
+        v1::SyncRequest::descriptor()->file()}) {
     for (int i = 0; i < file->service_count(); ++i) {
       for (int j = 0; j < file->service(i)->method_count(); ++j) {
         methods.push_back(file->service(i)->method(j));

@@ -30,6 +30,7 @@ std::pair<v1::ResourceKind, std::string> KeyOf(const v1::Resource& resource) {
   if (resource.has_container()) {
     return {v1::RESOURCE_KIND_CONTAINER, resource.container().container_id()};
   }
+  if (resource.has_secret()) return {v1::RESOURCE_KIND_SECRET, resource.secret().name()};
   return {v1::RESOURCE_KIND_HANDLER, resource.handler().name()};
 }
 

@@ -41,6 +41,7 @@ State Sample() {
   v1::Handler handler;
   handler.set_name("kv");
   state.SetHandler(handler, 7);
+  state.SetSecret("token", "sealed", 7);
   state.Place("web-1", "host-7");
   return state;
 }
@@ -84,6 +85,7 @@ TEST_F(BackupTest, HoldsEverything) {
   EXPECT_EQ(state->containers.Find("web-1")->revision, 5u);
   EXPECT_EQ(state->containers.size(), 2u);
   EXPECT_NE(state->handlers.Find("kv"), nullptr);
+  EXPECT_EQ(state->secrets.Find("token")->sealed, "sealed");
   EXPECT_EQ(*state->placements.Find("web-1"), "host-7");
 }
 

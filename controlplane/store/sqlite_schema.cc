@@ -30,6 +30,8 @@ const char* TableName(Change::Table table) {
       return "placements";
     case Change::Table::kRequests:
       return "requests";
+    case Change::Table::kSecrets:
+      return "secrets";
   }
   SALLYPORT_CHECK(false);
 }
@@ -85,9 +87,10 @@ absl::StatusOr<int64_t> ReadMeta(const SqliteDatabase& database, const std::stri
 absl::Status Migrate(SqliteDatabase* database) {
   ASSIGN_OR_RETURN(const int64_t version, ReadMeta(*database, "schema_version"));
   if (version == kSchemaVersion) return absl::OkStatus();
-  return database->Execute(StrCat("BEGIN IMMEDIATE; ", CreateTable(Change::Table::kRequests),
-                                  "UPDATE meta SET value = ", kSchemaVersion,
-                                  " WHERE key = 'schema_version'; COMMIT"));
+  return database->Execute(
+      StrCat("BEGIN IMMEDIATE; ", version < 2 ? CreateTable(Change::Table::kRequests) : "",
+             CreateTable(Change::Table::kSecrets), "UPDATE meta SET value = ", kSchemaVersion,
+             " WHERE key = 'schema_version'; COMMIT"));
 }
 
 }  // namespace sallyport

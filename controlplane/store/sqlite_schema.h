@@ -15,12 +15,12 @@
 
 namespace sallyport {
 
-// Of this program. It reads older ones, too: 1 has no table of requests.
-inline constexpr int kSchemaVersion = 2;
+// Of this program. It reads older ones, too: 1 has no table of requests, 2 none of secrets.
+inline constexpr int kSchemaVersion = 3;
 
-inline constexpr Change::Table kTables[] = {Change::Table::kClasses, Change::Table::kContainers,
+inline constexpr Change::Table kTables[] = {Change::Table::kClasses,  Change::Table::kContainers,
                                             Change::Table::kHandlers, Change::Table::kPlacements,
-                                            Change::Table::kRequests};
+                                            Change::Table::kRequests, Change::Table::kSecrets};
 const char* TableName(Change::Table table);
 
 // Of one row.

@@ -99,7 +99,12 @@ absl::Status WriteTables(const State& state, const SqliteDatabase& database) {
   state.placements.ForEach([&](const std::string& container_id, const std::string& host) {
     placements.Add(container_id, state.revision, host);
   });
-  return placements.status();
+  RETURN_IF_ERROR(placements.status());
+  ASSIGN_OR_RETURN(TableWriter secrets, TableWriter::Make(database, Table::kSecrets));
+  state.secrets.ForEach([&](const std::string& name, const SecretRecord& record) {
+    secrets.Add(name, record.revision, record.sealed);
+  });
+  return secrets.status();
 }
 
 }  // namespace
@@ -144,6 +149,14 @@ absl::StatusOr<State> LoadState(const SqliteDatabase& database) {
                             }));
   ASSIGN_OR_RETURN(const int64_t version, ReadMeta(database, "schema_version"));
   if (version >= 2) RETURN_IF_ERROR(LoadRequests(database, &state));
+  if (version >= 3) {
+    RETURN_IF_ERROR(ReadTable(
+        database, Table::kSecrets,
+        [&state](const std::string& key, uint64_t row_revision, const std::string& value) {
+          state.SetSecret(key, value, row_revision);
+          return true;
+        }));
+  }
   return state;
 }
 

@@ -7,6 +7,7 @@
 //   placements the same: container id → host name. A container that has no record is one that a
 //              restore took away while it was attached.
 //   requests   the same: request id → "NUMBER REVISION FINGERPRINT"; since schema 2
+//   secrets    the same: name → what SecretSealer made of the value; since schema 3
 //
 // Write-ahead log, synchronous=FULL: a commit returns after its fsync. Checksums cover key,
 // revision and value, because SQLite's quick_check does not look inside of values and a flipped bit

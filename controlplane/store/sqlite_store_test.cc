@@ -195,7 +195,8 @@ TEST_F(SqliteStoreTest, ChangedPolicyIsRefused) {
 TEST_F(SqliteStoreTest, FirstSchemaIsBroughtToThePresentOne) {
   MakeOne();
   const uint64_t epoch = (*OpenSqliteStore(dir_))->Read()->epoch;
-  Sql("DROP TABLE requests; UPDATE meta SET value = 1 WHERE key = 'schema_version'");
+  Sql("DROP TABLE requests; DROP TABLE secrets; UPDATE meta SET value = 1 WHERE key = "
+      "'schema_version'");
   {
     auto store = OpenSqliteStore(dir_);
     ASSERT_TRUE(store.ok()) << store.status();
@@ -208,9 +209,44 @@ TEST_F(SqliteStoreTest, FirstSchemaIsBroughtToThePresentOne) {
   EXPECT_NE(state->requests.Find("r-1"), nullptr);
 }
 
+TEST_F(SqliteStoreTest, SecondSchemaIsBroughtToThePresentOne) {
+  MakeOne();
+  ASSERT_TRUE(Remember(OpenSqliteStore(dir_)->get(), 1).ok());
+  Sql("DROP TABLE secrets; UPDATE meta SET value = 2 WHERE key = 'schema_version'");
+  auto store = OpenSqliteStore(dir_);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_NE((*store)->Read()->requests.Find("r-1"), nullptr);
+  EXPECT_EQ((*store)->Read()->secrets.size(), 0u);
+}
+
+TEST_F(SqliteStoreTest, SecretsAreKeptAsTheyAreSealed) {
+  const auto write = [&](const auto& edit) {
+    const auto store = OpenSqliteStore(dir_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    ASSERT_TRUE((*store)
+                    ->Write([&](Transaction& transaction) {
+                      edit(transaction);
+                      return absl::OkStatus();
+                    })
+                    .ok());
+  };
+  write([](Transaction& transaction) {
+    transaction.PutSecret("github", std::string("\x01\0\xff", 3));
+    transaction.PutSecret("gone", "x");
+  });
+  write([](Transaction& transaction) { transaction.DeleteSecret("gone"); });
+  const auto state = (*OpenSqliteStore(dir_))->Read();
+  EXPECT_EQ(state->revision, 2u);
+  EXPECT_EQ(state->secrets.size(), 1u);
+  ASSERT_NE(state->secrets.Find("github"), nullptr);
+  EXPECT_EQ(state->secrets.Find("github")->sealed, std::string("\x01\0\xff", 3));
+  EXPECT_EQ(state->secrets.Find("github")->revision, 1u);
+}
+
 TEST_F(SqliteStoreTest, DamagedDatabaseOfTheFirstSchemaIsLeftAlone) {
   MakeOne();
-  Sql("DROP TABLE requests; UPDATE meta SET value = 1 WHERE key = 'schema_version';"
+  Sql("DROP TABLE requests; DROP TABLE secrets; UPDATE meta SET value = 1 WHERE key = "
+      "'schema_version';"
       "UPDATE containers SET value = replace(value, 'web', 'wob')");
   EXPECT_NE(RefusalLeavingFileAlone().find("is not as written"), std::string::npos);
 }

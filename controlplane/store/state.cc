@@ -36,8 +36,18 @@ void State::SetContainer(v1::ContainerPolicy value, uint64_t revision_of_change)
 
 void State::SetHandler(v1::Handler value, uint64_t revision_of_change) {
   const std::string name = value.name();
+  std::set<std::string> secrets_used;
+  for (const v1::SetHeader& header : value.builtin().set_headers()) {
+    if (header.secret().has_secret()) secrets_used.insert(header.secret().secret());
+  }
   handlers.Set(
-      name, std::make_shared<HandlerRecord>(HandlerRecord{std::move(value), revision_of_change}));
+      name, std::make_shared<HandlerRecord>(HandlerRecord{
+                std::move(value), revision_of_change, {secrets_used.begin(), secrets_used.end()}}));
+}
+
+void State::SetSecret(const std::string& name, std::string sealed, uint64_t revision_of_change) {
+  secrets.Set(name,
+              std::make_shared<SecretRecord>(SecretRecord{std::move(sealed), revision_of_change}));
 }
 
 void State::Place(const std::string& container_id, const std::string& host) {

@@ -31,6 +31,13 @@ struct ContainerRecord {
 struct HandlerRecord {
   v1::Handler value;
   uint64_t revision = 0;
+  // Names of the store's secrets that it refers to, sorted. Derived.
+  std::vector<std::string> secrets;
+};
+
+struct SecretRecord {
+  std::string sealed;  // By SecretSealer.
+  uint64_t revision = 0;
 };
 
 // A mutation that was carried out under an id of its caller's.
@@ -51,6 +58,7 @@ struct State {
   CowMap<ClassRecord> classes;
   CowMap<ContainerRecord> containers;
   CowMap<HandlerRecord> handlers;
+  CowMap<SecretRecord> secrets;
   // Container id → name of the host that attached it last and has not let go of it.
   CowMap<std::string> placements;
   // The same the other way round. Derived.
@@ -66,6 +74,7 @@ struct State {
   void SetClass(v1::ContainerClass value, uint64_t revision_of_change);
   void SetContainer(v1::ContainerPolicy value, uint64_t revision_of_change);
   void SetHandler(v1::Handler value, uint64_t revision_of_change);
+  void SetSecret(const std::string& name, std::string sealed, uint64_t revision_of_change);
   void Place(const std::string& container_id, const std::string& host);
   void Unplace(const std::string& container_id);
   // The id of the request whose place in the ring a request of that number takes; null: the place

@@ -47,4 +47,8 @@ std::string DatabasePath(const std::string& state_dir) {
   return StrCat(state_dir, "/controlplane.db");
 }
 
+std::string SecretsKeyPath(const std::string& state_dir) {
+  return StrCat(state_dir, "/secrets.key");
+}
+
 }  // namespace sallyport

@@ -18,6 +18,8 @@ absl::Status MakeStateDir(const std::string& state_dir);
 absl::StatusOr<UniqueFd> LockStateDir(const std::string& state_dir);
 
 std::string DatabasePath(const std::string& state_dir);
+// Of the key by which the database's secrets are encrypted.
+std::string SecretsKeyPath(const std::string& state_dir);
 
 }  // namespace sallyport
 

@@ -79,6 +79,17 @@ void Transaction::DeleteHandler(const std::string& name) {
   state_.handlers.Erase(name);
 }
 
+void Transaction::PutSecret(const std::string& name, const std::string& sealed) {
+  Add(Change::Table::kSecrets, name, sealed);
+  state_.SetSecret(name, sealed, revision_);
+}
+
+void Transaction::DeleteSecret(const std::string& name) {
+  if (state_.secrets.Find(name) == nullptr) return;
+  Add(Change::Table::kSecrets, name, std::nullopt);
+  state_.secrets.Erase(name);
+}
+
 void Transaction::Place(const std::string& container_id, const std::string& host) {
   const auto before = state_.placements.Find(container_id);
   if (before != nullptr && *before == host) return;
@@ -99,6 +110,7 @@ void Transaction::Restore(const State& backup, uint64_t epoch) {
   EraseOthers(backup.classes, Change::Table::kClasses, &state_.classes);
   EraseOthers(backup.containers, Change::Table::kContainers, &state_.containers);
   EraseOthers(backup.handlers, Change::Table::kHandlers, &state_.handlers);
+  EraseOthers(backup.secrets, Change::Table::kSecrets, &state_.secrets);
   state_.requests.ForEach([&](const std::string& id, const RequestRecord&) {
     Add(Change::Table::kRequests, id, std::nullopt);
   });
@@ -117,6 +129,8 @@ void Transaction::Restore(const State& backup, uint64_t epoch) {
     Add(Change::Table::kHandlers, name, record.value.SerializeAsString());
     state_.SetHandler(record.value, revision_);
   });
+  backup.secrets.ForEach(
+      [&](const std::string& name, const SecretRecord& record) { PutSecret(name, record.sealed); });
   if (base_revision_ > 0) return;
   backup.placements.ForEach(
       [&](const std::string& id, const std::string& host) { Place(id, host); });

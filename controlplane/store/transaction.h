@@ -17,13 +17,13 @@ namespace sallyport {
 
 // One row of durable storage, after a change.
 struct Change {
-  enum class Table { kClasses, kContainers, kHandlers, kPlacements, kRequests };
+  enum class Table { kClasses, kContainers, kHandlers, kPlacements, kRequests, kSecrets };
   Table table;
   std::string key;
   // Of the transaction that made it.
   uint64_t revision = 0;
-  // Serialized message, a host's name for kPlacements, or "NUMBER REVISION FINGERPRINT" for
-  // kRequests. nullopt: the row is deleted.
+  // Serialized message, a host's name for kPlacements, "NUMBER REVISION FINGERPRINT" for kRequests,
+  // or what SecretSealer made for kSecrets. nullopt: the row is deleted.
   std::optional<std::string> value;
 };
 
@@ -52,14 +52,17 @@ class Transaction {
   // Its placement goes with it.
   void DeleteContainer(const std::string& container_id);
   void DeleteHandler(const std::string& name);
+  // Also of the same value: a sealed one does not tell.
+  void PutSecret(const std::string& name, const std::string& sealed);
+  void DeleteSecret(const std::string& name);
   void Place(const std::string& container_id, const std::string& host);
   void Unplace(const std::string& container_id);
 
-  // Makes classes, containers and handlers those of the backup, all at one new revision that
-  // neither has had, and gives the store a new epoch. Containers stay placed where they are, also
-  // those that the backup does not know: they reach nothing until they are attached anew. (An empty
-  // store takes the backup's word for who is where.) Requests are forgotten: what they did may be
-  // gone. REQUIRES: nothing else was changed.
+  // Makes classes, containers, handlers and secrets those of the backup, all at one new revision
+  // that neither has had, and gives the store a new epoch. Containers stay placed where they are,
+  // also those that the backup does not know: they reach nothing until they are attached anew. (An
+  // empty store takes the backup's word for who is where.) Requests are forgotten: what they did
+  // may be gone. REQUIRES: nothing else was changed.
   void Restore(const State& backup, uint64_t epoch);
 
   // Remembers what was answered to the request, in place of the oldest one if there are

@@ -12,6 +12,7 @@ std::chrono::steady_clock::time_point Patience() {
 ResourceId IdOf(const v1::Resource& resource) {
   if (resource.has_class_()) return ResourceId::Class(resource.class_().name());
   if (resource.has_container()) return ResourceId::Container(resource.container().container_id());
+  if (resource.has_secret()) return ResourceId::Secret(resource.secret().name());
   return ResourceId::Handler(resource.handler().name());
 }
 
