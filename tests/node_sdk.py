@@ -41,9 +41,12 @@ class NodePrograms:
         copy_package(f"{self.folder}/node_modules/@sallyport/handler")
 
     def start(self, file, *arguments, **options):
-        """`file`: of the repository. Returns the program, whose `address` is where it listens."""
-        copy = shutil.copy(f"{ROOT}/{file}", self.folder)
-        command = ["node", copy, *arguments]
+        """`file`: of the repository; what is beside it comes along. The program's `address` is where it listens."""
+        folder = os.path.join(self.folder, os.path.dirname(file))
+        os.makedirs(folder, exist_ok=True)
+        for module in glob.glob(f"{ROOT}/{os.path.dirname(file)}/*.mjs"):
+            shutil.copy(module, folder)
+        command = ["node", os.path.join(self.folder, file), *arguments]
         # A log of its own, for what it says of its address.
         program = self.world.start(f"{os.path.basename(file)}-{next(self.count)}", command, self.world.host, **options)
         program.address = program.await_text(r"listening on (\S+)").group(1)

@@ -25,11 +25,5 @@ await serve({ listen, controlPlane, env: { secret: "s3cret" } }, {
   context: (request, env, ctx) => Response.json(ctx),
   raises: () => { throw new Error("canary"); },
   unread: async (request) => { await request.text(); return fetch(request); },
-  lost: () => new Promise(() => {}),
-  hangs: (request) => {
-    request.signal.addEventListener("abort", () => console.log("the container hung up"));
-    console.log("asked");
-    return new Promise(() => {});
-  },
   outside: () => fetch("http://203.0.113.10/from-the-handler"),
 });

@@ -53,17 +53,18 @@ export class Returned {
   }
 }
 
+/** That a handler returned the response of a request that it sent on, without a look. */
+export const UNSEEN = Symbol("unseen");
+
 /**
- * What a handler returns, or the promise in `returned` if it returned that one and did not wait for it.
- * @template T
- * @param {(...args: any[]) => T | Promise<T>} handler
+ * @param {(...args: any[]) => unknown} handler
  * @param {any[]} args
- * @param {(value: unknown) => boolean} isReturned
- * @returns {Promise<T | undefined>} undefined: it is the one
+ * @param {(value: unknown) => boolean} isUnseen
+ * @returns {Promise<unknown>} what the handler's result settles as, or UNSEEN
  */
-export async function runHandler(handler, args, isReturned) {
+export async function runHandler(handler, args, isUnseen) {
   const value = handler(...args);
-  if (isReturned(value)) return undefined;
+  if (isUnseen(value)) return UNSEEN;
   return await value;
 }
 

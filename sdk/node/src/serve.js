@@ -10,7 +10,7 @@ import { makeContext } from "./context.js";
 import { ControlPlane } from "./control.js";
 import { installGlobals } from "./fetch.js";
 import { service } from "./proto.js";
-import { runHandler } from "./returned.js";
+import { runHandler, UNSEEN } from "./returned.js";
 
 // What calls have to end when the server is closed.
 const GRACE_SECONDS = 10;
@@ -150,7 +150,7 @@ export class Server {
   async #ask(call, handler, keep) {
     const context = makeContext(call, keep);
     const ended = runHandler(handler, [call.request, this.#options.env ?? {}, context], (value) => call.isForward(value));
-    const answered = ended.then((response) => (response === undefined ? call.over : call.answer(response)));
+    const answered = ended.then((response) => (response === UNSEEN ? call.over : call.answer(response)));
     await Promise.race([answered, call.over]);
   }
 

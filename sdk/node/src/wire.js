@@ -33,8 +33,12 @@ export class Wire {
     });
   }
 
+  /**
+   * Somebody here is slow to read. But not while the proxy is slow to take: it may wait for what comes next of the other
+   * body, and sends no more of this one meanwhile.
+   */
   pause() {
-    this.#stream.pause();
+    if (!this.#stream.writableNeedDrain) this.#stream.pause();
   }
 
   resume() {
@@ -44,6 +48,7 @@ export class Wire {
   /** @param {Message} message one field */
   async send(message) {
     while (!this.#closed && this.#stream.writableNeedDrain) {
+      this.resume();
       await /** @type {Promise<void>} */ (new Promise((resolve) => this.#waiting.push(resolve)));
     }
     if (this.#closed) throw new DOMException("the container hung up", "AbortError");

@@ -8,7 +8,9 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/proto/sallyport"
 cp -rL sdk/node/{src,test,index.d.ts,package.json,tsconfig.json} "$work"
 cp -rL proto/sallyport/v1 "$work/proto/sallyport"
+mkdir "$work/examples"
+cp -L examples/node/*.mjs "$work/examples"
 ln -s "$modules" "$work/node_modules"
 cd "$work"
-node --test test/*_test.js
+node --test --test-timeout=60000 test/*_test.js
 node node_modules/typescript/bin/tsc -p .
