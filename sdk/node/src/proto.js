@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 
 import protoLoader from "@grpc/proto-loader";
 
-// In a package the protos are beside the sources, in a git clone at the repository's root.
-const roots = ["../", "../../../"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+// In a git clone the protos are at the repository's root, in a package beside the sources.
+const roots = ["../../../", "../"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 const root = roots.find((folder) => existsSync(`${folder}proto/sallyport/v1/handler.proto`));
 if (root === undefined) {
   throw new Error("the API's protos are missing: install the package with `npm install`, or from a whole git clone");
