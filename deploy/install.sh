@@ -4,8 +4,9 @@
 #   deploy/install.sh            install what is missing
 #   deploy/install.sh --check    change nothing; exit 1 and list what is missing
 #
-# Everything comes from the machine's own Debian mirror through apt. A second run finds nothing
-# missing, does not call apt, and takes well under a second.
+# Everything comes from the machine's own Debian mirror through apt, and what the parts in Node
+# depend on from npm's registry. A second run finds nothing missing, calls neither, and takes well
+# under a second.
 set -euo pipefail
 
 # BoringSSL is built from Debian's source package, because Debian's binary has no assembly.
@@ -15,6 +16,9 @@ readonly BORINGSSL_DIR=$SOURCE_ROOT/boringssl
 readonly BORINGSSL_PACKAGE=android-platform-external-boringssl
 readonly DEB_SRC_FILE=/etc/apt/sources.list.d/sallyport-src
 readonly PROXY_USER=sallyport-proxy
+REPOSITORY=$(cd "$(dirname "$0")/.." && pwd)
+readonly REPOSITORY
+NODE_PACKAGES=(sdk/node examples/express examples/workerd)
 
 BUILD_TOOLS=(
   bazel-bootstrap bazel-platforms bazel-rules-java
@@ -41,7 +45,7 @@ main() {
   case "${1:-}" in
     "") ;;
     --check) check_only=true ;;
-    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) die "unknown option '$1'; try --help" ;;
   esac
   require_debian_12
@@ -52,7 +56,7 @@ main() {
     report_missing "${missing[@]}"
     exit
   fi
-  if ((${#missing[@]} == 0)) && have_boringssl && have_proxy_user; then
+  if ((${#missing[@]} == 0)) && have_boringssl && have_proxy_user && have_node_modules; then
     say "nothing to do: everything is installed"
     return
   fi
@@ -65,6 +69,7 @@ main() {
   ((${#missing[@]} == 0)) || install_packages "${missing[@]}"
   have_boringssl || fetch_boringssl
   have_proxy_user || add_proxy_user
+  have_node_modules || install_node_modules
   say "done"
 }
 
@@ -108,6 +113,7 @@ report_missing() {
   fi
   have_boringssl || { say "missing: BoringSSL's source in $BORINGSSL_DIR"; complete=false; }
   have_proxy_user || { say "missing: the system user $PROXY_USER"; complete=false; }
+  have_node_modules || { say "missing: what ${NODE_PACKAGES[*]} depend on"; complete=false; }
   $complete
 }
 
@@ -191,6 +197,21 @@ add_proxy_user() {
   say "adding the system user $PROXY_USER"
   useradd --system --user-group --no-create-home --home-dir /nonexistent \
     --shell /usr/sbin/nologin "$PROXY_USER"
+}
+
+have_node_modules() {
+  local package
+  for package in "${NODE_PACKAGES[@]}"; do
+    "$REPOSITORY/tools/node_modules.sh" --check "$REPOSITORY/$package" > /dev/null || return 1
+  done
+}
+
+install_node_modules() {
+  local package
+  for package in "${NODE_PACKAGES[@]}"; do
+    say "installing what $package depends on"
+    "$REPOSITORY/tools/node_modules.sh" "$REPOSITORY/$package" > /dev/null
+  done
 }
 
 main "$@"
