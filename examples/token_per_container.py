@@ -32,7 +32,8 @@ def add_token(request: Request, context: Context) -> Answer:
         database.close()
     if row is None:
         return Response(f"{context.container_id} has no token for {request.host}\n", status=403)
-    return request.forward(set_headers={"authorization": f"Bearer {row[0]}"}, lease=lease)
+    # Never in the clear, also if the container asks by http.
+    return request.forward(scheme="https", set_headers={"authorization": f"Bearer {row[0]}"}, lease=lease)
 
 
 serve(options.listen)

@@ -20,7 +20,7 @@ class WebServerCase(ExampleTest):
                 self.assertEqual((answer.status, answer.body), (200, "origin api.test /x"))
                 seen = self.world.origin_requests()[-1]
                 self.assertEqual([value for name, value in seen["headers"] if name.lower() == "authorization"], ["Bearer s3cret"])
-                self.assertEqual(seen["body_length"], 3 if body else 0)
+                self.assertEqual((seen["body_length"], seen["tls"]), (3 if body else 0, True))
 
     def check_refuses(self):
         """Who has no token goes nowhere, whatever it calls itself."""

@@ -19,7 +19,10 @@ class TokenTest(ExampleTest):
         return path
 
     def sent(self):
-        return [value for name, value in self.world.origin_requests()[-1]["headers"] if name.lower() == "authorization"]
+        """The values of the header that the origin got."""
+        seen = self.world.origin_requests()[-1]
+        self.assertTrue(seen["tls"])
+        return [value for name, value in seen["headers"] if name.lower() == "authorization"]
 
     def test_token_for_each_container(self):
         path = self.database(("web-1", "api.test", "one"), ("web-2", "api.test", "two"))
@@ -37,6 +40,20 @@ class TokenTest(ExampleTest):
         answer = self.container.curl("http://api.test/x")
         self.assertEqual((answer.status, answer.body), (403, "web-1 has no token for api.test\n"))
         self.assertEqual(len(self.world.origin_requests()), contacts)
+
+    def test_a_lease_of_a_token(self):
+        path = self.database(("web-1", "api.test", "one"), ("web-2", "api.test", "two"))
+        program = self.example("token_per_container.py", "--database", path, "--lease", 60)
+        self.rule("api.test", "token", program, containers=("web-1", "web-2"))
+        self.assertEqual(self.container.curl("http://api.test/x").status, 200)
+        program.kill()
+        self.assertEqual(self.container.curl("http://api.test/y?z").status, 200)
+        self.assertEqual(self.sent(), ["Bearer one"])
+        # Not for another container, method or scheme, and not where the path could be read in another way.
+        for container, url, options in ((self.other, "http://api.test/x", ()), (self.container, "http://api.test/x", ("-d", "x")),
+                                        (self.container, "https://api.test/x", ()), (self.container, "http://api.test/a/../x", ())):
+            with self.subTest(url=url, options=options):
+                self.assertEqual(container.curl(url, "--path-as-is", *options).status, 502)
 
 
 class MethodFilterTest(ExampleTest):

@@ -37,7 +37,12 @@ app.use((request, response) => {
   if (request.hostname === "my.app") return response.status(404).type("text").send("not found\n");
   const token = JSON.parse(fs.readFileSync(options.tokens))[request.container];
   if (token === undefined) return response.status(403).type("text").send(`${request.container} has no token\n`);
-  response.status(299).set({ "sallyport-forward": "1", "sallyport-set-header": `authorization: Bearer ${token}` }).end();
+  // The token never leaves in the clear, also if the container asks by http.
+  response.status(299).set({
+    "sallyport-forward": "1",
+    "sallyport-forward-scheme": "https",
+    "sallyport-set-header": `authorization: Bearer ${token}`,
+  }).end();
 });
 
 function asked(request, response, next) {

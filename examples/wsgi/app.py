@@ -28,7 +28,9 @@ def application_of(tokens: pathlib.Path) -> Callable[..., Iterable[bytes]]:
         if token is None:
             start_response("403 Forbidden", [("content-type", "text/plain")])
             return [f"{container} has no token\n".encode()]
-        start_response("299 Forward", [("sallyport-forward", "1"), ("sallyport-set-header", f"authorization: Bearer {token}")])
+        # The token never leaves in the clear, also if the container asks by http.
+        start_response("299 Forward", [("sallyport-forward", "1"), ("sallyport-forward-scheme", "https"),
+                                       ("sallyport-set-header", f"authorization: Bearer {token}")])
         return []
 
     return application
