@@ -10,14 +10,14 @@ import sys
 import unittest
 
 from fakes.raw_origin import RawOrigin
-from harness import World, binary
+from harness import World, binary, source
 from sockets import read_response
 
 sys.path.insert(0, binary("python_sdk"))
 import sallyport  # noqa: E402  (The package is the file that users put on their path.)
 
 ORIGIN = "203.0.113.10"
-RAW = 9080
+RAW, PIECES = 9080, 9081
 NAMES = {"api.test": ORIGIN, "other.test": "198.51.100.4"}
 
 
@@ -28,7 +28,7 @@ class SdkTest(unittest.TestCase):
     def setUpClass(cls):
         cls.world = cls.enterClassContext(World(names=NAMES))
         cls.world.api.call("ApplyClass", **{"class": {
-            "name": "c", "allowedHosts": {"hosts": ["*.test"]}, "interceptHttps": True, "httpPorts": [80, 443, RAW]}})
+            "name": "c", "allowedHosts": {"hosts": ["*.test"]}, "interceptHttps": True, "httpPorts": [80, 443, RAW, PIECES]}})
         cls.container = cls.world.container("c", "web-1")
 
     def start(self, file, listen="127.0.0.1:0"):
@@ -200,6 +200,21 @@ class HandlersTest(SdkTest):
                 peer = origin.next_request().peer
                 peer.send(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n".encode())
                 self.assertEqual(read_response(connection)[::2], (expected, "no\n" if expected == 403 else ""))
+
+    def test_both_bodies_at_once(self):
+        self.use("both")
+        origin = self.world.start("pieces", [sys.executable, source("fakes/piece_origin.py"), "--port", str(PIECES)], self.world.internet)
+        origin.await_text('"ready"')
+        sent, received = f"{self.world.dir}/sent", f"{self.world.dir}/received"
+        body = os.urandom(3_000_000).hex().encode()
+        with open(sent, "wb") as file:
+            file.write(body)
+        for version in ("--http1.1", "--http2-prior-knowledge"):
+            answer = self.container.curl(f"http://api.test:{PIECES}/echo", version, "-H", "expect:", "--max-time", "60",
+                                         "--data-binary", f"@{sent}", "-o", received)
+            self.assertEqual((answer.status, answer.exit), (200, 0), answer)
+            with open(received, "rb") as file:
+                self.assertEqual(hashlib.sha256(file.read()).digest(), hashlib.sha256(body.upper()).digest())
 
     def test_a_failure_within_a_body_cuts_it(self):
         answer = self.answer("breaks", url="http://api.test/bytes/1000000")

@@ -3,6 +3,7 @@
   GET /pieces/HEX-HEX-…   these bytes, a chunk each; ?header=TEXT: that in the header x-leak
   GET /held               "data: one", and "data: two" once somebody gets /release
   GET /gzip               an answer with content-encoding: gzip
+  POST /echo              the body, while it still comes
 
 Each request is a JSON line on stdout.
 """
@@ -41,6 +42,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send(self.held(), {"content-type": "text/event-stream"})
         pieces = [bytes.fromhex(piece) for piece in url.path.removeprefix("/pieces/").split("-")]
         return self.send(pieces, {"x-leak": query.get("header", ""), "etag": '"1"'})
+
+    def do_POST(self):
+        print(json.dumps({"event": "request", "path": self.path}), flush=True)
+        self.send(self.pieces())
+
+    def pieces(self):
+        if "chunked" not in self.headers.get("transfer-encoding", ""):
+            left = int(self.headers["content-length"])
+            while left:
+                piece = self.rfile.read1(min(left, 65536))
+                if not piece:
+                    raise ConnectionError("the body broke off")
+                left -= len(piece)
+                yield piece
+            return
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
 
     def held(self):
         yield b"data: one\n\n"
