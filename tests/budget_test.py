@@ -17,7 +17,8 @@ RAW_PORT = 8080
 LIMITS = {
     "connections": 24, "handshakes": 4, "handshake_timeout_ms": 2000, "requests": 10, "websockets": 3, "handler_calls": 4,
     "handler_calls_per_second": 20, "origin_connections": 12, "header_bytes": 2048, "header_count": 20, "head_timeout_ms": 1000,
-    "idle_timeout_ms": 4000, "refusal_records_per_second": 5,
+    "idle_timeout_ms": 4000, "refusal_records_per_second": 5, "leaves_per_second": 5, "relay_idle_timeout_ms": 6000,
+    "dns_queries_per_second": 20, "dns_queries_burst_seconds": 1, "dns_name_bytes_at_once": 300, "dns_name_bytes_per_minute": 60,
 }
 REFUSAL_RECORDS_BURST = 1000
 
@@ -124,6 +125,54 @@ class BudgetTest(unittest.TestCase):
         self.await_used("handshakes", 0)
         self.await_used("connections", 0)
         self.assertEqual(self.container.curl("https://good.test/", address=GOOD).status, 200)
+
+    def test_certificates_beyond_wait(self):
+        """Names that were asked for before do not."""
+        rate = LIMITS["leaves_per_second"]
+        begin = time.monotonic()
+        for number in range(2 * rate):
+            # Nobody is asked for them: the name is denied.
+            response = self.container.curl(f"https://n{number}.evil.test/", address=GOOD)
+            self.assertEqual(response.status, 520)
+        self.assertGreaterEqual(time.monotonic() - begin, 1 - 1 / rate)
+        _, exceeded = self.limit("leaves_per_second")
+        self.assertGreaterEqual(exceeded, 1)
+        for _ in range(2 * rate):
+            self.assertEqual(self.container.curl("https://n0.evil.test/", address=GOOD).status, 520)
+        self.assertEqual(self.limit("leaves_per_second")[1], exceeded)
+        self.assertEqual(self.limit("handshakes_per_second")[1], 0)
+
+    def test_a_silent_relay_ends(self):
+        connection = self.connect(b"hello", port=ECHO_PORT)
+        self.assertEqual(connection.recv(5), b"hello")
+        begin = time.monotonic()
+        with self.assertRaises(ConnectionResetError):
+            read_all(connection)
+        self.assertGreaterEqual(time.monotonic() - begin, LIMITS["relay_idle_timeout_ms"] / 1000 - 0.1)
+
+    def test_dns_refusals_are_counted_by_limit(self):
+        ask = ["import socket, struct, sys",
+               "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('203.0.113.53', 53)); s.settimeout(5); codes = []",
+               "for i in range(int(sys.argv[2])):",
+               "    name = b''.join(bytes([len(l)]) + l for l in (sys.argv[1] % i).encode().split(b'.')) + b'\\0'",
+               "    s.send(struct.pack('>6H', i, 0x100, 1, 0, 0, 0) + name + struct.pack('>2H', 1, 1)); codes.append(s.recv(4096)[3] & 15)",
+               "print(*codes)"]
+
+        def codes(name, count):
+            result = self.container.run(sys.executable, "-c", "\n".join(ask), name, str(count))
+            return result.stdout.split()
+
+        refused = "5"
+        tunnel = codes("%02d" + "a" * 60 + ".tunnel.test", 10)
+        self.assertGreaterEqual(tunnel.count(refused), 5)
+        self.assertEqual(self.limit("dns_name_bytes_per_minute")[1], tunnel.count(refused))
+        flood = codes("good.test%.0s", 100)
+        self.assertGreaterEqual(flood.count(refused), 20)
+        self.assertEqual(self.limit("dns_queries_per_second")[1], flood.count(refused))
+        status = self.world.cli_text("status")
+        self.assertIn("dns_queries_per_second", status)
+        self.assertIn("dns_name_bytes_per_minute", status)
+        self.assertEqual(self.limit("dns_queries_per_second", self.other)[1], 0)
 
     def test_requests_beyond_are_429_and_the_connection_is_kept(self):
         held = [self.connect(UNFINISHED) for _ in range(LIMITS["requests"])]

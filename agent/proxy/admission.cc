@@ -28,6 +28,22 @@ OverBudget Refuse(Container& container, Limit limit, int status) {
   return OverBudget{limit, status};
 }
 
+// Of what a TLS handshake needs.
+Task<absl::Status> AwaitTurn(Container& container, Limit rate) {
+  ContainerBudget& budget = container.budget();
+  // One that waits for longer leaves its client no time for the handshake itself.
+  const auto longest = container.limits().Time(Limit::kHandshakeTimeoutMs) / 2;
+  const auto wait = budget.rate(rate).Take(Clock::now(), longest);
+  if (!wait.has_value() || wait->count() > 0) budget.CountExceeded(rate);
+  if (!wait.has_value()) co_return absl::ResourceExhaustedError(ToAbsl(InfoOf(rate).name));
+  if (wait->count() > 0) {
+    boost::asio::steady_timer turn(container.worker().io_context(), *wait);
+    boost::system::error_code ignored;
+    co_await turn.async_wait(boost::asio::redirect_error(kUseTask, ignored));
+  }
+  co_return absl::OkStatus();
+}
+
 }  // namespace
 
 std::variant<ConnectionTokens, NotYet> AdmitConnection(Container& container) {
@@ -81,25 +97,20 @@ std::variant<Gauge::Token, OverBudget> AdmitHandlerCall(Container& container) {
 }
 
 Task<absl::StatusOr<Gauge::Token>> AdmitHandshake(Container& container) {
+  const absl::Status turn = co_await AwaitTurn(container, Limit::kHandshakesPerSecond);
+  if (!turn.ok()) co_return turn;
   ContainerBudget& budget = container.budget();
-  // One that waits for longer leaves its client no time for the handshake itself.
-  const auto longest = container.limits().Time(Limit::kHandshakeTimeoutMs) / 2;
-  const auto wait = budget.rate(Limit::kHandshakesPerSecond).Take(Clock::now(), longest);
-  if (!wait.has_value() || wait->count() > 0) budget.CountExceeded(Limit::kHandshakesPerSecond);
-  if (!wait.has_value()) {
-    co_return absl::ResourceExhaustedError(ToAbsl(InfoOf(Limit::kHandshakesPerSecond).name));
-  }
-  if (wait->count() > 0) {
-    boost::asio::steady_timer turn(container.worker().io_context(), *wait);
-    boost::system::error_code ignored;
-    co_await turn.async_wait(boost::asio::redirect_error(kUseTask, ignored));
-  }
   Gauge::Token handshake = budget.Hold(Limit::kHandshakes);
   if (!handshake) {
     budget.CountExceeded(Limit::kHandshakes);
     co_return absl::ResourceExhaustedError(ToAbsl(InfoOf(Limit::kHandshakes).name));
   }
   co_return handshake;
+}
+
+Task<absl::Status> AdmitLeaf(Container& container, const Host& name) {
+  if (container.leaves().Keeps(name)) co_return absl::OkStatus();
+  co_return co_await AwaitTurn(container, Limit::kLeavesPerSecond);
 }
 
 }  // namespace sallyport::proxy

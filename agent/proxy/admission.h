@@ -55,6 +55,8 @@ std::variant<Gauge::Token, OverBudget> AdmitHandlerCall(Container& container);
 // Waits for its turn. RESOURCE_EXHAUSTED, with the limit's name: it would come too late, or too
 // many shake hands.
 Task<absl::StatusOr<Gauge::Token>> AdmitHandshake(Container& container);
+// The same for the certificate of `name`, if it has to be made.
+Task<absl::Status> AdmitLeaf(Container& container, const Host& name);
 
 }  // namespace sallyport::proxy
 

@@ -8,7 +8,6 @@
 
 #include "agent/proxy/connection_audit.h"
 #include "agent/proxy/dns/stream_server.h"
-#include "agent/proxy/mirror_alpn.h"
 #include "agent/proxy/open_stream.h"
 #include "agent/proxy/refusal.h"
 #include "agent/proxy/serve_h1.h"
@@ -80,9 +79,8 @@ Task<void> AnswerAndClose(Stream* stream, std::string answer) {
 Task<void> ServeDecrypted(ContainerPtr container, Origin origin,
                           std::unique_ptr<TcpStream> transport, std::string early, Host name) {
   const std::string host = name.text();
-  std::vector<std::string> protocols = co_await MirrorAlpn(container, origin, name);
-  absl::StatusOr<Terminated> terminated = co_await Terminate(
-      container, std::move(transport), std::move(early), name, std::move(protocols));
+  absl::StatusOr<Terminated> terminated =
+      co_await Terminate(container, origin, std::move(transport), std::move(early), name);
   if (!terminated.ok()) {
     std::string_view reason = "handshake_failed";
     if (absl::IsUnauthenticated(terminated.status())) reason = "intercept_pin_failure";

@@ -24,15 +24,35 @@ absl::StatusOr<UniqueFd> Duplicate(const UniqueFd& descriptor) {
   return copy;
 }
 
-// The operator sets rates; a burst may be some seconds' worth.
 DnsLimits DnsLimitsOf(const ContainerLimits& limits) {
+  constexpr double kSecondsOfMinute = 60;
+  const auto rate = [&](Limit limit) { return static_cast<double>(limits[limit]); };
+  const auto count = [&](Limit limit) { return static_cast<size_t>(limits[limit]); };
   DnsLimits dns;
-  dns.queries_per_second = static_cast<double>(limits[Limit::kDnsQueriesPerSecond]);
-  dns.queries_at_once = 2 * dns.queries_per_second;
-  dns.upstream_per_second = static_cast<double>(limits[Limit::kDnsUpstreamPerSecond]);
-  dns.upstream_at_once = 5 * dns.upstream_per_second;
-  dns.max_upstream_under_way = static_cast<size_t>(limits[Limit::kDnsUpstreamQueries]);
+  dns.queries_per_second = rate(Limit::kDnsQueriesPerSecond);
+  dns.queries_at_once = rate(Limit::kDnsQueriesBurstSeconds) * dns.queries_per_second;
+  dns.upstream_per_second = rate(Limit::kDnsUpstreamPerSecond);
+  dns.upstream_at_once = rate(Limit::kDnsUpstreamBurstSeconds) * dns.upstream_per_second;
+  dns.max_upstream_under_way = count(Limit::kDnsUpstreamQueries);
+  dns.name_bytes_per_second = rate(Limit::kDnsNameBytesPerMinute) / kSecondsOfMinute;
+  dns.name_bytes_at_once = rate(Limit::kDnsNameBytesAtOnce);
+  dns.max_cached_answers = count(Limit::kDnsCachedAnswers);
+  dns.max_cached_bytes = count(Limit::kDnsCachedBytes);
   return dns;
+}
+
+Limit LimitOf(DnsLimit limit) {
+  switch (limit) {
+    case DnsLimit::kQueries:
+      return Limit::kDnsQueriesPerSecond;
+    case DnsLimit::kUpstream:
+      return Limit::kDnsUpstreamPerSecond;
+    case DnsLimit::kUpstreamUnderWay:
+      return Limit::kDnsUpstreamQueries;
+    case DnsLimit::kNameBytes:
+      break;
+  }
+  return Limit::kDnsNameBytesPerMinute;
 }
 
 bool HoldsSecrets(const internal::Command& command) {
@@ -150,8 +170,9 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
     audit_stream = std::make_shared<AuditSink>(std::move(descriptors[kContainerSockets]));
   ASSIGN_OR_RETURN(const std::shared_ptr<LeafAuthority> leaves,
                    LeafAuthority::Create(command.ca_certificate(), command.ca_private_key()));
-  const auto dns = std::make_shared<ContainerDns>(DnsLimitsOf(limits_));
   auto budget = std::make_shared<ContainerBudget>(limits_);
+  const auto dns = std::make_shared<ContainerDns>(
+      DnsLimitsOf(limits_), [budget](DnsLimit limit) { budget->CountExceeded(LimitOf(limit)); });
   budgets_[command.container_id()] = budget;
   const auto builtin_rates = std::make_shared<BuiltinRates>();
   const auto leases = std::make_shared<LeaseTable>();

@@ -34,16 +34,18 @@ constexpr std::chrono::seconds kResetCheck{1};
 
 // The two directions of one relay; lives until both have ended and nobody watches either.
 struct Both {
-  Both(boost::asio::io_context* context, Stream* client, Stream* upstream)
+  Both(boost::asio::io_context* context, Stream* client, Stream* upstream,
+       std::chrono::milliseconds idle_time)
       : context(context),
         client(client),
         upstream(upstream),
+        idle_time(idle_time),
         other_done(*context),
         over(*context) {}
 
   // Activity in either direction keeps both alive.
   void Touch() {
-    const SteadyTime deadline = std::chrono::steady_clock::now() + kRelayIdleTime;
+    const SteadyTime deadline = std::chrono::steady_clock::now() + idle_time;
     client->SetDeadline(deadline);
     upstream->SetDeadline(deadline);
   }
@@ -55,6 +57,7 @@ struct Both {
   boost::asio::io_context* const context;
   Stream* const client;
   Stream* const upstream;
+  const std::chrono::milliseconds idle_time;
   RelayedBytes bytes;
   Event other_done;
   Event over;  // The streams may be gone.
@@ -194,8 +197,8 @@ Task<void> MoveToClient(BothPtr both) {
 }  // namespace
 
 Task<RelayedBytes> RelayBytes(boost::asio::io_context* context, Stream* client, Stream* upstream,
-                              std::string early) {
-  auto both = std::make_shared<Both>(context, client, upstream);
+                              std::string early, std::chrono::milliseconds idle_time) {
+  auto both = std::make_shared<Both>(context, client, upstream, idle_time);
   both->Touch();
   const std::string_view first = early;
   const absl::Status written = co_await upstream->Write(std::span(&first, 1));

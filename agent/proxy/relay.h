@@ -3,6 +3,7 @@
 #ifndef SALLYPORT_AGENT_PROXY_RELAY_H_
 #define SALLYPORT_AGENT_PROXY_RELAY_H_
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -16,12 +17,11 @@ struct RelayedBytes {
   uint64_t to_client = 0;
 };
 
-// Until both directions have ended, one side resets, or nothing moves for kRelayIdleTime. `early`
+// Until both directions have ended, one side resets, or nothing moves for `idle_time`. `early`
 // goes to the upstream first. Half-closed directions are passed on. Both streams are closed
 // afterwards.
-inline constexpr std::chrono::minutes kRelayIdleTime{15};
 Task<RelayedBytes> RelayBytes(boost::asio::io_context* context, Stream* client, Stream* upstream,
-                              std::string early);
+                              std::string early, std::chrono::milliseconds idle_time);
 
 }  // namespace sallyport::proxy
 

@@ -90,7 +90,8 @@ class Peer {
 
 Task<void> RelayAside(boost::asio::io_context* context, Stream* client, Stream* upstream,
                       std::string early, std::optional<RelayedBytes>* result) {
-  *result = co_await RelayBytes(context, client, upstream, std::move(early));
+  *result =
+      co_await RelayBytes(context, client, upstream, std::move(early), std::chrono::minutes(1));
 }
 
 class RelaySocketTest : public testing::Test {

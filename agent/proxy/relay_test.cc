@@ -15,16 +15,25 @@ class RelayTest : public testing::Test {
 
   RelayedBytes Relay(std::string early) {
     return RunTask(context_, RelayBytes(&context_, client_.first.get(), upstream_.first.get(),
-                                        std::move(early)));
+                                        std::move(early), idle_time_));
   }
 
   boost::asio::io_context context_;
+  std::chrono::milliseconds idle_time_ = std::chrono::minutes(1);
   MemoryStream::Pair client_;
   MemoryStream::Pair upstream_;
 };
 
+TEST_F(RelayTest, EndsWhenNothingMoves) {
+  idle_time_ = std::chrono::milliseconds(20);
+  client_.second->SetDeadline(SteadyTime::max());
+  EXPECT_EQ(Relay("early").from_client, 5u);
+  EXPECT_TRUE(client_.second->was_reset());
+  EXPECT_TRUE(upstream_.second->was_reset());
+}
+
 Task<void> RelayAside(boost::asio::io_context* context, Stream* client, Stream* upstream) {
-  co_await RelayBytes(context, client, upstream, "");
+  co_await RelayBytes(context, client, upstream, "", std::chrono::minutes(1));
 }
 
 Task<void> WriteAside(Stream* stream, std::string bytes) {

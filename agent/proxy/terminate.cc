@@ -1,21 +1,27 @@
 #include "agent/proxy/terminate.h"
 
 #include <utility>
+#include <vector>
 
 #include "agent/proxy/admission.h"
+#include "agent/proxy/mirror_alpn.h"
 
 namespace sallyport::proxy {
 
-Task<absl::StatusOr<Terminated>> Terminate(ContainerPtr container,
+Task<absl::StatusOr<Terminated>> Terminate(ContainerPtr container, Origin origin,
                                            std::unique_ptr<TcpStream> transport, std::string early,
-                                           Host name, std::vector<std::string> protocols) {
+                                           Host name) {
   transport->SetDeadline(std::chrono::steady_clock::now() +
                          container->limits().Time(Limit::kHandshakeTimeoutMs));
-  const absl::StatusOr<Gauge::Token> admitted = co_await AdmitHandshake(*container);
+  const absl::StatusOr<Gauge::Token> handshake = co_await AdmitHandshake(*container);
+  absl::Status admitted = handshake.status();
+  if (admitted.ok()) admitted = co_await AdmitLeaf(*container, name);
   if (!admitted.ok()) {
     transport->Close(Stream::How::kReset);
-    co_return admitted.status();
+    co_return admitted;
   }
+  // It may have a connection to the origin made, which is to cost what a handshake may.
+  std::vector<std::string> protocols = co_await MirrorAlpn(container, origin, name);
   const std::shared_ptr<TurnShare> turns = container->turns();
   if (!turns->TryTake(Turn::kSignature)) co_await turns->Wait(Turn::kSignature);
   absl::StatusOr<LeafAuthority::Accepted> accepted = co_await container->leaves().Accept(

@@ -5,10 +5,10 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "agent/proxy/container.h"
 #include "agent/proxy/destination.h"
+#include "agent/proxy/origin.h"
 #include "agent/proxy/tcp_stream.h"
 
 namespace sallyport::proxy {
@@ -19,11 +19,12 @@ struct Terminated {
   std::string alpn;  // As LeafAuthority::Accepted.
 };
 
-// Shakes hands as `name`, and offers `protocols` (LeafAuthority::Accept). An error was told to the
-// client by an alert; `UNAUTHENTICATED` means that the client does not trust our CA.
-Task<absl::StatusOr<Terminated>> Terminate(ContainerPtr container,
+// Shakes hands as `name`, once there is room for it, and offers what MirrorAlpn says. An error was
+// told to the client by an alert; `UNAUTHENTICATED` means that the client does not trust our CA,
+// RESOURCE_EXHAUSTED that there was no room in time.
+Task<absl::StatusOr<Terminated>> Terminate(ContainerPtr container, Origin origin,
                                            std::unique_ptr<TcpStream> transport, std::string early,
-                                           Host name, std::vector<std::string> protocols);
+                                           Host name);
 
 }  // namespace sallyport::proxy
 

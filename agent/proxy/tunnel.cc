@@ -125,7 +125,8 @@ Task<void> Serve(ContainerPtr container, Origin origin, std::unique_ptr<TcpStrea
       RecordDenial(Denial{Reason::kNotAllowed, "policy changed while connecting"}, &record);
     } else {
       const RelayedBytes bytes = co_await RelayBytes(
-          container->dial_context().context, client.get(), reached->stream.get(), std::move(early));
+          container->dial_context().context, client.get(), reached->stream.get(), std::move(early),
+          container->limits().Time(Limit::kRelayIdleTimeoutMs));
       record.bytes_received = bytes.from_client;
       record.bytes_sent = bytes.to_client;
       if (open.closed()) record.detail = "closed by a change of policy or by detachment";

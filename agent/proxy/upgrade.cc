@@ -46,9 +46,9 @@ Task<std::string> UpgradedConnection::Relay(ServerExchange* http) {
   const std::string first = parts_.origin->http->TakeBuffered();
   const absl::Status written = co_await http->SwitchToWebSocket(parts_.answer, first);
   if (written.ok()) {
-    const RelayedBytes relayed =
-        co_await RelayBytes(container_->dial_context().context, client_,
-                            &parts_.origin->http->tunnel(), http->TakeBuffered());
+    const RelayedBytes relayed = co_await RelayBytes(
+        container_->dial_context().context, client_, &parts_.origin->http->tunnel(),
+        http->TakeBuffered(), container_->limits().Time(Limit::kRelayIdleTimeoutMs));
     bytes_.from_client = relayed.from_client;
     bytes_.to_client = first.size() + relayed.to_client;
   }

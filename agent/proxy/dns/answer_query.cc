@@ -5,6 +5,7 @@ namespace sallyport::proxy {
 std::variant<DnsReply, AskUpstream> AnswerAtOnce(const DnsServerOptions& options,
                                                  const DnsQuery& query) {
   if (!options.dns->budget.AdmitQuery(std::chrono::steady_clock::now())) {
+    options.dns->on_exceeded(DnsLimit::kQueries);
     return DnsReply{BuildDnsReply(query, DnsRcode::kRefused), "overloaded"};
   }
   const std::shared_ptr<const EffectivePolicy> policy = options.policy();
@@ -32,6 +33,7 @@ void Report(const DnsServerOptions& options, const DnsQuery& query, const DnsRep
 std::string AnswerMalformed(const DnsServerOptions& options, const BadDnsQuery& bad) {
   if (options.on_refused) options.on_refused("", "malformed");
   const bool within_budget = options.dns->budget.AdmitQuery(std::chrono::steady_clock::now());
+  if (!within_budget) options.dns->on_exceeded(DnsLimit::kQueries);
   return within_budget ? bad.reply : "";
 }
 

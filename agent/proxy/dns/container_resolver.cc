@@ -37,16 +37,19 @@ namespace {
 
 absl::Status Admit(ContainerResolver::State& state, const Host& name, SteadyTime now) {
   if (state.under_way.size() >= state.dns->limits.max_upstream_under_way) {
+    state.dns->on_exceeded(DnsLimit::kUpstreamUnderWay);
     return absl::ResourceExhaustedError("the container has too many DNS questions under way");
   }
   switch (state.dns->budget.AdmitUpstream(name, now)) {
     case QueryBudget::Upstream::kAdmitted:
       return absl::OkStatus();
     case QueryBudget::Upstream::kOverloaded:
+      state.dns->on_exceeded(DnsLimit::kUpstream);
       return absl::ResourceExhaustedError("the container has used up its DNS questions");
     case QueryBudget::Upstream::kTunnel:
       break;
   }
+  state.dns->on_exceeded(DnsLimit::kNameBytes);
   return absl::PermissionDeniedError(StrCat("too many new names below ",
                                             LikelyRegisteredName(name.text()),
                                             ": this looks like data in DNS names"));

@@ -21,7 +21,8 @@ class ContainerResolverTest : public testing::Test {
     server_ = *FakeDns::Start("127.0.0.1:0", *DnsZone::Parse(zone));
     upstream_ = *Resolver::Create(context_, {server_->address()},
                                   {.budget = std::chrono::milliseconds(400)});
-    dns_ = std::make_shared<ContainerDns>(limits);
+    dns_ = std::make_shared<ContainerDns>(limits,
+                                          [this](DnsLimit limit) { exceeded_.push_back(limit); });
     resolver_ = std::make_unique<ContainerResolver>(context_, upstream_.get(), dns_);
   }
   // What became of each, when `names` are asked for at once: "OK", or the name of the error.
@@ -43,6 +44,7 @@ class ContainerResolverTest : public testing::Test {
   std::unique_ptr<FakeDns> server_;
   std::unique_ptr<Resolver> upstream_;
   std::shared_ptr<ContainerDns> dns_;
+  std::vector<DnsLimit> exceeded_;
   std::unique_ptr<ContainerResolver> resolver_;
 };
 
@@ -88,6 +90,7 @@ TEST_F(ContainerResolverTest, LimitsWhatIsUnderWay) {
   EXPECT_EQ(AskAtOnce({"a.test", "b.test", "a.test", "c.test"}),
             (std::vector<std::string>{"DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED",
                                       "RESOURCE_EXHAUSTED"}));
+  EXPECT_EQ(exceeded_, std::vector{DnsLimit::kUpstreamUnderWay});
 }
 
 TEST_F(ContainerResolverTest, WhatIsKeptCostsNoBudget) {
@@ -96,6 +99,7 @@ TEST_F(ContainerResolverTest, WhatIsKeptCostsNoBudget) {
   EXPECT_EQ(Ask("b.test"), "OK");
   EXPECT_EQ(Ask("c.test"), "RESOURCE_EXHAUSTED");
   EXPECT_EQ(Ask("a.test"), "OK");
+  EXPECT_EQ(exceeded_, std::vector{DnsLimit::kUpstream});
 }
 
 TEST_F(ContainerResolverTest, RefusesTunnels) {
@@ -103,6 +107,7 @@ TEST_F(ContainerResolverTest, RefusesTunnels) {
   EXPECT_EQ(Ask("12345678.evil.test"), "OK");
   EXPECT_EQ(Ask("87654321.evil.test"), "PERMISSION_DENIED");
   EXPECT_EQ(Ask("12345678.good.test"), "OK");
+  EXPECT_EQ(exceeded_, std::vector{DnsLimit::kNameBytes});
 }
 
 TEST_F(ContainerResolverTest, QuestionsUnderWayMayOutliveIt) {

@@ -26,6 +26,9 @@ struct DnsLimits {
   size_t max_cached_bytes = 2 << 20;
 };
 
+// Those at which a query is refused.
+enum class DnsLimit { kQueries, kUpstream, kUpstreamUnderWay, kNameBytes };
+
 }  // namespace sallyport::proxy
 
 #endif  // SALLYPORT_AGENT_PROXY_DNS_DNS_LIMITS_H_

@@ -203,7 +203,9 @@ TEST_F(DnsServerTest, LimitsWhatIsUnderWay) {
 }
 
 TEST_F(DnsServerTest, OverItsBudgetEverythingIsRefused) {
-  dns_ = std::make_shared<ContainerDns>(DnsLimits{.queries_per_second = 0, .queries_at_once = 2});
+  std::vector<DnsLimit> exceeded;
+  dns_ = std::make_shared<ContainerDns>(DnsLimits{.queries_per_second = 0, .queries_at_once = 2},
+                                        [&exceeded](DnsLimit limit) { exceeded.push_back(limit); });
   Given("allowed_hosts {}", "");
   EXPECT_EQ(Ask(Question(1, "api.test", DnsType::kA)), "1 NXDOMAIN 0");
   EXPECT_EQ(Ask(Question(2, "api.test", DnsType::kA) + "x"), "2 FORMERR 0");
@@ -214,6 +216,7 @@ TEST_F(DnsServerTest, OverItsBudgetEverythingIsRefused) {
   EXPECT_EQ(refused_, (std::vector<std::string>{"api.test: not_allowed", ": malformed",
                                                 "api.test: overloaded", ": malformed",
                                                 "api.test: overloaded"}));
+  EXPECT_EQ(exceeded, std::vector(3, DnsLimit::kQueries));
 }
 
 TEST_F(DnsServerTest, AnswersABurst) {

@@ -158,6 +158,8 @@ class BoringLeafAuthority final : public LeafAuthority {
                       std::move(protocols));
   }
 
+  bool Keeps(const Host& host) const override { return leaves_->Keeps(host); }
+
  private:
   absl::StatusOr<bssl::UniquePtr<SSL>> NewConnection(const Host& host) {
     ASSIGN_OR_RETURN(bssl::UniquePtr<CRYPTO_BUFFER> leaf, leaves_->Get(host));

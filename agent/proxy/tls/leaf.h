@@ -50,6 +50,8 @@ class LeafAuthority {
   virtual Task<absl::StatusOr<Accepted>> Accept(std::unique_ptr<TcpStream> transport,
                                                 std::string early, Host host,
                                                 std::vector<std::string> protocols) = 0;
+  // Whether Accept as `host` would find its certificate made.
+  virtual bool Keeps(const Host& host) const = 0;
 };
 
 }  // namespace sallyport::proxy

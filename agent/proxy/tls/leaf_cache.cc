@@ -27,6 +27,13 @@ bool LeafCache::StillGood(const Leaf& leaf, time_t now) const {
   return leaf.not_after - now > kRenewBefore || leaf.not_after == authority_.not_after();
 }
 
+bool LeafCache::Keeps(const Host& host) const {
+  const time_t now = now_();
+  MutexLock lock(&mutex_);
+  const Leaf* leaf = leaves_.Find(host.text());
+  return leaf != nullptr && StillGood(*leaf, now);
+}
+
 absl::StatusOr<bssl::UniquePtr<CRYPTO_BUFFER>> LeafCache::Get(const Host& host) {
   const time_t now = now_();
   MutexLock lock(&mutex_);

@@ -30,6 +30,8 @@ class LeafCache {
   static absl::StatusOr<std::unique_ptr<LeafCache>> Create(CertificateAuthority authority, Now now);
 
   absl::StatusOr<bssl::UniquePtr<CRYPTO_BUFFER>> Get(const Host& host);
+  // Whether Get would mint nothing.
+  bool Keeps(const Host& host) const;
   EVP_PKEY* key() { return key_.get(); }
   size_t size() const {
     MutexLock lock(&mutex_);
@@ -52,7 +54,7 @@ class LeafCache {
 
   // Held for a look-up or one mint.
   mutable Mutex mutex_;
-  LruMap<Leaf> leaves_ ABSL_GUARDED_BY(mutex_){kMaxLeaves};
+  mutable LruMap<Leaf> leaves_ ABSL_GUARDED_BY(mutex_){kMaxLeaves};
 };
 
 }  // namespace sallyport::proxy

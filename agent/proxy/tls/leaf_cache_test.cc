@@ -86,5 +86,15 @@ TEST_F(LeafCacheTest, IsBounded) {
   EXPECT_NE(Get("host0.test"), first);
 }
 
+TEST_F(LeafCacheTest, TellsWhatItWouldMint) {
+  Create(kFarFuture);
+  const Host host = Host::Parse("good.test").value();
+  EXPECT_FALSE(cache_->Keeps(host));
+  Get("good.test");
+  EXPECT_TRUE(cache_->Keeps(host));
+  now_ = kStart + 23 * kHour;
+  EXPECT_FALSE(cache_->Keeps(host));
+}
+
 }  // namespace
 }  // namespace sallyport::proxy
