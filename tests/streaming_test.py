@@ -51,7 +51,9 @@ class Exchange:
     def answer(self, *head):
         """Sends a head from the origin; the client has read it when this returns."""
         self.origin.send(answer(*head))
-        return self.client.read_head()
+        line, headers = self.client.read_head()
+        # To one that has closed its half: whether it is still there (RFC 9110 section 15.2 has it skip this).
+        return self.client.read_head() if " 100 " in line else (line, headers)
 
 
 def over(ways):

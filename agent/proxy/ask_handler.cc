@@ -123,6 +123,16 @@ Task<Outcome> FailAsked(Question* question, HandlerFailure failure) {
   co_return co_await FailOrRefuseBody(question, std::move(failure));
 }
 
+// The container has gone: nobody is there to be answered.
+Task<Outcome> HangUp(Question* question) {
+  if (question->body != nullptr) co_await question->body->Stop();
+  question->exchange.client.http->Abort();
+  Outcome outcome;
+  outcome.decision = "handler";
+  outcome.detail = "the container hung up before the end of the answer";
+  co_return outcome;
+}
+
 Task<Outcome> Mediate(Question* question, const Forward& forward, OriginRequest request) {
   const Exchange& exchange = question->exchange;
   Mediation mediation(exchange, question->conversation.get(), forward, question->handler);
@@ -177,7 +187,8 @@ Task<std::optional<HandlerFailure>> RespondAndLease(Question* question, Respond 
   co_return std::nullopt;
 }
 
-Task<Outcome> RespondAsTold(Question* question, const v1::Respond& message) {
+Task<Outcome> RespondAsTold(Question* question, const AbandonmentWatch& watch,
+                            const v1::Respond& message) {
   const Exchange& exchange = question->exchange;
   const absl::StatusOr<Respond> respond = ValidateRespond(message);
   if (!respond.ok()) co_return co_await FailAsked(question, HandlerFailureOf(respond.status()));
@@ -191,6 +202,7 @@ Task<Outcome> RespondAsTold(Question* question, const v1::Respond& message) {
   } else {
     failure = co_await StreamResponse(exchange, *respond, body);
   }
+  if (failure.has_value() && watch.abandoned()) co_return co_await HangUp(question);
   if (failure.has_value()) co_return co_await FailAsked(question, *std::move(failure));
   Outcome outcome;
   outcome.decision = "handler";
@@ -221,10 +233,11 @@ Task<Outcome> Converse(Question* question) {
   const absl::StatusOr<v1::HandleResponse> message = co_await Ask(question, watch);
   question->decided_us =
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - question->start).count();
+  if (!message.ok() && watch.abandoned()) co_return co_await HangUp(question);
   if (!message.ok())
     co_return co_await FailOrRefuseBody(question, HandlerFailureOf(message.status()));
   if (message->has_forward()) co_return co_await ForwardAsTold(question, message->forward());
-  co_return co_await RespondAsTold(question, message->respond());
+  co_return co_await RespondAsTold(question, watch, message->respond());
 }
 
 }  // namespace

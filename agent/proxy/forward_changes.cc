@@ -62,6 +62,7 @@ void Change(const Pass& pass, ResponseHead* head) {
 
 absl::Status SetFraming(ResponseHead* head) {
   head->framing = BodyFraming::kChunked;
+  head->may_have_trailers = true;
   const std::string* length = head->headers.Find("content-length");
   if (length == nullptr) return absl::OkStatus();
   if (head->headers.Count("content-length") != 1 ||

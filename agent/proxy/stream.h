@@ -4,6 +4,7 @@
 #define SALLYPORT_AGENT_PROXY_STREAM_H_
 
 #include <chrono>
+#include <functional>
 #include <span>
 #include <string_view>
 
@@ -14,6 +15,12 @@
 namespace sallyport::proxy {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
+
+// How a peer ends a connection that nobody reads from.
+enum class HangUp {
+  kHalf,  // It sends no more. It may still read, or not: TCP does not tell.
+  kWhole,
+};
 
 // Belongs to one worker. At most one Read and one Write may be under way at a time; the two may
 // overlap.
@@ -39,6 +46,10 @@ class Stream {
   // Whether a Read would return at once: bytes are there, or the end, or an error. For a pooled
   // connection, on which nothing may arrive. REQUIRES: no Read is under way.
   virtual bool ReadableNow() = 0;
+  // Has `callback` called when the peer hangs up, whatever it has sent before and nobody has read:
+  // from the event loop, or within this call if it is known already; more than once if there is
+  // more to tell. Null: nothing is called. Some streams never tell.
+  virtual void OnHangUp(std::function<void(HangUp)>) {}
 };
 
 }  // namespace sallyport::proxy

@@ -18,8 +18,11 @@
 #include <boost/asio/this_coro.hpp>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
+
+#include "agent/proxy/hang_ups.h"
 
 namespace sallyport::proxy {
 namespace {
@@ -57,7 +60,7 @@ struct TcpStream::State : std::enable_shared_from_this<TcpStream::State> {
   };
 
   State(boost::asio::io_context& context, UniqueFd fd)
-      : socket(context.get_executor()), timer(context.get_executor()) {
+      : context(context), socket(context.get_executor()), timer(context.get_executor()) {
     int domain = AF_INET;
     socklen_t length = sizeof(domain);
     ::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &length);
@@ -135,6 +138,10 @@ struct TcpStream::State : std::enable_shared_from_this<TcpStream::State> {
     closed = true;
     armed = false;
     timer.cancel();
+    if (watch != 0) {
+      boost::asio::use_service<HangUps>(context).Forget(watch, socket.native_handle());
+    }
+    on_hang_up = nullptr;
     if (how == How::kReset) {
       // RST instead of FIN. AF_UNIX knows no reset: there the peer sees one only if it left bytes
       // unread here.
@@ -145,8 +152,25 @@ struct TcpStream::State : std::enable_shared_from_this<TcpStream::State> {
     socket.close(ignored);
   }
 
+  void Watch() {
+    if (watch != 0 || closed) return;
+    const auto tell = [weak = weak_from_this()](HangUp how) {
+      const std::shared_ptr<State> self = weak.lock();
+      if (self == nullptr) return;
+      self->hung_up = how;
+      // Which may replace itself.
+      const std::function<void(HangUp)> callback = self->on_hang_up;
+      if (callback != nullptr) callback(how);
+    };
+    watch = boost::asio::use_service<HangUps>(context).Watch(socket.native_handle(), tell);
+  }
+
+  boost::asio::io_context& context;
   Socket socket;
   Timer timer;
+  uint64_t watch = 0;  // 0: nobody has asked for it yet.
+  std::optional<HangUp> hung_up;
+  std::function<void(HangUp)> on_hang_up;
   SteadyTime deadline = SteadyTime::max();
   SteadyTime armed_for;
   bool armed = false;
@@ -312,6 +336,16 @@ bool TcpStream::ReadableNow() {
 }
 
 void TcpStream::UseTurns(std::shared_ptr<TurnShare> turns) { state_->turns = std::move(turns); }
+
+void TcpStream::OnHangUp(std::function<void(HangUp)> callback) {
+  State& state = *state_;
+  state.on_hang_up = std::move(callback);
+  if (state.on_hang_up == nullptr) return;
+  state.Watch();
+  if (!state.hung_up.has_value()) return;
+  const std::function<void(HangUp)> told = state.on_hang_up;
+  told(*state.hung_up);
+}
 
 int TcpStream::native_handle() { return state_->socket.native_handle(); }
 

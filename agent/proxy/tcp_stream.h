@@ -5,6 +5,7 @@
 
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -28,6 +29,8 @@ class TcpStream final : public Stream {
   void Close(How how) override;
   void SetDeadline(SteadyTime deadline) override;
   bool ReadableNow() override;
+  // Costs a system call once, the first time.
+  void OnHangUp(std::function<void(HangUp)> callback) override;
 
   // Whoever waited for the socket goes on when it is its container's turn; else at once.
   void UseTurns(std::shared_ptr<TurnShare> turns);

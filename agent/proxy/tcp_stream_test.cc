@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <memory>
 #include <string>
 
 #include "agent/proxy/testing/run.h"
@@ -262,6 +263,81 @@ TEST_P(TcpStreamTest, WaitsWithoutReading) {
   EXPECT_TRUE(RunTask(context_, b_->WaitWritable()).ok());
   b_->SetDeadline(steady_clock::now());
   EXPECT_TRUE(absl::IsDeadlineExceeded(RunTask(context_, b_->WaitReadable())));
+}
+
+std::string NameOf(HangUp how) { return how == HangUp::kHalf ? "half " : "whole "; }
+
+TEST(TcpStreamTest, TellsOfAHangUpWithoutReading) {
+  for (const bool reset : {false, true}) {
+    boost::asio::io_context context{1};
+    Sockets sockets = TcpPair();
+    TcpStream stream(context, std::move(sockets.a));
+    std::string told;
+    stream.OnHangUp([&told](HangUp how) { told += NameOf(how); });
+    ASSERT_EQ(::send(sockets.b.get(), "unread", 6, 0), 6);
+    context.run_for(milliseconds(20));
+    EXPECT_EQ(told, "");
+    if (reset) {
+      const linger abort{1, 0};
+      ::setsockopt(sockets.b.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+      sockets.b.Reset();
+    } else {
+      ::shutdown(sockets.b.get(), SHUT_WR);
+    }
+    context.restart();
+    while (told.empty() && context.run_one_for(std::chrono::seconds(10)) > 0) {
+    }
+    EXPECT_EQ(told, reset ? "whole " : "half ");
+    // Whoever asks later is told at once.
+    std::string later;
+    stream.OnHangUp([&later](HangUp how) { later += NameOf(how); });
+    EXPECT_EQ(later, told);
+    stream.OnHangUp(nullptr);
+    if (reset) continue;
+    std::string log;
+    Start(context, ReadOnce(&stream, &log));
+    RunReady(context);
+    EXPECT_EQ(log, "unread");
+  }
+}
+
+TEST(TcpStreamTest, AClosedPeerAnswersAByteWithAHangUp) {
+  boost::asio::io_context context{1};
+  Sockets sockets = TcpPair();
+  TcpStream stream(context, std::move(sockets.a));
+  std::string told;
+  stream.OnHangUp([&told](HangUp how) { told += NameOf(how); });
+  sockets.b.Reset();
+  while (told.empty() && context.run_one_for(std::chrono::seconds(10)) > 0) {
+  }
+  EXPECT_EQ(told, "half ");
+  std::string log;
+  Start(context, WriteAll(&stream, "ab", &log));
+  context.restart();
+  while (told != "half whole " && context.run_one_for(std::chrono::seconds(10)) > 0) {
+  }
+  EXPECT_EQ(told, "half whole ");
+}
+
+TEST(TcpStreamTest, NothingIsToldOfAStreamThatIsGone) {
+  boost::asio::io_context context{1};
+  Sockets first = TcpPair();
+  Sockets second = TcpPair();
+  auto stream = std::make_unique<TcpStream>(context, std::move(first.a));
+  TcpStream other(context, std::move(second.a));
+  std::string told;
+  // Both ends are told in the same turn; the first to be told takes the other with it.
+  stream->OnHangUp([&told](HangUp how) { told += NameOf(how); });
+  other.OnHangUp([&](HangUp) { stream = nullptr; });
+  second.b.Reset();
+  while (stream != nullptr && context.run_one_for(std::chrono::seconds(10)) > 0) {
+  }
+  first.b.Reset();
+  other.Close(Stream::How::kGraceful);
+  // Nothing is left to wait for.
+  context.restart();
+  context.run();
+  EXPECT_EQ(told, "");
 }
 
 }  // namespace

@@ -17,13 +17,13 @@ class Deadlines {
  public:
   using Duration = std::chrono::milliseconds;
 
-  // `stream` outlives this.
+  // `stream` outlives this, or Detach is called.
   explicit Deadlines(Stream* stream) : stream_(stream) {}
 
   void BeginRead(SteadyTime deadline) { Set(&read_, deadline); }
   void EndRead() { Set(&read_, SteadyTime::max()); }
   // While such a read waits, each write that gets through gives it `time` again: a response is not
-  // late before its request has been sent.
+  // late before its request has been sent, and who takes the one body may be slow with the other.
   void BeginReadAfterWrites(Duration time) {
     after_writes_ = time;
     BeginRead(In(time));
@@ -39,15 +39,18 @@ class Deadlines {
     Set(&write_, SteadyTime::max());
   }
 
+  // The stream is gone.
+  void Detach() { stream_ = nullptr; }
+
   static SteadyTime In(Duration time) { return std::chrono::steady_clock::now() + time; }
 
  private:
   void Set(SteadyTime* side, SteadyTime deadline) {
     *side = deadline;
-    stream_->SetDeadline(std::min(read_, write_));
+    if (stream_ != nullptr) stream_->SetDeadline(std::min(read_, write_));
   }
 
-  Stream* const stream_;
+  Stream* stream_;
   SteadyTime read_ = SteadyTime::max();
   SteadyTime write_ = SteadyTime::max();
   Duration after_writes_{0};

@@ -36,9 +36,13 @@ Task<absl::StatusOr<std::string_view>> H1BodyReader::Read() {
       if (at_end && buffer_->empty()) buffer_->Release();
       co_return *std::move(piece);
     }
-    deadlines_->BeginRead(std::min(Deadlines::In(timeout_), final_deadline_));
+    if (final_deadline_ == SteadyTime::max()) {
+      deadlines_->BeginReadAfterWrites(timeout_);
+    } else {
+      deadlines_->BeginRead(std::min(Deadlines::In(timeout_), final_deadline_));
+    }
     const absl::StatusOr<size_t> count = co_await buffer_->Fill(ReadBuffer::kFullBytes);
-    deadlines_->EndRead();
+    deadlines_->EndReadAfterWrites();
     if (!count.ok()) co_return Fail(count.status());
     if (*count == 0) co_return EndOfStream();
   }

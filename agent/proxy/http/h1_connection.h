@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <variant>
@@ -52,6 +53,7 @@ class H1ServerConnection final : public ServerExchange {
   // Dropped for HTTP/1.0 (RFC 9110 section 15.2).
   Task<absl::Status> WriteInterim(const ResponseHead& head) override;
   // For `head.framing` kUntilClose or kChunked: chunked to HTTP/1.1, and until-close to HTTP/1.0.
+  // kLength becomes chunked, too, if trailers may follow and the client takes them.
   // `keep_alive` false adds "connection: close".
   Task<absl::Status> WriteHead(const ResponseHead& head, bool keep_alive) override;
   Task<absl::Status> WriteBody(std::string_view bytes, More more = More::kUnknown) override;
@@ -63,6 +65,8 @@ class H1ServerConnection final : public ServerExchange {
   bool response_begun() const override;
   // Resets the connection.
   void Abort() override;
+  // As soon as the client resets the connection, or closes it while it waits for its answer.
+  void OnAbandoned(std::function<void()> callback) override;
   // From here on the stream is the caller's. After every other answer to a request for a WebSocket
   // the connection is closed, since what follows the request may not be HTTP.
   Task<absl::Status> SwitchToWebSocket(const ResponseHead& head, std::string_view first) override;
@@ -74,7 +78,7 @@ class H1ServerConnection final : public ServerExchange {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;
 };
 
 // The client's side: the peer is an origin. Belongs to one worker. One exchange at a time, as in

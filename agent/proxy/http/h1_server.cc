@@ -1,6 +1,10 @@
 // H1ServerConnection: requests in, responses out.
 
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <optional>
 #include <utility>
 
 #include "agent/proxy/http/deadlines.h"
@@ -44,10 +48,20 @@ Framing AnnouncedFraming(const ResponseHead& head) {
   return result;
 }
 
-Framing FramingOf(const ResponseHead& head, bool request_is_head, int client_minor_version) {
-  if (request_is_head || head.status == 204 || head.status == 304) return AnnouncedFraming(head);
+// What counts of the request for its answer's framing.
+struct AskedBy {
+  bool head = false;  // HEAD.
+  int minor_version = 1;
+  bool te_trailers = false;
+};
+
+Framing FramingOf(const ResponseHead& head, const AskedBy& asked_by) {
+  if (asked_by.head || head.status == 204 || head.status == 304) return AnnouncedFraming(head);
   switch (head.framing) {
     case BodyFraming::kLength:
+      // Trailers need chunks. Whoever says that it takes them (RFC 9110 section 6.5.1) gets them
+      // rather than the length, which its sender is held to here.
+      if (head.may_have_trailers && asked_by.te_trailers && asked_by.minor_version > 0) break;
       return {BodyFraming::kLength, head.content_length};
     case BodyFraming::kNone:
       return {BodyFraming::kLength, 0};
@@ -55,7 +69,7 @@ Framing FramingOf(const ResponseHead& head, bool request_is_head, int client_min
     case BodyFraming::kUntilClose:
       break;
   }
-  return {client_minor_version == 0 ? BodyFraming::kUntilClose : BodyFraming::kChunked, 0};
+  return {asked_by.minor_version == 0 ? BodyFraming::kUntilClose : BodyFraming::kChunked, 0};
 }
 
 // Asks the client for the body, if it waits to be asked, before the first read that has to wait.
@@ -103,7 +117,7 @@ class AskedBody final : public BodyReader {
 
 }  // namespace
 
-struct H1ServerConnection::State {
+struct H1ServerConnection::State : std::enable_shared_from_this<H1ServerConnection::State> {
   State(Stream* stream, std::string_view early, const H1Limits& limits, const H1Timeouts& timeouts)
       : limits(limits),
         timeouts(timeouts),
@@ -116,8 +130,8 @@ struct H1ServerConnection::State {
 
   void BeginExchange(const RequestHead& head) {
     idle = false;
-    request_is_head = head.method == "HEAD";
-    client_minor_version = head.minor_version;
+    asked_whether_gone = false;
+    asked_by = {head.method == "HEAD", head.minor_version, head.te_trailers};
     asks_for_websocket = head.websocket;
     client_keeps_alive = head.keep_alive && !head.websocket;
     received.Begin(head.framing, head.content_length);
@@ -127,8 +141,7 @@ struct H1ServerConnection::State {
   // After a head that could not be read there is nothing to keep.
   BadMessage Refuse(BadMessage bad) {
     idle = false;
-    request_is_head = false;
-    client_minor_version = 1;
+    asked_by = {};
     asks_for_websocket = false;
     client_keeps_alive = false;
     received.Begin(BodyFraming::kNone, 0);
@@ -143,9 +156,42 @@ struct H1ServerConnection::State {
 
   bool MayReadHead() const { return idle || (Reusable() && received.complete()); }
 
+  void Abandon() {
+    const std::function<void()> callback = std::exchange(on_abandoned, nullptr);
+    if (callback != nullptr) callback();
+  }
+
+  // A client that has closed its half may wait for its answer, or may be gone: the socket of one
+  // that is gone answers any byte with a reset. 100 is a word that every client of HTTP/1.1 skips
+  // (RFC 9110 section 15.2).
+  void OnHangUp(HangUp how) {
+    const bool owes_its_body = body.client_waits() && !received.complete();
+    if (how == HangUp::kWhole || owes_its_body) {
+      Abandon();
+      return;
+    }
+    // A WebSocket's client may have said all that it has to say.
+    const bool may_be_told =
+        !response_begun && !asks_for_websocket && asked_by.minor_version > 0 && !writer.sending();
+    if (!may_be_told || !executor.has_value() || asked_whether_gone) return;
+    asked_whether_gone = true;
+    boost::asio::co_spawn(*executor, AskWhetherGone(shared_from_this()), boost::asio::detached);
+  }
+
+  static Task<void> AskWhetherGone(std::shared_ptr<State> self) {
+    if (self->left || self->response_begun || self->writer.sending()) co_return;
+    self->writer.held()->append(kContinue);
+    // What it comes to is told by OnHangUp.
+    (void)co_await self->writer.Flush();
+  }
+
   const H1Limits limits;
   const H1Timeouts timeouts;
   Stream* const stream;
+  std::optional<Executor> executor;  // Once a request has been read.
+  std::function<void()> on_abandoned;
+  bool asked_whether_gone = false;
+  bool left = false;  // The connection is gone: `stream` may be, too.
   Deadlines deadlines;
   ReadBuffer buffer;
   H1BodyReader received;
@@ -153,8 +199,7 @@ struct H1ServerConnection::State {
   AskedBody body;
 
   bool idle = true;  // Before the first exchange.
-  bool request_is_head = false;
-  int client_minor_version = 1;
+  AskedBy asked_by;
   bool client_keeps_alive = false;
   bool asks_for_websocket = false;
   bool response_begun = false;
@@ -163,9 +208,12 @@ struct H1ServerConnection::State {
 
 H1ServerConnection::H1ServerConnection(Stream* stream, std::string early, const H1Limits& limits,
                                        const H1Timeouts& timeouts)
-    : state_(std::make_unique<State>(stream, early, limits, timeouts)) {}
+    : state_(std::make_shared<State>(stream, early, limits, timeouts)) {}
 
-H1ServerConnection::~H1ServerConnection() = default;
+H1ServerConnection::~H1ServerConnection() {
+  state_->left = true;
+  state_->deadlines.Detach();
+}
 
 Task<bool> H1ServerConnection::AwaitRequest() {
   State& s = *state_;
@@ -182,6 +230,7 @@ Task<bool> H1ServerConnection::AwaitRequest() {
 Task<H1ServerConnection::HeadResult> H1ServerConnection::ReadHead() {
   State& s = *state_;
   if (!s.MayReadHead()) co_return Closed{};
+  if (!s.executor.has_value()) s.executor = co_await boost::asio::this_coro::executor;
   s.response_begun = false;
   s.keeps_alive = false;
   HeadProgress progress(s.limits);
@@ -240,7 +289,7 @@ Task<absl::Status> H1ServerConnection::WriteInterim(const ResponseHead& head) {
   State& s = *state_;
   if (s.response_begun)
     co_return absl::InvalidArgumentError("the request has been answered already");
-  if (s.client_minor_version == 0) co_return absl::OkStatus();
+  if (s.asked_by.minor_version == 0) co_return absl::OkStatus();
   AppendResponseHead(head.status, head.reason, head.headers, BodyFraming::kNone, 0, "",
                      s.writer.held());
   co_return co_await s.writer.Flush();
@@ -255,11 +304,11 @@ Task<absl::Status> H1ServerConnection::WriteHead(const ResponseHead& head, bool 
   }
   const bool unasked = s.body.client_waits() && !s.received.complete();
   s.body.ResponseBegins();
-  const Framing framing = FramingOf(head, s.request_is_head, s.client_minor_version);
+  const Framing framing = FramingOf(head, s.asked_by);
   s.keeps_alive =
       keep_alive && s.client_keeps_alive && !unasked && framing.framing != BodyFraming::kUntilClose;
   std::string_view connection = s.keeps_alive ? "" : "close";
-  if (s.keeps_alive && s.client_minor_version == 0) connection = "keep-alive";
+  if (s.keeps_alive && s.asked_by.minor_version == 0) connection = "keep-alive";
   s.response_begun = true;
   AppendResponseHead(head.status, head.reason, head.headers, framing.framing,
                      framing.content_length, connection, s.writer.held());
@@ -297,6 +346,16 @@ Task<absl::Status> H1ServerConnection::SwitchToWebSocket(const ResponseHead& hea
   // What follows ends with the connection and is nobody's body.
   s.writer.BeginBody(BodyFraming::kUntilClose, 0, H1Writer::Mode::kSend);
   co_return co_await s.writer.WriteWhole(first);
+}
+
+void H1ServerConnection::OnAbandoned(std::function<void()> callback) {
+  State& s = *state_;
+  s.on_abandoned = std::move(callback);
+  if (s.on_abandoned == nullptr) {
+    s.stream->OnHangUp(nullptr);
+  } else {
+    s.stream->OnHangUp([&s](HangUp how) { s.OnHangUp(how); });
+  }
 }
 
 void H1ServerConnection::Abort() { state_->stream->Close(Stream::How::kReset); }

@@ -323,6 +323,35 @@ TEST_P(NoBodyTest, SendsTheHeadOnly) {
   EXPECT_TRUE(server_->reusable());
 }
 
+// RFC 9110 section 6.5.1.
+TEST_F(H1ServerTest, TrailersComeInsteadOfALengthToWhomTakesThem) {
+  const std::string of_length = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+  const struct {
+    const char* request;
+    std::string answer;
+  } kCases[] = {
+      {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", of_length},
+      {"GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: te\r\n\r\n",
+       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx-sum: 1\r\n\r\n"},
+      {"HEAD / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: te\r\n\r\n",
+       of_length.substr(0, of_length.size() - 3)},
+      {"GET / HTTP/1.0\r\nHost: a\r\nTE: trailers\r\n\r\n",
+       "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"},
+  };
+  ResponseHead head = Head(200, BodyFraming::kLength, 3);
+  head.may_have_trailers = true;
+  Headers trailers;
+  trailers.Add("x-sum", "1");
+  for (const auto& c : kCases) {
+    stream_->Receive(c.request);
+    EXPECT_EQ(ReadHead(), "/") << c.request;
+    EXPECT_TRUE(WriteHead(head).ok());
+    EXPECT_TRUE(WriteBody("abc").ok());
+    EXPECT_TRUE(Finish(trailers).ok());
+    EXPECT_EQ(Written(), c.answer) << c.request;
+  }
+}
+
 TEST_F(H1ServerTest, Http10GetsNoChunks) {
   stream_->Receive("GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
   EXPECT_EQ(ReadHead(), "/");
@@ -457,6 +486,99 @@ TEST_F(H1ServerTest, ClientThatIsGoneFailsTheWrite) {
   client_->Close(Stream::How::kReset);
   EXPECT_TRUE(absl::IsUnavailable(Respond("x")));
   EXPECT_FALSE(server_->reusable());
+}
+
+struct Given {
+  const char* name;
+  std::string request;
+  bool reset = false;
+  bool answered = false;  // The head has been sent.
+  bool abandoned = false;
+  std::string told = "";  // The client, because of it.
+};
+
+TEST_F(H1ServerTest, NoticesThatNobodyWaitsForTheAnswer) {
+  const std::string get(kGet);
+  const Given kCases[] = {
+      {.name = "reset", .request = get, .reset = true, .abandoned = true},
+      {.name = "reset behind the next request",
+       .request = get + get,
+       .reset = true,
+       .abandoned = true},
+      {.name = "closed or half closed", .request = get, .told = std::string(kContinue)},
+      {.name = "the same with the next request there",
+       .request = get + get,
+       .told = std::string(kContinue)},
+      {.name = "HTTP/1.0 knows no interim answers",
+       .request = "GET /a HTTP/1.0\r\nHost: a\r\n\r\n"},
+      {.name = "half closed while it is answered", .request = get, .answered = true},
+      {.name = "reset while it is answered",
+       .request = get,
+       .reset = true,
+       .answered = true,
+       .abandoned = true},
+      {.name = "without the body that it was to send",
+       .request = std::string(kExpect),
+       .abandoned = true},
+  };
+  for (const Given& c : kCases) {
+    for (const bool before : {false, true}) {
+      std::tie(stream_, client_) = MemoryStream::MakePair(context_);
+      Restart({}, "");
+      written_ = 0;
+      stream_->Receive(c.request);
+      EXPECT_NE(ReadHead(), "closed") << c.name;
+      if (c.answered) {
+        EXPECT_TRUE(WriteHead(Head(200, BodyFraming::kChunked)).ok());
+        EXPECT_TRUE(RunTask(context_, server_->Flush()).ok());
+      }
+      Written();
+      const auto hang_up = [&] {
+        if (c.reset) {
+          client_->Close(Stream::How::kReset);
+        } else {
+          stream_->ReceiveEnd();
+        }
+        RunReady(context_);
+      };
+      if (before) hang_up();
+      {
+        bool ended = false;
+        const AbandonmentWatch watch(server_.get(), [&ended] { ended = true; });
+        if (!before) hang_up();
+        RunReady(context_);
+        EXPECT_EQ(watch.abandoned(), c.abandoned) << c.name;
+        EXPECT_EQ(ended, c.abandoned) << c.name;
+        EXPECT_EQ(Written(), c.told) << c.name;
+      }
+      // The next who watches does not have it asked once more.
+      const AbandonmentWatch watch(server_.get(), [] {});
+      RunReady(context_);
+      EXPECT_EQ(Written(), "") << c.name;
+    }
+  }
+}
+
+TEST_F(H1ServerTest, AClientThatClosedItsHalfGetsItsAnswer) {
+  stream_->Receive(kGet);
+  EXPECT_EQ(ReadHead(), "/a");
+  const AbandonmentWatch watch(server_.get(), [] {});
+  stream_->ReceiveEnd();
+  RunReady(context_);
+  EXPECT_TRUE(Respond("x").ok());
+  EXPECT_EQ(Written(), std::string(kContinue) + "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+}
+
+TEST_F(H1ServerTest, AConnectionMayGoWhileItsClientIsAsked) {
+  stream_->Receive(kGet);
+  EXPECT_EQ(ReadHead(), "/a");
+  {
+    const AbandonmentWatch watch(server_.get(), [] {});
+    stream_->ReceiveEnd();
+  }
+  server_ = nullptr;
+  stream_ = nullptr;
+  RunReady(context_);
 }
 
 TEST_F(H1ServerTest, ClientThatDoesNotReadFailsTheWrite) {

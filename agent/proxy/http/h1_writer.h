@@ -42,6 +42,8 @@ class H1Writer {
   Task<absl::Status> WriteWhole(std::string_view body);
   Task<absl::Status> Flush();
 
+  // A write is under way.
+  bool sending() const { return sending_; }
   // Between Finish and the next BeginBody, and at the beginning.
   bool finished() const { return finished_; }
   const absl::Status& failure() const { return failure_; }

@@ -65,7 +65,7 @@ class ServerExchange {
   virtual void Abort() = 0;
   // Has `callback` called once, at once if need be, when the client has given the exchange up and
   // the wire can tell: what is done for it is in vain. Null: nothing is. See AbandonmentWatch.
-  virtual void OnAbandoned(std::function<void()>) {}
+  virtual void OnAbandoned(std::function<void()> callback) = 0;
 
   // Answers a request for a WebSocket with the agreement in `head` and, in the same write, `first`.
   // INVALID_ARGUMENT: the request asks for none, or has been answered.
@@ -90,8 +90,9 @@ class ClientExchange {
 
   // `authority_text` becomes Host or :authority. `head.headers` without host, framing and
   // hop-by-hop headers; the framing is `head.framing`. The head may be held back, to be sent
-  // together with the first bytes of the body; ReadHead sends it too. INVALID_ARGUMENT: a method or
-  // target that cannot be sent. UNAVAILABLE: the connection takes no further request.
+  // together with the first bytes of the body; ReadHead sends it too. `head.expect_continue` has
+  // the origin say whether it wants the body (RFC 9110 section 10.1.1). INVALID_ARGUMENT: a method
+  // or target that cannot be sent. UNAVAILABLE: the connection takes no further request.
   virtual Task<absl::Status> WriteHead(const RequestHead& head,
                                        std::string_view authority_text) = 0;
   // As on the server's side.
@@ -100,12 +101,14 @@ class ClientExchange {
   virtual Task<absl::Status> FinishBody(const Headers& trailers) = 0;
 
   // The next head of the answer. A status of 102..199 is an interim answer, and another head
-  // follows; of these come at most 16. 100 is skipped. A 101 is an answer if the request asks for a
-  // WebSocket and the origin agrees to one: from there on tunnel() carries it. Any other 101 breaks
-  // the framing. Waits at most `timeout`, counted from the request's last write. INVALID_ARGUMENT:
-  // the origin broke the framing. UNAVAILABLE: nothing of an answer came, and the origin has not
-  // seen the request or an idle connection was closed (the request may be sent again elsewhere if
-  // nothing of its body was). DATA_LOSS: closed later. DEADLINE_EXCEEDED.
+  // follows; of these come at most 16. 100 is skipped unless the request expects it. A 101 is an
+  // answer if the request asks for a WebSocket and the origin agrees to one: from there on tunnel()
+  // carries it. Any other 101 breaks the framing. Waits at most `timeout`, counted from the
+  // request's last write. INVALID_ARGUMENT: the origin broke the framing. ABORTED: the origin has
+  // certainly not processed the request (RFC 9113 section 8.7). FAILED_PRECONDITION: nor has it,
+  // and wants it over HTTP/1.1. UNAVAILABLE: nothing of an answer came, and an idle connection was
+  // closed, or one that was lost before anything came over it. DATA_LOSS: closed later.
+  // DEADLINE_EXCEEDED.
   virtual Task<absl::StatusOr<ResponseHead>> ReadHead(std::chrono::milliseconds timeout) = 0;
   // The body of the response that ReadHead gave.
   virtual BodyReader& body() = 0;

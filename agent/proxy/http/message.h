@@ -88,6 +88,8 @@ struct ResponseHead {
   BodyFraming framing = BodyFraming::kNone;
   uint64_t content_length = 0;
   bool keep_alive = true;  // Whether the connection may carry another exchange.
+  // Even behind a body of kLength, which HTTP/1 cannot have.
+  bool may_have_trailers = false;
   bool websocket = false;  // A 101 that agrees to a WebSocket, and says nothing else besides.
 };
 

@@ -20,6 +20,12 @@ struct Pipe {
   bool ended = false;
   bool reset = false;
   Event changed;
+  std::function<void(HangUp)> on_hang_up;  // Of the reader.
+
+  void TellOfEnd() {
+    const std::function<void(HangUp)> callback = on_hang_up;
+    if (callback != nullptr && (ended || reset)) callback(reset ? HangUp::kWhole : HangUp::kHalf);
+  }
 };
 
 }  // namespace
@@ -113,6 +119,7 @@ Task<absl::Status> WriteTo(StatePtr state, std::span<const std::string_view> pie
 Task<absl::Status> EndWriting(StatePtr state) {
   state->out->ended = true;
   state->Wake();
+  state->out->TellOfEnd();
   co_return state->CheckUsable();
 }
 
@@ -145,6 +152,7 @@ void MemoryStream::Receive(std::string_view bytes) {
 void MemoryStream::ReceiveEnd() {
   state_->in->ended = true;
   state_->in->changed.Notify();
+  state_->in->TellOfEnd();
 }
 
 const std::string& MemoryStream::written() const { return state_->out->history; }
@@ -168,12 +176,19 @@ void MemoryStream::Close(How how) {
   state_->closed = true;
   state_->out->ended = true;
   if (how == How::kReset) state_->in->reset = state_->out->reset = true;
+  state_->in->on_hang_up = nullptr;
   state_->Wake();
+  state_->out->TellOfEnd();
 }
 
 void MemoryStream::SetDeadline(SteadyTime deadline) {
   state_->deadline = deadline;
   state_->Wake();
+}
+
+void MemoryStream::OnHangUp(std::function<void(HangUp)> callback) {
+  state_->in->on_hang_up = std::move(callback);
+  state_->in->TellOfEnd();
 }
 
 bool MemoryStream::ReadableNow() {

@@ -5,6 +5,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
@@ -54,6 +55,7 @@ class MemoryStream final : public Stream {
   void Close(How how) override;
   void SetDeadline(SteadyTime deadline) override;
   bool ReadableNow() override;
+  void OnHangUp(std::function<void(HangUp)> callback) override;
 
   struct State;
 

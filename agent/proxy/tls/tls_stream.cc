@@ -273,6 +273,10 @@ bool TlsStream::ReadableNow() {
   return count > 0 || !IsWait(SSL_get_error(ssl, count));
 }
 
+void TlsStream::OnHangUp(std::function<void(HangUp)> callback) {
+  state_->transport->OnHangUp(std::move(callback));
+}
+
 std::string TlsErrorText(uint32_t tls_error) {
   const char* const reason = ERR_reason_error_string(tls_error);
   return reason != nullptr ? reason : "unknown";

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -42,6 +43,8 @@ class TlsStream final : public Stream {
   void SetDeadline(SteadyTime deadline) override;
   // Session tickets and the like do not count.
   bool ReadableNow() override;
+  // Of the connection below.
+  void OnHangUp(std::function<void(HangUp)> callback) override;
 
   SSL* ssl();
 
