@@ -6,6 +6,7 @@ import subprocess
 import unittest
 
 from harness import World, binary, eventually
+from streams import SANITIZED, Peak
 
 NAMES = {"two.test": "203.0.113.30", "one.test": "203.0.113.31", "gone.test": "203.0.113.32", "no.test": "203.0.113.33"}
 VERSIONS = ("--http1.1", "--http2")
@@ -13,6 +14,7 @@ VERSIONS = ("--http1.1", "--http2")
 WAYS = (("https://two.test", "--http1.1"), ("https://two.test", "--http2"), ("https://one.test", "--http1.1"),
         ("http://one.test", "--http2-prior-knowledge"))
 MEBIBYTE = 1 << 20
+GIBIBYTE = (64 << 20) if SANITIZED else (1 << 30)
 # What the proxy may hold of one stalled or large body, buffers of the kernel not counted.
 MAX_GROWTH = 24 * MEBIBYTE
 
@@ -102,6 +104,15 @@ class H2OriginTest(unittest.TestCase):
             self.assertEqual((trailers.status, trailers.body), (200, "body"), (site, version))
             self.assertIn("x-checksum: 1", trailers.error.lower(), (site, version))
 
+    def test_trailers_behind_a_body_of_known_length(self):
+        """RFC 9110 section 6.5.1: HTTP/1.1 has no room for both, and whoever says that it takes trailers gets those."""
+        for version, fields, length, checksum in (("--http2", (), "4", True), ("--http1.1", (), "4", False),
+                                                  ("--http1.1", ("--header", "te: trailers", "--header", "connection: te"), None, True)):
+            response = self.curl("two.test/sized", version, *fields)
+            self.assertEqual((response.status, response.body), (200, "body"), (version, fields))
+            self.assertEqual(response.headers.get("content-length"), length, (version, fields))
+            self.assertEqual("x-checksum: 1" in response.error.lower(), checksum, (version, fields, response.error))
+
     def test_fields_of_a_connection_stay_on_it(self):
         for version in VERSIONS:
             response = self.curl("two.test/headers", version, "--header", "te: trailers", "--header", "cookie: a=1; b=2",
@@ -156,6 +167,18 @@ class H2OriginTest(unittest.TestCase):
             response = self.curl("two.test/digest", version, "--upload-file", path, "--max-time", "120")
             self.assertEqual(json.loads(response.body)["bytes"], 256 * MEBIBYTE, response)
             self.assertLess(resident_bytes(pid) - before, MAX_GROWTH, version)
+
+    def test_a_gibibyte_each_way_in_constant_memory(self):
+        path = f"{self.world.dir}/gibibyte"
+        with open(path, "wb") as file:
+            file.truncate(GIBIBYTE)
+        with Peak(self.world.proxy_pid()) as peak:
+            response = self.curl(f"two.test/bytes/{GIBIBYTE}", "--http2", "--output", "/dev/null", "--max-time", "300",
+                                 "--write-out", "%{size_download} %{http_version}")
+            self.assertEqual(response.body, f"{GIBIBYTE} 2", response)
+            response = self.curl("two.test/digest", "--http2", "--upload-file", path, "--max-time", "300")
+            self.assertEqual(json.loads(response.body)["bytes"], GIBIBYTE, response)
+        self.assertLess(peak.growth(), (256 if SANITIZED else 8) * 1024, "KiB")
 
     def test_a_forbidden_address_gets_no_new_stream(self):
         # Dialled elsewhere, so that only the address of the pooled connection is forbidden.

@@ -8,6 +8,7 @@ import sys
 import time
 import unittest
 
+from fakes.http2_peer import Http2Peer
 from harness import World, eventually, read_response, read_text
 
 NAMES = {"good.test": "203.0.113.10"}
@@ -193,16 +194,31 @@ class MemoryTest(Overloaded, unittest.TestCase):
     def await_shedding(self, what):
         eventually(lambda: self.usage().get("shedding", "") == what, what=f"sheds {what or 'nothing'}")
 
+    def ask(self, peer):
+        peer.next_stream()
+        peer.send_head((":method", "GET"), (":scheme", "http"), (":authority", "good.test"), (":path", "/"), end=True)
+        self.assertEqual(peer.read_head()[":status"], "200")
+        peer.read_end()
+
+    def assert_answered_and_told_to_go(self, peer):
+        self.ask(peer)
+        with self.assertRaisesRegex(EOFError, "ConnectionTerminated|has ended"):
+            while True:
+                peer.fill()
+
     def test_sheds_by_rule(self):
         kept = self.connect(GET)
         status, headers, _ = read_response(kept)
         self.assertEqual((status, headers.get("connection")), (200, None))
         self.assertEqual(int(self.usage()["maxMemoryBytes"]), self.LIMIT)
 
+        two = Http2Peer(self.connect(), client=True)
+        self.ask(two)
         self.fill(93.5)
         self.await_shedding("keep_alive")
         status, headers, _ = read_response(self.connect(GET))
         self.assertEqual((status, headers.get("connection")), (200, "close"))
+        self.assert_answered_and_told_to_go(two)
 
         self.fill(96.5)
         self.await_shedding("requests")

@@ -1,59 +1,15 @@
 """Streams stream over HTTP/2, on the container's side, on the origin's, and on both; in lock-step, as in streaming_test."""
 
 import functools
-import ssl
 import threading
 import unittest
 
-from fakes.http2_peer import Http2Peer
-from fakes.raw_origin import RawOrigin, server_context
-from harness import World
-from sockets import HttpPeer
 from streams import DEADLINE_SECONDS, MEBIBYTE, SANITIZED, resident_kib
+from streams_h2 import Http2World
 
-NAMES = {"h1.test": "203.0.113.30", "h2.test": "203.0.113.31", "handled-h1.test": "203.0.113.32",
-         "handled-h2.test": "203.0.113.33"}
 # What the container speaks, and where to. A name's part says what its origin speaks.
 WAYS = [("h2", "h2.test"), ("http/1.1", "h2.test"), ("h2", "handled-h1.test"), ("h2", "handled-h2.test")]
 PIECES = 50
-
-
-class Http1Peer(HttpPeer):
-    """With the steps of Http2Peer."""
-
-    def send_request(self, host, method="POST", end=False):
-        framing = "" if end else "Transfer-Encoding: chunked\r\n"
-        self.send(f"{method} /stream HTTP/1.1\r\nHost: {host}\r\n{framing}\r\n".encode())
-
-    def send_answer(self):
-        self.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n"
-                  b"Transfer-Encoding: chunked\r\n\r\n")
-
-
-def speak(connection, client):
-    return Http2Peer(connection, client) if connection.selected_alpn_protocol() == "h2" else Http1Peer(connection)
-
-
-class Http2World(World):
-    def __init__(self):
-        super().__init__(NAMES, addresses=list(NAMES.values()), ports=[22])
-        self.origins = {}
-        for host, address in NAMES.items():
-            context = server_context(self, *(["h2", "http/1.1"] if "h2" in host else ["http/1.1"]))
-            self.origins[host] = RawOrigin(self, address, 443, context, lambda connection: speak(connection, client=False))
-            self.closers.callback(self.origins[host].close)
-        self.start_handler("inject")
-        self.apply_class("streams", intercept_https=True, denied_hosts=["nowhere.test"],
-                         outbound_by_host=[["handled-h1.test", "inject"], ["handled-h2.test", "inject"]])
-        self.client = self.container("streams")
-
-    def connect(self, protocol, host):
-        context = ssl.create_default_context(cafile=self.client.bundle)
-        context.set_alpn_protocols([protocol])
-        connection = context.wrap_socket(self.client.connect(NAMES[host], 443, DEADLINE_SECONDS), server_hostname=host)
-        if connection.selected_alpn_protocol() != protocol:
-            raise AssertionError(f"{host}: not {protocol}, but {connection.selected_alpn_protocol()}")
-        return speak(connection, client=True)
 
 
 class Exchange:

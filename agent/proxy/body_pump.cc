@@ -11,22 +11,26 @@ constexpr size_t kMaxHandlerPiece = 64 * 1024;
 
 }  // namespace
 
-BodyPump::BodyPump(const ClientConnection& client, ClientExchange* origin, HandlerCall* call)
+BodyPump::BodyPump(const ClientConnection& client, ClientExchange* origin, HandlerCall* call,
+                   Begin begin)
     : client_(client.http),
       origin_(origin),
       call_(call),
-      done_(*client.container->dial_context().context) {}
+      go_on_(*client.container->dial_context().context),
+      receiver_(*client.container->dial_context().context),
+      done_(*client.container->dial_context().context),
+      unasked_(begin == Begin::kWhenAsked) {}
 
 std::shared_ptr<BodyPump> BodyPump::ToOrigin(const ClientConnection& client, ClientExchange* origin,
-                                             std::string_view first) {
-  std::shared_ptr<BodyPump> pump(new BodyPump(client, origin, nullptr));
+                                             std::string_view first, Begin begin) {
+  std::shared_ptr<BodyPump> pump(new BodyPump(client, origin, nullptr, begin));
   boost::asio::co_spawn(*client.container->dial_context().context, Run(pump, first),
                         boost::asio::detached);
   return pump;
 }
 
 std::shared_ptr<BodyPump> BodyPump::ToHandler(const ClientConnection& client, HandlerCall* call) {
-  std::shared_ptr<BodyPump> pump(new BodyPump(client, nullptr, call));
+  std::shared_ptr<BodyPump> pump(new BodyPump(client, nullptr, call, Begin::kNow));
   boost::asio::co_spawn(*client.container->dial_context().context, Run(pump, ""),
                         boost::asio::detached);
   return pump;
@@ -34,6 +38,11 @@ std::shared_ptr<BodyPump> BodyPump::ToHandler(const ClientConnection& client, Ha
 
 Task<void> BodyPump::Run(std::shared_ptr<BodyPump> self, std::string_view first) {
   absl::Status passed;
+  if (self->unasked_) {
+    const SteadyTime until = std::chrono::steady_clock::now() + kAskAnyway;
+    (void)co_await self->go_on_.Wait(until);
+  }
+  if (!self->stopping_) self->unasked_ = false;
   if (!first.empty()) passed = co_await self->Pass(first);
   // A receiver that takes no more has answered, or its answer will say why not.
   while (passed.ok() && !self->stopping_) {
@@ -43,6 +52,8 @@ Task<void> BodyPump::Run(std::shared_ptr<BodyPump> self, std::string_view first)
       self->CutOff();
       break;
     }
+    co_await self->AwaitReceiver();
+    if (self->stopping_) break;
     const bool end = piece->empty();
     passed = end ? co_await self->PassEnd() : co_await self->Pass(*piece);
     if (end) break;
@@ -50,7 +61,29 @@ Task<void> BodyPump::Run(std::shared_ptr<BodyPump> self, std::string_view first)
   self->done_.Notify();
 }
 
+Task<void> BodyPump::AwaitReceiver() {
+  while (origin_ == nullptr && call_ == nullptr && !stopping_) {
+    receiver_.Reset();
+    // Whoever let go has its own deadline.
+    (void)co_await receiver_.Wait(SteadyTime::max());
+  }
+}
+
+bool BodyPump::LetGo() {
+  if (passed_) return false;
+  origin_ = nullptr;
+  return true;
+}
+
+void BodyPump::UseOrigin(ClientExchange* origin) {
+  origin_ = origin;
+  receiver_.Notify();
+  // It is over already, without having had anything to pass.
+  if (done_.notified()) CutOff();
+}
+
 Task<absl::Status> BodyPump::Pass(std::string_view piece) {
+  passed_ = true;
   if (origin_ != nullptr) co_return co_await origin_->WriteBody(piece);
   while (!piece.empty()) {
     v1::HandleRequest message;
@@ -63,6 +96,7 @@ Task<absl::Status> BodyPump::Pass(std::string_view piece) {
 }
 
 Task<absl::Status> BodyPump::PassEnd() {
+  passed_ = true;
   if (origin_ != nullptr) co_return co_await origin_->FinishBody(client_->body().trailers());
   v1::HandleRequest message;
   for (const Header& trailer : client_->body().trailers().fields()) {
@@ -82,13 +116,17 @@ void BodyPump::CutOff() {
 }
 
 Task<void> BodyPump::Stop() {
-  if (!done_.notified()) {
-    stopping_ = true;
-    // Ends a read that waits for the client, and a write that waits for the receiver.
+  if (done_.notified()) co_return;
+  stopping_ = true;
+  go_on_.Notify();
+  receiver_.Notify();
+  // Ends a read that waits for the client, and a write that waits for the receiver. There is
+  // neither if nobody has asked for the body: the receiver's answer may be on its way.
+  if (!unasked_) {
     client_->StopReading();
     CutOff();
-    (void)co_await done_.Wait(SteadyTime::max());
   }
+  (void)co_await done_.Wait(SteadyTime::max());
 }
 
 }  // namespace sallyport::proxy

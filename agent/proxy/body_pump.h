@@ -16,11 +16,27 @@ namespace sallyport::proxy {
 // connection is given up.
 class BodyPump {
  public:
+  enum class Begin {
+    kNow,
+    // A client that waits to be asked for its body is, with GoOn, or after kAskAnyway.
+    kWhenAsked,
+  };
+  // As long as the usual clients wait themselves: not every origin knows of 100 (Continue).
+  static constexpr std::chrono::seconds kAskAnyway{1};
+
   // `first` is a piece that was read from the body already; it holds until the next read.
   static std::shared_ptr<BodyPump> ToOrigin(const ClientConnection& client, ClientExchange* origin,
-                                            std::string_view first);
+                                            std::string_view first, Begin begin);
   static std::shared_ptr<BodyPump> ToHandler(const ClientConnection& client, HandlerCall* call);
 
+  // The receiver wants the body.
+  void GoOn() { go_on_.Notify(); }
+  // Nobody has asked the client for it so far.
+  bool unasked() const { return unasked_; }
+  // False if the origin was given anything of the body, or its end. Else it is given nothing, and
+  // is no longer touched: another one is to get the body, with UseOrigin, or Stop follows.
+  bool LetGo();
+  void UseOrigin(ClientExchange* origin);
   // Returns when the pump no longer touches either side. If the body is not through, the client's
   // connection takes no further request.
   Task<void> Stop();
@@ -28,18 +44,24 @@ class BodyPump {
   const absl::Status& client_status() const { return client_status_; }
 
  private:
-  BodyPump(const ClientConnection& client, ClientExchange* origin, HandlerCall* call);
+  BodyPump(const ClientConnection& client, ClientExchange* origin, HandlerCall* call, Begin begin);
 
   static Task<void> Run(std::shared_ptr<BodyPump> self, std::string_view first);
   Task<absl::Status> Pass(std::string_view piece);
   Task<absl::Status> PassEnd();
+  // There is a receiver, unless it is stopping.
+  Task<void> AwaitReceiver();
   // The receiver gets no more, and knows that it has not got all.
   void CutOff();
 
   ServerExchange* const client_;
-  ClientExchange* const origin_;  // One of these two.
+  ClientExchange* origin_;  // One of these two, or neither after LetGo.
   HandlerCall* const call_;
+  Event go_on_;
+  Event receiver_;
   Event done_;
+  bool unasked_;
+  bool passed_ = false;  // Something of the body, or its end.
   bool stopping_ = false;
   absl::Status client_status_;
 };

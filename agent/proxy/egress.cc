@@ -1,6 +1,7 @@
 #include "agent/proxy/egress.h"
 
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "agent/proxy/body_pump.h"
@@ -16,6 +17,8 @@ namespace sallyport::proxy {
 namespace {
 
 constexpr std::chrono::minutes kResponseTime{5};
+// Over as many connections.
+constexpr int kMaxTimesSent = 3;
 
 // The part of the body that came with the head, so that a body whose beginning is badly framed is
 // refused before an origin hears of the request.
@@ -24,13 +27,16 @@ Task<absl::StatusOr<std::string_view>> FirstPiece(ServerExchange& client) {
   co_return co_await client.body().Read();
 }
 
-struct Retry {};
+// The request is to be sent once more, over another connection.
+struct Retry {
+  bool over_http1 = false;  // The origin takes it over HTTP/1.1 only.
+};
 // The origin agreed to a WebSocket; nothing has been answered yet.
 struct Switched {
   Outcome outcome;
   ResponseHead answer;
 };
-using Sent = std::variant<Outcome, OriginFailure, Retry, Switched>;
+using Sent = std::variant<Retry, Outcome, OriginFailure, Denial, Switched>;
 
 // `failure` became known after the answer's head went out.
 Outcome CutOff(const Exchange& exchange, OriginFailure failure, Outcome outcome) {
@@ -52,6 +58,7 @@ Task<Outcome> StreamBack(const Exchange& exchange, BodyReader& body, const Aband
     if (!piece.ok()) {
       if (watch.abandoned()) {
         outcome.detail = "the container hung up before the end of the answer";
+        client.Abort();
         co_return outcome;
       }
       std::optional<OriginFailure> failure;
@@ -73,35 +80,52 @@ Task<Outcome> StreamBack(const Exchange& exchange, BodyReader& body, const Aband
     }
     if (!written.ok()) {
       outcome.detail = "the container hung up before the end of the answer";
-      exchange.client.http->Abort();
+      client.Abort();
       co_return outcome;
     }
     if (end) co_return outcome;
   }
 }
 
-// The origin's answer; interim ones on the way are passed on.
-Task<absl::StatusOr<ResponseHead>> ReadAnswer(ClientExchange& origin, ServerExchange& client) {
+// The origin's answer; interim ones on the way are passed on, but for its wish to have the body:
+// `pump` then asks the container for it, if nobody has.
+Task<absl::StatusOr<ResponseHead>> ReadAnswer(ClientExchange& origin, ServerExchange& client,
+                                              BodyPump* pump) {
   while (true) {
     absl::StatusOr<ResponseHead> head = co_await origin.ReadHead(kResponseTime);
     if (!head.ok() || head->status >= 200 || head->status == 101) co_return head;
+    if (head->status == 100) {
+      if (pump != nullptr) pump->GoOn();
+      continue;
+    }
     RemoveHopByHop(&head->headers);
     // A container that has gone is noticed by the answer's write.
     (void)co_await client.WriteInterim(*head);
   }
 }
 
-// How the container's own body ended.
-absl::Status ClientStatus(const Mediation* mediation, const BodyPump* pump) {
-  if (mediation != nullptr && mediation->transforms_request()) return mediation->client_status();
-  return pump != nullptr ? pump->client_status() : absl::OkStatus();
+// Of a request without answer. A request that was certainly not processed may be sent again
+// whatever it asks for, one that may have been only if twice is as good as once; each if no byte of
+// its body has been taken.
+std::optional<Retry> RetryAfter(const absl::Status& status, std::string_view method, bool reused,
+                                BodyPump* pump) {
+  const bool over_http1 = absl::IsFailedPrecondition(status);
+  const bool unprocessed = over_http1 || absl::IsAborted(status);
+  const bool harmless = reused && absl::IsUnavailable(status) && IsIdempotent(method);
+  if (!unprocessed && !harmless) return std::nullopt;
+  if (pump != nullptr && !pump->LetGo()) return std::nullopt;
+  return Retry{over_http1};
 }
 
-Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
-                    OriginConnection& connection, std::string_view first, Mediation* mediation,
-                    Outcome outcome) {
-  ClientExchange& origin = *connection.http;
-  ServerExchange& client = *exchange.client.http;
+OriginFailure FailureOf(const absl::Status& status) {
+  if (absl::IsDeadlineExceeded(status))
+    return OriginFailureOf("origin_timeout", "no answer in time");
+  const bool broken = absl::IsInvalidArgument(status) || absl::IsDataLoss(status);
+  return OriginFailureOf(broken ? "origin_failed" : "origin_unreachable",
+                         std::string(status.message()));
+}
+
+RequestHead HeadOf(const Exchange& exchange, const OriginRequest& request) {
   RequestHead head;
   head.method = request.method;
   head.target = request.target;
@@ -110,6 +134,35 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   head.content_length = request.content_length;
   head.websocket = request.websocket;
   head.te_trailers = request.te_trailers;
+  return head;
+}
+
+// How the container's own body ended, if it goes to a handler.
+absl::Status ClientStatus(const Mediation* mediation) {
+  const bool transformed = mediation != nullptr && mediation->transforms_request();
+  return transformed ? mediation->client_status() : absl::OkStatus();
+}
+
+// The container waits to be asked for its body, and neither it nor we have begun with it.
+bool ContainerWaits(const Exchange& exchange) {
+  ServerExchange& client = *exchange.client.http;
+  return exchange.head.expect_continue && !client.body_complete() && !client.body().ReadyNow();
+}
+
+// `pump`: null the first time, and taken over from an attempt that ended in a Retry.
+Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
+                    OriginConnection& connection, std::string_view first, Mediation* mediation,
+                    std::shared_ptr<BodyPump>* shared_pump, Outcome outcome) {
+  ClientExchange& origin = *connection.http;
+  ServerExchange& client = *exchange.client.http;
+  std::shared_ptr<BodyPump>& pump = *shared_pump;
+  RequestHead head = HeadOf(exchange, request);
+  const bool has_body = head.framing != BodyFraming::kNone;
+  const bool transformed = mediation != nullptr && mediation->transforms_request();
+  if (!transformed) {
+    head.expect_continue =
+        pump != nullptr ? pump->unasked() : first.empty() && ContainerWaits(exchange);
+  }
   const std::string authority =
       Authority{request.host, request.port}.ToString(DefaultPort(request.scheme));
 
@@ -117,55 +170,57 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
     origin.Abort();
     if (mediation != nullptr) mediation->Cancel();
   });
-  const bool has_body = head.framing != BodyFraming::kNone;
-  const bool may_retry = connection.reused && !has_body && IsIdempotent(request.method);
   absl::Status sent = co_await origin.WriteHead(head, authority);
   if (connection.reused && absl::IsUnavailable(sent)) co_return Retry{};
-  std::shared_ptr<BodyPump> pump;
-  const bool transformed = mediation != nullptr && mediation->transforms_request();
-  if (sent.ok() && has_body && transformed) mediation->SendBodyTo(&origin);
-  if (sent.ok() && has_body && !transformed)
-    pump = BodyPump::ToOrigin(exchange.client, &origin, first);
-  if (sent.ok() && !has_body) sent = co_await origin.FinishBody(Headers{});
-  if (!sent.ok() && may_retry) co_return Retry{};
+  if (sent.ok() && has_body && transformed) {
+    mediation->SendBodyTo(&origin);
+  } else if (sent.ok() && pump != nullptr) {
+    pump->UseOrigin(&origin);
+  } else if (sent.ok() && has_body) {
+    pump = BodyPump::ToOrigin(
+        exchange.client, &origin, first,
+        head.expect_continue ? BodyPump::Begin::kWhenAsked : BodyPump::Begin::kNow);
+  } else if (sent.ok()) {
+    sent = co_await origin.FinishBody(Headers{});
+  }
   if (watch.abandoned()) origin.Abort();
 
-  absl::StatusOr<ResponseHead> answer = co_await ReadAnswer(origin, client);
+  absl::StatusOr<ResponseHead> answer = co_await ReadAnswer(origin, client, pump.get());
   if (!answer.ok()) {
     std::optional<OriginFailure> handlers_failure;
-    if (mediation != nullptr) handlers_failure = mediation->failure();
-    if (pump != nullptr) co_await pump->Stop();
-    if (mediation != nullptr) co_await mediation->LeaveOrigin();
+    if (mediation != nullptr) {
+      handlers_failure = mediation->failure();
+      co_await mediation->LeaveOrigin();
+    }
     if (watch.abandoned()) {
       outcome.detail = "the container hung up before the answer";
       co_return outcome;
     }
-    if (may_retry && absl::IsUnavailable(answer.status())) co_return Retry{};
-    const absl::Status client_status = ClientStatus(mediation, pump.get());
+    std::optional<Retry> retry;
+    if (!transformed || !has_body)
+      retry = RetryAfter(answer.status(), request.method, connection.reused, pump.get());
+    if (retry.has_value()) co_return *retry;
+    const absl::Status client_status = ClientStatus(mediation);
     if (!client_status.ok()) co_return co_await RefuseBody(exchange, client_status);
     if (handlers_failure.has_value()) co_return *std::move(handlers_failure);
-    if (absl::IsDeadlineExceeded(answer.status()))
-      co_return OriginFailureOf("origin_timeout", "no answer in time");
-    const bool broken =
-        absl::IsInvalidArgument(answer.status()) || absl::IsDataLoss(answer.status());
-    co_return OriginFailureOf(broken ? "origin_failed" : "origin_unreachable",
-                              std::string(answer.status().message()));
+    co_return FailureOf(answer.status());
   }
   outcome.status = answer->status;
   RemoveHopByHop(&answer->headers);
   if (answer->status == 101) co_return Switched{std::move(outcome), *std::move(answer)};
+  // An answer to a request whose body is not wanted: the container is not asked for it any more.
+  if (pump != nullptr && pump->unasked()) co_await pump->Stop();
   BodyReader* body = &origin.body();
   if (mediation != nullptr && mediation->inspects()) {
     body = co_await mediation->PassAnswer(&origin, &*answer);
     if (body == nullptr) {
       std::optional<OriginFailure> failure = mediation->failure();
-      if (pump != nullptr) co_await pump->Stop();
       co_await mediation->LeaveOrigin();
       if (watch.abandoned()) {
         outcome.detail = "the container hung up before the answer";
         co_return outcome;
       }
-      const absl::Status client_status = ClientStatus(mediation, pump.get());
+      const absl::Status client_status = ClientStatus(mediation);
       if (!client_status.ok()) co_return co_await RefuseBody(exchange, client_status);
       co_return *std::move(failure);
     }
@@ -179,9 +234,8 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
     outcome = co_await StreamBack(exchange, *body, watch, mediation, std::move(outcome));
   } else {
     outcome.detail = "the container hung up before the answer";
-    exchange.client.http->Abort();
+    client.Abort();
   }
-  if (pump != nullptr) co_await pump->Stop();
   if (mediation != nullptr) co_await mediation->LeaveOrigin();
   co_return outcome;
 }
@@ -196,15 +250,22 @@ bool NeedsHttp2(const OriginRequest& request) {
   return rest.empty() || rest[0] == '+' || rest[0] == ';' || rest[0] == ' ';
 }
 
-OriginKey KeyOf(const OriginRequest& request) {
+OriginKey KeyOf(Container& container, const OriginRequest& request) {
   OriginKey key{request.scheme == RequestScheme::kHttps, OriginHttp::kHttp1, request.host,
                 request.port};
   if (key.tls) {
-    key.http = OriginHttp::kByAlpn;
+    if (!container.origins().http2.RequiresHttp1(key)) key.http = OriginHttp::kByAlpn;
   } else if (NeedsHttp2(request)) {
     key.http = OriginHttp::kHttp2;
   }
   return key;
+}
+
+// Without TLS, HTTP/2 is asked for because nothing else will do.
+void RequireHttp1(Container& container, OriginKey* key) {
+  if (!key->tls) return;
+  container.origins().http2.RequireHttp1(*key);
+  key->http = OriginHttp::kHttp1;
 }
 
 // Leaves the WebSocket in the outcome, unless policy has turned against it since the request was
@@ -264,30 +325,33 @@ Task<Outcome> RefuseToSend(const Exchange& exchange, const OriginRequest& reques
 
 Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std::string rule,
                            Mediation* mediation) {
-  const ContainerPtr& container = exchange.client.container;
+  Container& container = *exchange.client.container;
   absl::StatusOr<std::string_view> first = "";
   if (mediation == nullptr || !mediation->transforms_request())
     first = co_await FirstPiece(*exchange.client.http);
   if (!first.ok()) co_return co_await RefuseBody(exchange, first.status());
-  OriginKey key = KeyOf(request);
+  OriginKey key = KeyOf(container, request);
   std::unique_ptr<OriginConnection> connection;
   if (request.websocket) {
-    connection = TakeForWebSocket(*container, key);
+    connection = TakeForWebSocket(container, key);
     key.http = OriginHttp::kHttp1;
   }
   // A WebSocket's HTTP/1 connection ends with it, and may not be one that is about to end.
   Pooled pooled = request.websocket ? Pooled::kUnwanted : Pooled::kWelcome;
-  while (true) {
+  std::shared_ptr<BodyPump> pump;
+  Sent sent;
+  for (int times = 1; times <= kMaxTimesSent; ++times) {
     if (connection == nullptr) {
-      OriginConnected connected = co_await ConnectToOrigin(container, key, pooled);
-      if (auto* denial = std::get_if<Denial>(&connected))
-        co_return co_await RefuseToSend(exchange, request, std::move(*denial));
+      OriginConnected connected = co_await ConnectToOrigin(exchange.client.container, key, pooled);
+      if (auto* denial = std::get_if<Denial>(&connected)) {
+        sent = std::move(*denial);
+        break;
+      }
       if (auto* failure = std::get_if<OriginFailure>(&connected)) {
-        co_return co_await AnswerFailure(exchange, failure->status, failure->reason,
-                                         std::move(failure->detail));
+        sent = std::move(*failure);
+        break;
       }
       connection = std::move(std::get<std::unique_ptr<OriginConnection>>(connected));
-      // Asked twice at most.
       if (pooled == Pooled::kUnwanted) connection->reused = false;
     }
     Outcome outcome;
@@ -297,25 +361,32 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
     if (connection->would_deny.has_value()) {
       outcome.would_deny = ReasonName(*connection->would_deny);
     }
-    Sent sent =
-        co_await SendOver(exchange, request, *connection, *first, mediation, std::move(outcome));
-    if (std::get_if<Retry>(&sent) != nullptr) {
-      connection = nullptr;
-      pooled = Pooled::kUnwanted;
-      continue;
-    }
-    if (auto* failure = std::get_if<OriginFailure>(&sent)) {
-      co_return co_await AnswerFailure(exchange, failure->status, failure->reason,
-                                       std::move(failure->detail));
-    }
-    if (auto* switched = std::get_if<Switched>(&sent)) {
-      co_return co_await Upgrade(exchange, request, std::move(connection), std::move(*switched));
-    }
-    if (connection->http->reusable() && !request.websocket && !container->closed()) {
-      container->origins().http1.Put(key, std::move(connection));
-    }
-    co_return std::move(std::get<Outcome>(sent));
+    sent = co_await SendOver(exchange, request, *connection, *first, mediation, &pump,
+                          std::move(outcome));
+    const auto* retry = std::get_if<Retry>(&sent);
+    if (retry == nullptr) break;
+    if (retry->over_http1) RequireHttp1(container, &key);
+    connection = nullptr;
+    pooled = Pooled::kUnwanted;
   }
+  if (pump != nullptr) {
+    co_await pump->Stop();
+    if (std::get_if<Outcome>(&sent) == nullptr && !pump->client_status().ok())
+      co_return co_await RefuseBody(exchange, pump->client_status());
+  }
+  if (auto* denial = std::get_if<Denial>(&sent))
+    co_return co_await RefuseToSend(exchange, request, std::move(*denial));
+  if (std::get_if<Retry>(&sent) != nullptr)
+    sent = OriginFailureOf("origin_unreachable", "the origin refuses the request's streams");
+  if (auto* failure = std::get_if<OriginFailure>(&sent)) {
+    co_return co_await AnswerFailure(exchange, failure->status, failure->reason,
+                                     std::move(failure->detail));
+  }
+  if (auto* switched = std::get_if<Switched>(&sent))
+    co_return co_await Upgrade(exchange, request, std::move(connection), std::move(*switched));
+  if (connection->http->reusable() && !request.websocket && !container.closed())
+    container.origins().http1.Put(key, std::move(connection));
+  co_return std::move(std::get<Outcome>(sent));
 }
 
 }  // namespace sallyport::proxy

@@ -35,13 +35,14 @@ bool IsIdempotent(std::string_view method);
 OriginRequest OriginRequestOf(const Exchange& exchange);
 
 // `rule` permitted it. Connects (or takes a pooled connection whose address is still permitted),
-// sends the request with the container's body and streams the answer back. Asks once more over a
-// fresh connection if a pooled one turns out to be dead, or its HTTP/2 stream was not processed,
-// and the request is idempotent and has no body. Whichever HTTP the container speaks, the origin is
-// spoken to in its own. A WebSocket gets a stream of an HTTP/2 connection whose origin takes such,
-// or an HTTP/1.1 connection of its own; what becomes a WebSocket is left in the outcome. With a
-// `mediation` the request's body comes from it, if it transforms that, and the answer goes by way
-// of it.
+// sends the request with the container's body and streams the answer back. Asks again over a fresh
+// connection, unless anything of the body was taken: if the origin has certainly not processed the
+// request, or if a pooled connection turns out to be dead and the request is idempotent. A
+// container that waits to be asked for its body is asked when the origin asks. Whichever HTTP the
+// container speaks, the origin is spoken to in its own. A WebSocket gets a stream of an HTTP/2
+// connection whose origin takes such, or an HTTP/1.1 connection of its own; what becomes a
+// WebSocket is left in the outcome. With a `mediation` the request's body comes from it, if it
+// transforms that, and the answer goes by way of it.
 Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std::string rule,
                            Mediation* mediation = nullptr);
 

@@ -8,6 +8,8 @@
 namespace sallyport::proxy {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // ALPN is TLS's, so the scheme need not be in it.
 std::string MemoryKey(const OriginKey& key) { return StrCat(key.host.text(), " ", key.port); }
 
@@ -79,13 +81,27 @@ void Http2Origins::Clear() {
 }
 
 void Http2Origins::Remember(const OriginKey& key, bool http2) {
-  memory_.Set(MemoryKey(key), Memory{http2, std::chrono::steady_clock::now() + kMemory});
+  memory_.Set(MemoryKey(key), Memory{.http2 = http2, .until = Clock::now() + kMemory});
+}
+
+void Http2Origins::RequireHttp1(const OriginKey& key) {
+  memory_.Set(MemoryKey(key), Memory{.requires_http1 = true, .until = Clock::now() + kMemory});
+}
+
+const Http2Origins::Memory* Http2Origins::Recall(const OriginKey& key) {
+  const Memory* memory = memory_.Find(MemoryKey(key));
+  return memory == nullptr || memory->until < Clock::now() ? nullptr : memory;
 }
 
 std::optional<bool> Http2Origins::SpeaksHttp2(const OriginKey& key) {
-  const Memory* memory = memory_.Find(MemoryKey(key));
-  if (memory == nullptr || memory->until < std::chrono::steady_clock::now()) return std::nullopt;
+  const Memory* memory = Recall(key);
+  if (memory == nullptr) return std::nullopt;
   return memory->http2;
+}
+
+bool Http2Origins::RequiresHttp1(const OriginKey& key) {
+  const Memory* memory = Recall(key);
+  return memory != nullptr && memory->requires_http1;
 }
 
 }  // namespace sallyport::proxy

@@ -47,6 +47,10 @@ class Http2Origins {
   void Clear();
 
   void Remember(const OriginKey& key, bool http2);
+  // The origin refuses requests over HTTP/2, though it speaks it (HTTP_1_1_REQUIRED, RFC 9113
+  // section 7). Remembered as long.
+  void RequireHttp1(const OriginKey& key);
+  bool RequiresHttp1(const OriginKey& key);
   // nullopt: not known, or not known any more.
   std::optional<bool> SpeaksHttp2(const OriginKey& key);
 
@@ -57,9 +61,12 @@ class Http2Origins {
   };
   struct Memory {
     bool http2 = false;
+    bool requires_http1 = false;
     std::chrono::steady_clock::time_point until;
   };
 
+  // Null: nothing that holds.
+  const Memory* Recall(const OriginKey& key);
   // Forgets what has ended, and retires connections until one more fits.
   void MakeRoom();
 

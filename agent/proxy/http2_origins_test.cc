@@ -140,5 +140,14 @@ TEST_F(Http2OriginsTest, RemembersWhatAnOriginSpeaks) {
   EXPECT_EQ(origins_.SpeaksHttp2(KeyOf("old.test")), false);
 }
 
+TEST_F(Http2OriginsTest, RemembersWhatAnOriginWants) {
+  EXPECT_FALSE(origins_.RequiresHttp1(KeyOf("good.test")));
+  origins_.Remember(KeyOf("good.test"), true);
+  EXPECT_FALSE(origins_.RequiresHttp1(KeyOf("good.test")));
+  origins_.RequireHttp1(KeyOf("good.test"));
+  EXPECT_TRUE(origins_.RequiresHttp1(KeyOf("good.test")));
+  EXPECT_EQ(origins_.SpeaksHttp2(KeyOf("good.test")), false);
+}
+
 }  // namespace
 }  // namespace sallyport::proxy

@@ -74,6 +74,8 @@ Task<void> ServeH2(ClientConnection client, Stream* stream, std::string early) {
   while (true) {
     std::vector<H2ServerConnection::Request> requests = co_await connection.http.ReadRequests();
     if (requests.empty()) break;
+    if (connection.client.container->worker().overload().shedding() >= Shedding::kKeepAlive)
+      connection.http.Retire();
     for (H2ServerConnection::Request& request : requests) {
       ++connection.running;
       boost::asio::co_spawn(context, ServeStream(&connection, std::move(request)),

@@ -3,6 +3,7 @@
 from h2 import events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.settings import SettingCodes, Settings
 
 
 class Http2Peer:
@@ -12,6 +13,9 @@ class Http2Peer:
     def __init__(self, connection, client):
         self.connection = connection
         self.h2 = H2Connection(H2Configuration(client_side=client, header_encoding="utf-8"))
+        if not client:
+            # WebSockets (RFC 8441).
+            self.h2.local_settings = Settings(client=False, initial_values={SettingCodes.ENABLE_CONNECT_PROTOCOL: 1})
         self.stream = 1 if client else None
         self.heads = []
         self.body = b""
@@ -30,7 +34,8 @@ class Http2Peer:
         for event in self.h2.receive_data(received):
             if isinstance(event, (events.RequestReceived, events.ResponseReceived, events.InformationalResponseReceived,
                                   events.TrailersReceived)):
-                self.stream = event.stream_id
+                if event.stream_id != self.stream:
+                    self.stream, self.ended = event.stream_id, False
                 self.heads.append(dict(event.headers))
             elif isinstance(event, events.DataReceived):
                 self.body += event.data
@@ -45,11 +50,31 @@ class Http2Peer:
         self.h2.send_headers(self.stream, fields, end_stream=end)
         self.flush()
 
-    def send_request(self, host, method="POST", end=False):
-        self.send_head((":method", method), (":scheme", "https"), (":authority", host), (":path", "/stream"), end=end)
+    def send_request(self, host, method="POST", end=False, fields=()):
+        self.send_head((":method", method), (":scheme", "https"), (":authority", host), (":path", "/stream"), *fields, end=end)
 
-    def send_answer(self):
-        self.send_head((":status", "200"), ("content-type", "text/event-stream"))
+    def send_websocket_request(self, host, path="/chat"):
+        self.send_head((":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "https"), (":authority", host), (":path", path),
+                       ("sec-websocket-version", "13"))
+
+    def send_answer(self, status=200):
+        self.send_head((":status", str(status)), ("content-type", "text/event-stream"))
+
+    def send_continue(self):
+        self.send_head((":status", "100"))
+
+    def read_status(self):
+        return int(self.read_head()[":status"])
+
+    def refuse(self, error):
+        """RST_STREAM."""
+        self.h2.reset_stream(self.stream, error)
+        self.flush()
+
+    def go_away(self, error=0):
+        """As if no stream had been processed."""
+        self.h2.close_connection(error, last_stream_id=0)
+        self.flush()
 
     def read_head(self):
         while not self.heads:
@@ -83,6 +108,10 @@ class Http2Peer:
             self.h2.acknowledge_received_data(self.unacknowledged, self.stream)
             self.unacknowledged = 0
             self.flush()
+
+    def next_stream(self):
+        """For another request of the same connection."""
+        self.stream, self.ended = self.h2.get_next_available_stream_id(), False
 
     def end(self):
         self.h2.end_stream(self.stream)

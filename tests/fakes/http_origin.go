@@ -10,6 +10,7 @@
 //	/digest    the length and SHA-256 of the request's body, and its trailers, as JSON
 //	/headers   the request's fields as JSON
 //	/trailers  "body", and a trailer
+//	/sized     the same with a content-length, which HTTP/1 cannot have
 //	/hints     103, then 200
 //	/204, /304
 //	/echo      the request's body, piece by piece
@@ -95,8 +96,11 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		digest(w, r)
 	case "headers":
 		json.NewEncoder(w).Encode(r.Header)
-	case "trailers":
+	case "trailers", "sized":
 		w.Header().Set("trailer", "x-checksum")
+		if part[1] == "sized" {
+			w.Header().Set("content-length", "4")
+		}
 		io.WriteString(w, "body")
 		w.(http.Flusher).Flush()
 		w.Header().Set("x-checksum", "1")

@@ -59,7 +59,8 @@ struct H1ClientConnection::State {
       }
       if (++interim_heads > kMaxInterimHeads)
         return absl::InvalidArgumentError("too many interim answers");
-      if (head->head.status != 100 || awaits_continue) return std::move(head->head);
+      if (head->head.status != 100 || awaits_continue || expects_continue)
+        return std::move(head->head);
     }
     return std::nullopt;
   }
@@ -101,6 +102,7 @@ struct H1ClientConnection::State {
 
   std::string method;  // Of the current request.
   bool asks_for_websocket = false;
+  bool expects_continue = false;
   std::optional<HeadProgress> progress;
   bool awaits_continue = false;
   // Came while a 100 was awaited.
@@ -127,6 +129,7 @@ Task<absl::Status> H1ClientConnection::WriteHead(const RequestHead& head,
   s.answered = false;
   s.method = head.method;
   s.asks_for_websocket = head.websocket;
+  s.expects_continue = head.expect_continue;
   s.interim_heads = 0;
   s.early.reset();
   s.body.Begin(BodyFraming::kNone, 0);

@@ -181,6 +181,28 @@ TEST_F(H1ClientTest, GivesInterimAnswersButContinue) {
   EXPECT_EQ(ReadBody(), "ok");
 }
 
+TEST_F(H1ClientTest, AsksWhetherTheBodyIsWanted) {
+  RequestHead head;
+  head.method = "PUT";
+  head.target = "/t";
+  head.headers.Add("Expect", "something else");
+  head.framing = BodyFraming::kLength;
+  head.content_length = 2;
+  head.expect_continue = true;
+  ASSERT_TRUE(RunTask(context_, client_->WriteHead(head, "good.test")).ok());
+  stream_->Receive("HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_EQ(ReadHead(), "100");
+  EXPECT_EQ(stream_->written(),
+            "PUT /t HTTP/1.1\r\nHost: good.test\r\nContent-Length: 2\r\n"
+            "Expect: 100-continue\r\n\r\n");
+  EXPECT_TRUE(WriteBody("ok").ok());
+  EXPECT_TRUE(Finish().ok());
+  stream_->Receive(kOk);
+  EXPECT_EQ(ReadHead(), "200");
+  EXPECT_EQ(ReadBody(), "ok");
+  EXPECT_TRUE(client_->reusable());
+}
+
 TEST_F(H1ClientTest, H132TooManyInterimAnswers) {
   Ask();
   for (int i = 0; i < 17; ++i) stream_->Receive("HTTP/1.1 103 Early Hints\r\n\r\n");
@@ -371,6 +393,27 @@ TEST_F(H1ClientTest, AnAnswerIsNotLateWhileTheRequestGoesOut) {
   EXPECT_GT(stream_->deadline(), at_first);
   stream_->ReceiveEnd();
   RunReady(context_);
+}
+
+Task<void> ReadPiece(H1ClientConnection* client) {
+  const absl::StatusOr<std::string_view> ignored = co_await client->body().Read();
+  static_cast<void>(ignored);
+}
+
+// An origin may announce its answer long before it has the whole request.
+TEST_F(H1ClientTest, NorIsItsBody) {
+  ASSERT_TRUE(WriteHead("PUT", BodyFraming::kChunked).ok());
+  stream_->Receive("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+  EXPECT_EQ(ReadHead(), "200");
+  Start(context_, ReadPiece(client_.get()));
+  RunReady(context_);
+  const SteadyTime at_first = stream_->deadline();
+  EXPECT_NE(at_first, SteadyTime::max());
+  EXPECT_TRUE(WriteBody("x").ok());
+  EXPECT_GT(stream_->deadline(), at_first);
+  stream_->Receive("ok");
+  RunReady(context_);
+  EXPECT_EQ(stream_->deadline(), SteadyTime::max());
 }
 
 }  // namespace

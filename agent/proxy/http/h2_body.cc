@@ -10,6 +10,8 @@ Task<absl::StatusOr<std::string_view>> H2BodyReader::Read() {
   H2Stream& stream = *stream_;
   session_->Consume(stream, piece_.size());
   piece_.clear();
+  uint64_t sent = stream.sent_bytes;
+  SteadyTime deadline = Deadlines::In(timeout_);
   while (true) {
     if (stopped_) co_return absl::CancelledError("the body is not read any more");
     if (!stream.unread.empty()) {
@@ -19,8 +21,12 @@ Task<absl::StatusOr<std::string_view>> H2BodyReader::Read() {
     if (stream.remote_ended) co_return std::string_view();
     if (!stream.failure.ok()) co_return stream.failure;
     stream.readable.Reset();
-    const absl::Status waited = co_await stream.readable.Wait(Deadlines::In(timeout_));
-    if (!waited.ok()) co_return waited;
+    const absl::Status waited = co_await stream.readable.Wait(deadline);
+    if (waited.ok()) continue;
+    // Who takes the one body may be slow with the other.
+    if (stream.sent_bytes == sent) co_return waited;
+    sent = stream.sent_bytes;
+    deadline = Deadlines::In(timeout_);
   }
 }
 

@@ -20,7 +20,7 @@ namespace sallyport::proxy {
 // Gives the stream's window back as its pieces are done with. Belongs to one worker.
 class H2BodyReader final : public BodyReader {
  public:
-  // `session` outlives this. `timeout`: between two pieces.
+  // `session` outlives this. `timeout`: between two pieces, while nothing is sent either.
   H2BodyReader(H2Session* session, std::shared_ptr<H2Stream> stream,
                std::chrono::milliseconds timeout)
       : session_(session), stream_(std::move(stream)), timeout_(timeout) {}

@@ -26,6 +26,7 @@ Task<absl::Status> H2ClientExchange::WriteHead(const RequestHead& head,
   if (stream_ != nullptr || !session.accepts_streams())
     co_return absl::UnavailableError("the connection takes no further request");
   asked_for_ = AskedFor{head.method == "HEAD", head.websocket};
+  expects_continue_ = head.expect_continue;
   head_is_all_ = head.framing == BodyFraming::kNone && !head.websocket;
   const std::string* key = head.headers.Find("sec-websocket-key");
   if (head.websocket && key != nullptr) websocket_key_ = *key;
@@ -67,7 +68,7 @@ absl::StatusOr<std::optional<ResponseHead>> H2ClientExchange::TakeHead() {
     if (head->status >= 200 || head->status == 101) return *std::move(head);
     if (++interim_heads_ > kMaxInterimHeads)
       return Refuse(absl::InvalidArgumentError("too many interim answers"));
-    if (head->status != 100) return *std::move(head);
+    if (head->status != 100 || expects_continue_) return *std::move(head);
   }
   return std::nullopt;
 }
@@ -77,10 +78,17 @@ absl::Status H2ClientExchange::Failure() const {
   const bool nothing_came = connection_->reads == reads_before_ && interim_heads_ == 0;
   // So it was the connection that was lost, and no frame of the origin's that ended the stream.
   if (nothing_came && absl::IsDataLoss(failure)) return absl::UnavailableError(failure.message());
-  if (absl::IsUnavailable(failure) || absl::IsInvalidArgument(failure) ||
-      absl::IsCancelled(failure) || absl::IsDeadlineExceeded(failure))
-    return failure;
-  return absl::DataLossError(failure.message());
+  switch (failure.code()) {
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kDeadlineExceeded:
+      return failure;
+    default:
+      return absl::DataLossError(failure.message());
+  }
 }
 
 Task<absl::StatusOr<ResponseHead>> H2ClientExchange::ReadHead(std::chrono::milliseconds timeout) {

@@ -45,7 +45,8 @@ class H2ClientExchange final : public ClientExchange {
   std::optional<H2Tunnel> tunnel_;
   AskedFor asked_for_;
   std::string websocket_key_;  // Which HTTP/2 has not: it is answered here.
-  bool head_is_all_ = false;   // The request has no body.
+  bool expects_continue_ = false;
+  bool head_is_all_ = false;  // The request has no body.
   bool answered_ = false;
   int interim_heads_ = 0;
   uint64_t reads_before_ = 0;  // Of the connection, when the request was begun.

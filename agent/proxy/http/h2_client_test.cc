@@ -220,8 +220,8 @@ TEST_F(H2ClientTest, TheStreamsWindowIsGivenBackAsTheBodyIsRead) {
   EXPECT_EQ(updates[0].stream, 1u);
 }
 
-std::string GoAway(uint32_t last_stream) {
-  return h2::Frame(h2::kGoAway, 0, 0, h2::Number(last_stream, 4) + h2::Number(0, 4));
+std::string GoAway(uint32_t last_stream, uint32_t error = 0) {
+  return h2::Frame(h2::kGoAway, 0, 0, h2::Number(last_stream, 4) + h2::Number(error, 4));
 }
 
 struct Fate {
@@ -238,9 +238,11 @@ TEST_F(H2ClientTest, SaysWhatBecameOfARequest) {
   for (int i = 0; i < 17; ++i) interim += h2::Head(1, {{":status", "103"}}, 0);
   const h2::Fields of_five = {{":status", "200"}, {"content-length", "5"}};
   const Fate cases[] = {
-      {"refused", h2::Reset(1, 7), "UNAVAILABLE"},
+      {"refused", h2::Reset(1, 7), "ABORTED"},
+      {"wanted over HTTP/1.1", h2::Reset(1, 13), "FAILED_PRECONDITION"},
       {"reset", h2::Reset(1, 2), "DATA_LOSS"},
-      {"GOAWAY before it", GoAway(0), "UNAVAILABLE"},
+      {"GOAWAY before it", GoAway(0), "ABORTED"},
+      {"GOAWAY before it, for HTTP/1.1", GoAway(0, 13), "FAILED_PRECONDITION"},
       {"GOAWAY behind it", GoAway(1) + h2::Head(1, kOk, h2::kEndStream), "200"},
       {"GOAWAY behind it, and closed", GoAway(1), "DATA_LOSS", "", true},
       {"closed", "", "DATA_LOSS", "", true},
@@ -287,6 +289,64 @@ TEST_F(H2ClientTest, ARequestOnAnIdleConnectionThatIsClosedMayBeSentAgain) {
   EXPECT_EQ(ReadHead(*exchange), "UNAVAILABLE");
   EXPECT_FALSE(client_->alive());
   EXPECT_FALSE(client_->takes_requests());
+}
+
+TEST_F(H2ClientTest, ARequestThatNeverLeftWasNotProcessed) {
+  Receive(h2::Settings({}));
+  Sent();
+  stream_->set_faults({.stall_write_at = stream_->written().size()});
+  const auto on_its_way = Ask(BodyFraming::kNone, "POST");
+  RunReady(context_);
+  const auto behind_it = Ask(BodyFraming::kNone, "POST");
+  stream_->ReceiveEnd();
+  EXPECT_EQ(ReadHead(*on_its_way), "UNAVAILABLE");
+  EXPECT_EQ(ReadHead(*behind_it), "ABORTED");
+}
+
+TEST_F(H2ClientTest, AsksWhetherTheBodyIsWanted) {
+  const auto exchange = client_->Open();
+  RequestHead head;
+  head.method = "PUT";
+  head.target = "/t";
+  head.framing = BodyFraming::kLength;
+  head.content_length = 2;
+  head.expect_continue = true;
+  EXPECT_TRUE(RunTask(context_, exchange->WriteHead(head, "good.test")).ok());
+  const std::vector<ReceivedFrame> heads = Sent(h2::kHeaders);
+  ASSERT_EQ(heads.size(), 1u);
+  EXPECT_EQ(heads[0].Field("expect"), "100-continue");
+  Receive(h2::Settings({}) + h2::Head(1, {{":status", "100"}}, 0));
+  EXPECT_EQ(ReadHead(*exchange), "100");
+  EXPECT_TRUE(RunTask(context_, exchange->WriteBody("ok")).ok());
+  EXPECT_TRUE(RunTask(context_, exchange->FinishBody(Headers())).ok());
+  Receive(h2::Head(1, kOk, h2::kEndStream));
+  EXPECT_EQ(ReadHead(*exchange), "200");
+}
+
+Task<void> ReadAndTell(ClientExchange* exchange, std::optional<std::string>* read) {
+  const absl::StatusOr<std::string_view> piece = co_await exchange->body().Read();
+  *read = piece.ok() ? std::string(*piece) : absl::StatusCodeToString(piece.status().code());
+}
+
+TEST_F(H2ClientTest, ABodyIsNotLateWhileTheOtherMoves) {
+  H2ClientConnection::Options options;
+  options.timeouts.body = milliseconds(40);
+  Connect(std::move(options));
+  const auto exchange = Ask(BodyFraming::kChunked, "POST");
+  Receive(h2::Settings({}) + h2::Head(1, kOk, 0));
+  EXPECT_EQ(ReadHead(*exchange), "200");
+  std::optional<std::string> read;
+  Start(context_, ReadAndTell(exchange.get(), &read));
+  // Longer than the answer may pause, a piece of the request each quarter of that.
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_TRUE(RunTask(context_, exchange->WriteBody("x")).ok());
+    context_.restart();
+    context_.run_for(milliseconds(10));
+  }
+  EXPECT_EQ(read, std::nullopt);
+  context_.restart();
+  context_.run_for(milliseconds(200));
+  EXPECT_EQ(read, "DEADLINE_EXCEEDED");
 }
 
 TEST_F(H2ClientTest, AnAnswerMayBeLate) {

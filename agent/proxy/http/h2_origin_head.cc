@@ -38,6 +38,7 @@ absl::Status SetFraming(bool ends_stream, AskedFor asked_for, ResponseHead* head
       return absl::InvalidArgumentError("a content-length without a body");
     return absl::OkStatus();
   }
+  head->may_have_trailers = true;
   head->framing = length.has_value() ? BodyFraming::kLength : BodyFraming::kChunked;
   head->content_length = length.value_or(0);
   return absl::OkStatus();
@@ -59,6 +60,7 @@ Headers RequestFields(const RequestHead& head, std::string_view authority_text,
   if (head.websocket) fields.Remove("sec-websocket-key");
   if (head.framing == BodyFraming::kLength) AppendContentLength(head.content_length, &fields);
   if (head.te_trailers) fields.Add("te", "trailers");
+  if (head.expect_continue) fields.Add("expect", "100-continue");
   return fields;
 }
 

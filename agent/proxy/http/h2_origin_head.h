@@ -13,7 +13,7 @@ namespace sallyport::proxy {
 
 // `scheme` is "http" or "https". A request for a WebSocket becomes an extended CONNECT (RFC 8441).
 // Fields that belong to a connection, to framing or to HTTP/1's WebSockets are left out, and "te:
-// trailers" is written from `head.te_trailers`. REQUIRES: CheckRequest.
+// trailers" and "expect" are written from `head`'s flags. REQUIRES: CheckRequest.
 Headers RequestFields(const RequestHead& head, std::string_view authority_text,
                       std::string_view scheme);
 

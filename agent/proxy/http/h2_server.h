@@ -38,6 +38,8 @@ class H2ServerConnection {
   void RequestServed();
   // Writes until the end.
   Task<void> WriteAll() { return transport_.WriteAll(); }
+  // GOAWAY; what has begun goes on, and ReadRequests gives no more.
+  void Retire() { session_.Retire(); }
   // GOAWAY; every exchange fails.
   void CloseNow();
 

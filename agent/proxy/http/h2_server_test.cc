@@ -227,6 +227,9 @@ TEST_F(H2ServerTest, FramesThatCarryNothingAreCounted) {
       {"H211 PRIORITY", h2::Frame(h2::kPriority, 0, 1, h2::Number(0, 5)), ""},
       {"H212 empty DATA", h2::Data(1, ""), h2::Head(1, With(":path", "/hang"), 0)},
       {"WINDOW_UPDATE", h2::WindowUpdate(0, 1), ""},
+      {"an unknown frame", h2::Frame(0xa5, 0, 0, "abc"), ""},
+      {"the first that RFC 9113 does not know", h2::Frame(0x0a, 0, 0, ""), ""},
+      {"the last type", h2::Frame(0xff, 0, 0, ""), ""},
   };
   for (const auto& test : kCases) {
     Begin();
@@ -262,7 +265,31 @@ TEST_F(H2ServerTest, NoMoreStreamsAtOnceThanAnnounced) {
   Give(h2::SettingsAck());
   for (uint32_t id = 1; id < 200; id += 2) Give(h2::Head(id, With(":path", "/hang")));
   EXPECT_EQ(log_.size(), 100u);
-  EXPECT_EQ(Summary(Give(h2::Head(201, kGet))), "GOAWAY 1");
+  EXPECT_EQ(Summary(Give(h2::Head(201, kGet))), "RST_STREAM 201 7");
+  Give(h2::Reset(1, 8));
+  EXPECT_EQ(StatusOf(Give(h2::Head(203, kGet)), 203), "200");
+}
+
+// A peer that reads nothing gets no refusals: it may not leave them to us for ever.
+TEST_F(H2ServerTest, RefusedStreamsThatPileUpEndTheConnection) {
+  Begin();
+  Give(h2::SettingsAck());
+  std::string bytes;
+  for (uint32_t id = 1; id < 2 * 300; id += 2) bytes += h2::Head(id, With(":path", "/hang"));
+  EXPECT_NE(Summary(Give(bytes)).find("GOAWAY"), std::string::npos);
+  EXPECT_LE(log_.size(), 2 * 100u);  // What began was given up.
+}
+
+TEST_F(H2ServerTest, RetiringLetsWhatHasBegunGoOn) {
+  Begin();
+  Give(h2::Head(1, With(":path", "/echo", kPost), 0));
+  server_->Retire();
+  RunReady(context_);
+  EXPECT_EQ(Summary(Output()), "HEADERS 1 200, GOAWAY 0");
+  EXPECT_EQ(Summary(Give(h2::Head(3, kGet))), "");  // The GOAWAY says what became of it.
+  EXPECT_EQ(log_.size(), 1u);
+  EXPECT_EQ(BodyOf(Give(h2::Data(1, "late", h2::kEndStream))), "late");
+  AwaitEnd();
 }
 
 const h2::Fields kWebSocket = {{":method", "CONNECT"},

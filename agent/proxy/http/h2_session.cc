@@ -10,6 +10,11 @@
 namespace sallyport::proxy {
 namespace {
 
+// nghttp2 ends the connection of a peer that opens more streams than were announced. Up to so many
+// times as many, only the stream is refused (RFC 9113 section 5.1.2), in OnHeadBegins: the peer may
+// have miscounted.
+constexpr uint32_t kStreamsTolerance = 2;
+
 nghttp2_nv Field(const Header& field) {
   const auto bytes = [](const std::string& text) {
     return reinterpret_cast<uint8_t*>(const_cast<char*>(text.data()));
@@ -17,6 +22,12 @@ nghttp2_nv Field(const Header& field) {
   // nghttp2 copies both, and turns the name into lower case.
   return nghttp2_nv{bytes(field.name), bytes(field.value), field.name.size(), field.value.size(),
                     NGHTTP2_NV_FLAG_NONE};
+}
+
+// What becomes of a stream whose connection is lost.
+absl::Status Lost(const H2Stream& stream, const absl::Status& status) {
+  if (stream.head_sent) return absl::DataLossError(status.message());
+  return absl::AbortedError(status.message());
 }
 
 }  // namespace
@@ -31,7 +42,8 @@ H2Session::H2Session(boost::asio::io_context& context, Role role, const H2Limits
       output_ready_(context) {
   Start();
   std::vector<nghttp2_settings_entry> settings = {
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, role == Role::kServer ? limits_.streams : 0},
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
+       role == Role::kServer ? kStreamsTolerance * limits_.streams : 0},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits_.stream_window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<uint32_t>(limits_.head_bytes)},
   };
@@ -70,6 +82,7 @@ absl::Status H2Session::OnInput(std::string_view bytes) {
 
 void H2Session::TakeOutput(size_t enough, std::string* out) {
   now_ = std::chrono::steady_clock::now();
+  const size_t first = out->size();
   output_ = out;
   enough_ = enough;
   while (!broken_ && out->size() < enough) {
@@ -90,6 +103,20 @@ void H2Session::TakeOutput(size_t enough, std::string* out) {
     break;
   }
   output_ = nullptr;
+  if (role_ == Role::kServer && !announced_ && out->size() > first) {
+    announced_ = true;
+    AnnounceStreams(out->data() + first);
+  }
+}
+
+// Over what nghttp2 believes to have announced.
+void H2Session::AnnounceStreams(char* first) const {
+  constexpr size_t kFrameHeadBytes = 9;
+  constexpr size_t kIdentifierBytes = 2;
+  for (size_t i = 0; i < sizeof(uint32_t); ++i) {
+    first[kFrameHeadBytes + kIdentifierBytes + i] =
+        static_cast<char>(limits_.streams >> (8 * (sizeof(uint32_t) - 1 - i)));
+  }
 }
 
 std::vector<std::shared_ptr<H2Stream>> H2Session::TakeNewStreams() {
@@ -209,8 +236,7 @@ void H2Session::Fail(const absl::Status& status) {
   failed_ = true;
   // They stay in the table: nghttp2 refers to them.
   for (auto& [id, stream] : streams_) {
-    const bool unsure = absl::IsUnavailable(status) && stream->head_sent;
-    FailStream(*stream, unsure ? absl::DataLossError(status.message()) : status);
+    FailStream(*stream, absl::IsUnavailable(status) ? Lost(*stream, status) : status);
     stream->closed = true;
   }
   Wake();

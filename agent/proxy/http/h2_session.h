@@ -110,7 +110,7 @@ class H2Session {
   size_t open_streams() const { return streams_.size(); }
 
  private:
-  struct Callbacks;  // What nghttp2 calls; h2_callbacks.cc, with the On… methods.
+  struct Callbacks;  // What nghttp2 calls: the On… methods, in h2_incoming.cc and h2_outgoing.cc.
 
   std::shared_ptr<H2Stream> Find(int32_t stream_id);
   void Start();
@@ -126,6 +126,7 @@ class H2Session {
   void OnRemoteEnd(int32_t stream_id);
   void OnStreamClosed(int32_t stream_id, uint32_t error);
   void OnPeerReset(int32_t stream_id, uint32_t error);
+  void OnGoAway(uint32_t error);
   void OnSent(const nghttp2_frame_hd& frame);
   void OnResetSent(int32_t stream_id, uint32_t error);
   // The next bytes of DATA; and their way into `output_`.
@@ -133,6 +134,8 @@ class H2Session {
   void AppendOutgoing(H2Stream& stream, size_t length);
   void FailStream(H2Stream& stream, absl::Status status);
   void EndAbusive(std::string_view what);
+  // Of the frames that `first` begins with, which are the session's first.
+  void AnnounceStreams(char* first) const;
   // Gives the connection's window back unless too much is unread.
   void GiveBackConnection();
 
@@ -159,6 +162,8 @@ class H2Session {
   size_t connection_owed_ = 0;     // DATA not yet given back to the connection's window.
   std::string* output_ = nullptr;  // While TakeOutput runs…
   size_t enough_ = 0;              // …until it has so many bytes.
+  bool http1_required_ = false;  // A GOAWAY said so.
+  bool announced_ = false;       // Our first SETTINGS are out.
   bool greeted_ = false;
   bool failed_ = false;
   bool broken_ = false;  // nghttp2's state is lost: it must not be used again.

@@ -39,9 +39,10 @@ struct H2Stream {
   Headers trailers;
   bool head_complete = false;  // The final head came; `heads` may have been emptied since.
   bool remote_ended = false;   // END_STREAM came, and all before it was legal.
-  // Why nothing more comes, and nothing more can be sent; OK: the stream is well. UNAVAILABLE: the
-  // peer has not processed it, or the connection was lost before it was sent. INVALID_ARGUMENT: the
-  // peer broke the framing. CANCELLED: reset here. DATA_LOSS: all else.
+  // Why nothing more comes, and nothing more can be sent; OK: the stream is well. ABORTED: the peer
+  // has certainly not processed it. FAILED_PRECONDITION: nor has it, and wants it over HTTP/1.1.
+  // UNAVAILABLE: the connection takes no further stream. INVALID_ARGUMENT: the peer broke the
+  // framing. CANCELLED: reset here. DATA_LOSS: all else.
   absl::Status failure;
   // Called once when `failure` is set, if there is one: for what has nothing to wait for here. May
   // not call the session.

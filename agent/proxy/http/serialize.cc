@@ -18,6 +18,8 @@ constexpr size_t kSpareBytes = 128;
 // message, or HTTP itself, ends.
 bool IsWrittenHere(std::string_view name) {
   switch (name.size()) {
+    case 6:
+      return EqualsIgnoreCase(name, "expect");
     case 7:
       return EqualsIgnoreCase(name, "upgrade");
     case 10:
@@ -105,6 +107,7 @@ void AppendRequestHead(const RequestHead& head, std::string_view authority_text,
   AppendFields(headers, /*skip_host=*/true, out);
   if (framing == BodyFraming::kNone && UsuallyHasBody(head.method)) framing = BodyFraming::kLength;
   AppendFraming(framing, content_length, out);
+  if (head.expect_continue) AppendField("Expect", "100-continue", out);
   if (head.websocket) AppendUpgrade(out);
   out->append("\r\n");
 }
