@@ -362,7 +362,7 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
       outcome.would_deny = ReasonName(*connection->would_deny);
     }
     sent = co_await SendOver(exchange, request, *connection, *first, mediation, &pump,
-                          std::move(outcome));
+                             std::move(outcome));
     const auto* retry = std::get_if<Retry>(&sent);
     if (retry == nullptr) break;
     if (retry->over_http1) RequireHttp1(container, &key);

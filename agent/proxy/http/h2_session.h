@@ -162,8 +162,8 @@ class H2Session {
   size_t connection_owed_ = 0;     // DATA not yet given back to the connection's window.
   std::string* output_ = nullptr;  // While TakeOutput runs…
   size_t enough_ = 0;              // …until it has so many bytes.
-  bool http1_required_ = false;  // A GOAWAY said so.
-  bool announced_ = false;       // Our first SETTINGS are out.
+  bool http1_required_ = false;    // A GOAWAY said so.
+  bool announced_ = false;         // Our first SETTINGS are out.
   bool greeted_ = false;
   bool failed_ = false;
   bool broken_ = false;  // nghttp2's state is lost: it must not be used again.
