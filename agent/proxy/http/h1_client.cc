@@ -16,6 +16,9 @@
 namespace sallyport::proxy {
 namespace {
 
+// Servers ask for a body that they do not read, too: nginx does so right before any answer.
+constexpr std::chrono::milliseconds kAfterContinue{20};
+
 bool IsInterim(int status) { return status < 200 && status != 101; }
 
 }  // namespace
@@ -173,16 +176,23 @@ Task<H1ClientConnection::Continue> H1ClientConnection::AwaitContinue(
   if (!sent.ok()) co_return Continue::kAnswer;
   s.BeginReadingHead();
   s.awaits_continue = true;
-  absl::StatusOr<ResponseHead> head = co_await s.Receive(timeout);
-  // Other interim answers are nothing to act upon here.
-  while (head.ok() && IsInterim(head->status) && head->status != 100)
-    head = co_await s.Receive(timeout);
+  Continue result = Continue::kSilence;
+  while (true) {
+    absl::StatusOr<ResponseHead> head = co_await s.Receive(timeout);
+    if (absl::IsDeadlineExceeded(head.status())) break;
+    if (!head.ok() || !IsInterim(head->status)) {
+      s.early = std::move(head);
+      result = Continue::kAnswer;
+      break;
+    }
+    if (head->status != 100) continue;
+    result = Continue::kWanted;
+    timeout = kAfterContinue;
+    s.first_read = true;
+  }
   s.awaits_continue = false;
   s.deadlines.EndReadAfterWrites();
-  if (absl::IsDeadlineExceeded(head.status())) co_return Continue::kSilence;
-  if (head.ok() && head->status == 100) co_return Continue::kWanted;
-  s.early = std::move(head);
-  co_return Continue::kAnswer;
+  co_return result;
 }
 
 BodyReader& H1ClientConnection::body() { return state_->body; }

@@ -80,6 +80,8 @@ TEST_F(H1ClientTest, TheBodyWaitsUntilItIsAskedFor) {
   } cases[] = {
       {"HTTP/1.1 100 Continue\r\n\r\n", Continue::kWanted, nullptr},
       {"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n", Continue::kWanted, nullptr},
+      {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n", Continue::kAnswer,
+       "299"},
       {"", Continue::kSilence, nullptr},
       {"HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n", Continue::kAnswer, "299"},
       {"HTTP/1.1 bad", Continue::kSilence, nullptr},
