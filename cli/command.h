@@ -24,6 +24,7 @@ struct Command {
 // Each file of commands adds its own.
 void AddClassCommands(std::vector<Command>* commands);
 void AddHandlerCommands(std::vector<Command>* commands);
+void AddSecretCommands(std::vector<Command>* commands);
 void AddContainerCommands(std::vector<Command>* commands);
 void AddMutationCommands(std::vector<Command>* commands);
 void AddApplyCommand(std::vector<Command>* commands);

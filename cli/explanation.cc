@@ -71,6 +71,7 @@ std::string Format(const std::string& request, const v1::ExplainResponse& respon
   }
   if (response.decision() == "handler" && !response.handler_registered())
     text += "that handler is not registered: the container gets 502 handler_missing\n";
+  if (!response.builtin().empty()) text += StrCat("built in: the proxy ", response.builtin(), "\n");
   if (!response.would_deny().empty())
     text += StrCat("only because the class is in monitor mode; it would be denied: ",
                    response.would_deny(), "\n");

@@ -1,6 +1,7 @@
 #include "cli/handler_lines.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -35,8 +36,17 @@ std::string StatsText(const v1::UsageResponse::Endpoint& stats) {
 
 }  // namespace
 
+std::string WhatItIs(const v1::Handler& handler) {
+  if (!handler.has_builtin()) return absl::StrJoin(handler.endpoints(), ", ");
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  handler.builtin().GetReflection()->ListFields(handler.builtin(), &fields);
+  return "builtin: " + absl::StrJoin(fields, ", ", [](std::string* out, const auto* field) {
+           out->append(field->name());
+         });
+}
+
 std::string HandlerLine(const v1::Handler& handler) {
-  std::string line = StrCat(handler.name(), "   ", absl::StrJoin(handler.endpoints(), ", "));
+  std::string line = StrCat(handler.name(), "   ", WhatItIs(handler));
   if (handler.holds_secrets()) line += "   holds secrets";
   if (handler.on_failure() == v1::Handler::ON_FAILURE_EGRESS) line += "   fails open";
   if (handler.retries() > 0) line += StrCat("   ", handler.retries(), " retries");

@@ -10,6 +10,9 @@
 
 namespace sallyport::cli {
 
+// "builtin: allow_methods, set_headers", or where it listens.
+std::string WhatItIs(const v1::Handler& handler);
+
 // The handler, and what is not by default: one line.
 std::string HandlerLine(const v1::Handler& handler);
 

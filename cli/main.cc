@@ -27,6 +27,7 @@ std::vector<Command> AllCommands() {
   AddAuditCommands(&commands);
   AddClassCommands(&commands);
   AddHandlerCommands(&commands);
+  AddSecretCommands(&commands);
   AddContainerCommands(&commands);
   AddMutationCommands(&commands);
   AddTestCommand(&commands);

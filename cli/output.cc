@@ -61,6 +61,8 @@ std::string Describe(const v1::ResourceKey& key) {
       return StrCat("container ", key.name());
     case v1::RESOURCE_KIND_HANDLER:
       return StrCat("handler ", key.name());
+    case v1::RESOURCE_KIND_SECRET:
+      return StrCat("secret ", key.name());
     default:
       return key.name();
   }

@@ -4,18 +4,10 @@
 #include <boost/asio/detached.hpp>
 
 namespace sallyport::proxy {
-namespace {
 
-// gRPC messages to handlers carry at most this much of a body (handler.proto).
-constexpr size_t kMaxHandlerPiece = 64 * 1024;
-
-}  // namespace
-
-BodyPump::BodyPump(const ClientConnection& client, ClientExchange* origin, HandlerCall* call,
-                   Begin begin)
+BodyPump::BodyPump(const ClientConnection& client, ClientExchange* origin, Begin begin)
     : client_(client.http),
       origin_(origin),
-      call_(call),
       go_on_(*client.container->dial_context().context),
       receiver_(*client.container->dial_context().context),
       done_(*client.container->dial_context().context),
@@ -23,15 +15,8 @@ BodyPump::BodyPump(const ClientConnection& client, ClientExchange* origin, Handl
 
 std::shared_ptr<BodyPump> BodyPump::ToOrigin(const ClientConnection& client, ClientExchange* origin,
                                              std::string_view first, Begin begin) {
-  std::shared_ptr<BodyPump> pump(new BodyPump(client, origin, nullptr, begin));
+  std::shared_ptr<BodyPump> pump(new BodyPump(client, origin, begin));
   boost::asio::co_spawn(*client.container->dial_context().context, Run(pump, first),
-                        boost::asio::detached);
-  return pump;
-}
-
-std::shared_ptr<BodyPump> BodyPump::ToHandler(const ClientConnection& client, HandlerCall* call) {
-  std::shared_ptr<BodyPump> pump(new BodyPump(client, nullptr, call, Begin::kNow));
-  boost::asio::co_spawn(*client.container->dial_context().context, Run(pump, ""),
                         boost::asio::detached);
   return pump;
 }
@@ -62,7 +47,7 @@ Task<void> BodyPump::Run(std::shared_ptr<BodyPump> self, std::string_view first)
 }
 
 Task<void> BodyPump::AwaitReceiver() {
-  while (origin_ == nullptr && call_ == nullptr && !stopping_) {
+  while (origin_ == nullptr && !stopping_) {
     receiver_.Reset();
     // Whoever let go has its own deadline.
     (void)co_await receiver_.Wait(SteadyTime::max());
@@ -84,35 +69,16 @@ void BodyPump::UseOrigin(ClientExchange* origin) {
 
 Task<absl::Status> BodyPump::Pass(std::string_view piece) {
   passed_ = true;
-  if (origin_ != nullptr) co_return co_await origin_->WriteBody(piece);
-  while (!piece.empty()) {
-    v1::HandleRequest message;
-    message.set_body(std::string(piece.substr(0, kMaxHandlerPiece)));
-    const absl::Status sent = co_await call_->Send(message);
-    if (!sent.ok()) co_return sent;
-    piece.remove_prefix(std::min(piece.size(), kMaxHandlerPiece));
-  }
-  co_return absl::OkStatus();
+  co_return co_await origin_->WriteBody(piece);
 }
 
 Task<absl::Status> BodyPump::PassEnd() {
   passed_ = true;
-  if (origin_ != nullptr) co_return co_await origin_->FinishBody(client_->body().trailers());
-  v1::HandleRequest message;
-  for (const Header& trailer : client_->body().trailers().fields()) {
-    v1::Header* copy = message.mutable_end()->add_trailers();
-    copy->set_name(trailer.name);
-    copy->set_value(trailer.value);
-  }
-  message.mutable_end();
-  const absl::Status sent = co_await call_->Send(message);
-  if (!sent.ok()) co_return sent;
-  co_return co_await call_->FinishSending();
+  co_return co_await origin_->FinishBody(client_->body().trailers());
 }
 
 void BodyPump::CutOff() {
   if (origin_ != nullptr) origin_->Abort();
-  if (call_ != nullptr) call_->Cancel();
 }
 
 Task<void> BodyPump::Stop() {

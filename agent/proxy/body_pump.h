@@ -7,7 +7,6 @@
 
 #include "agent/proxy/event.h"
 #include "agent/proxy/exchange.h"
-#include "agent/proxy/handlers/link.h"
 
 namespace sallyport::proxy {
 
@@ -27,7 +26,6 @@ class BodyPump {
   // `first` is a piece that was read from the body already; it holds until the next read.
   static std::shared_ptr<BodyPump> ToOrigin(const ClientConnection& client, ClientExchange* origin,
                                             std::string_view first, Begin begin);
-  static std::shared_ptr<BodyPump> ToHandler(const ClientConnection& client, HandlerCall* call);
 
   // The receiver wants the body.
   void GoOn() { go_on_.Notify(); }
@@ -44,7 +42,7 @@ class BodyPump {
   const absl::Status& client_status() const { return client_status_; }
 
  private:
-  BodyPump(const ClientConnection& client, ClientExchange* origin, HandlerCall* call, Begin begin);
+  BodyPump(const ClientConnection& client, ClientExchange* origin, Begin begin);
 
   static Task<void> Run(std::shared_ptr<BodyPump> self, std::string_view first);
   Task<absl::Status> Pass(std::string_view piece);
@@ -55,8 +53,7 @@ class BodyPump {
   void CutOff();
 
   ServerExchange* const client_;
-  ClientExchange* origin_;  // One of these two, or neither after LetGo.
-  HandlerCall* const call_;
+  ClientExchange* origin_;  // Null after LetGo.
   Event go_on_;
   Event receiver_;
   Event done_;

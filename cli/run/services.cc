@@ -100,13 +100,15 @@ absl::StatusOr<std::unique_ptr<LocalServices>> LocalServices::Start(const RunOpt
   RETURN_IF_ERROR(services->Spawn(control_plane, {"--state-dir", directory + "/controlplane",
                                                   "--listen", services->control_plane()}));
   RETURN_IF_ERROR(services->AwaitSocket(services->control_plane()));
+  // The policy is that of the user, who is root and reads every file.
   std::vector<std::string> arguments = {"--control-plane", services->control_plane(),
                                         "--socket",        services->agent(),
                                         "--state-dir",     directory + "/agent",
                                         "--run-dir",       directory + "/run",
                                         "--host-name",     StrCat("local-", getpid()),
                                         "--proxy-binary",  proxy,
-                                        "--audit",         "/dev/null"};
+                                        "--audit",         "/dev/null",
+                                        "--secrets-dir",   "/"};
   for (const std::string& resolver : options.resolvers)
     arguments.insert(arguments.end(), {"--resolver", resolver});
   for (const std::string& range : options.open_ranges)
