@@ -3,8 +3,7 @@
 import { sourceOf } from "./body.js";
 import { callOf, Request } from "./request.js";
 
-/** @type {{ fetch: any, Request: any }} */
-const Native = { fetch: globalThis.fetch, Request: globalThis.Request };
+const nativeFetch = globalThis.fetch;
 
 /** @type {WeakSet<ReadableStream>} bodies that Node took the content-encoding off, though the headers still say it */
 const decoded = new WeakSet();
@@ -26,7 +25,7 @@ export function fetch(input, init) {
 
 /** @param {any} input @param {any} init */
 async function fetchByNode(input, init) {
-  const response = await Native.fetch(input, init);
+  const response = await nativeFetch(input, init);
   if (response.body !== null && response.headers.has("content-encoding")) decoded.add(response.body);
   return response;
 }
@@ -40,10 +39,4 @@ export function wasDecoded(response) {
 export function installGlobals() {
   globalThis.fetch = fetch;
   globalThis.Request = /** @type {any} */ (Request);
-}
-
-/** Undoes installGlobals. */
-export function removeGlobals() {
-  if (globalThis.fetch === fetch) globalThis.fetch = Native.fetch;
-  if (/** @type {any} */ (globalThis.Request) === Request) globalThis.Request = Native.Request;
 }

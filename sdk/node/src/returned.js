@@ -6,9 +6,9 @@
  * compiled down to older JavaScript included, counts as looking: that is never wrong, only one message slower.
  */
 
-// `#then`, the getter, the handler, perhaps Node's queue, runHandler.
-const LIMIT = 5;
-const QUEUE = "node:internal/process/task_queues";
+// `#then`, the getter, the handler, what of Node's own resumes handlers, runHandler.
+const LIMIT = 12;
+const NODES_OWN = "node:internal/";
 
 /** @template T */
 export class Returned {
@@ -77,7 +77,7 @@ function calledByHandler() {
     /** @type {{ stack?: any }} */
     const trace = {};
     Error.captureStackTrace(trace, calledByHandler);
-    const [, , , caller] = trace.stack.filter((/** @type {NodeJS.CallSite} */ site) => site.getFileName() !== QUEUE);
+    const [, , , caller] = trace.stack.filter((/** @type {NodeJS.CallSite} */ site) => !site.getFileName()?.startsWith(NODES_OWN));
     return caller?.getFunctionName() === runHandler.name && caller.getFileName() === import.meta.url;
   } finally {
     Error.stackTraceLimit = stackTraceLimit;

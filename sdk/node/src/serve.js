@@ -1,6 +1,6 @@
 /** Serves handlers to the proxy. */
 
-import { lstatSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import net from "node:net";
 
 import grpc from "@grpc/grpc-js";
@@ -52,7 +52,6 @@ export class Server {
   #tasks = new Set();
   /** @type {Promise<void> | undefined} */
   #closed;
-  #onSignal = () => { this.close().then(() => process.exit(0)); };
   /** "127.0.0.1:7070", or "unix:/path". */
   address = "";
 
@@ -70,6 +69,8 @@ export class Server {
     if (listen.startsWith("unix:")) await removeStaleSocket(listen.slice("unix:".length));
     const port = await new Promise((resolve, reject) => this.#grpc.bindAsync(
       listen, grpc.ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))));
+    // A handler believes whoever can connect to it.
+    if (listen.startsWith("unix:")) chmodSync(listen.slice("unix:".length), 0o600);
     this.address = listen.startsWith("unix:") ? listen : listen.replace(/:\d+$/, `:${port}`);
     try {
       if (controlPlane !== undefined) await this.#register(controlPlane);
@@ -77,7 +78,7 @@ export class Server {
       this.#grpc.forceShutdown();
       throw error;
     }
-    if (signals !== false) for (const name of ["SIGINT", "SIGTERM"]) process.once(name, this.#onSignal);
+    if (signals !== false) endOnSignals(this);
     if (!quiet) console.log(`listening on ${this.address}`);
   }
 
@@ -101,7 +102,6 @@ export class Server {
 
   /** @param {number} graceSeconds */
   async #drain(graceSeconds) {
-    for (const name of ["SIGINT", "SIGTERM"]) process.off(name, this.#onSignal);
     /** @type {NodeJS.Timeout | undefined} */
     let timer;
     const late = new Promise((resolve) => { timer = setTimeout(resolve, graceSeconds * 1000); });
@@ -109,6 +109,7 @@ export class Server {
     await Promise.race([done, late]);
     clearTimeout(timer);
     this.#grpc.forceShutdown();
+    if (ofSignals.delete(this) && ofSignals.size === 0) for (const name of ["SIGINT", "SIGTERM"]) process.off(name, endAll);
   }
 
   /** @param {any} stream */
@@ -159,6 +160,20 @@ export class Server {
     this.#tasks.add(task);
     task.finally(() => this.#tasks.delete(task));
   }
+}
+
+/** Servers that end on a signal, and the program with the last of them. @type {Set<Server>} */
+const ofSignals = new Set();
+
+/** @param {Server} server */
+function endOnSignals(server) {
+  if (ofSignals.size === 0) for (const name of ["SIGINT", "SIGTERM"]) process.once(name, endAll);
+  ofSignals.add(server);
+}
+
+async function endAll() {
+  await Promise.all([...ofSignals].map((server) => server.close()));
+  process.exit(0);
 }
 
 /** @param {string} path of a socket that a program which is gone has left */

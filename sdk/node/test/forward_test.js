@@ -11,6 +11,14 @@ const cases = {
     await new Promise((resolve) => setTimeout(resolve, 3));
     return fetch(request);
   },
+  "after a wait that ends with others": async (request) => {
+    const ends = Date.now() + 10;
+    await Promise.all([10, 10].map((time) => new Promise((resolve) => setTimeout(resolve, time))));
+    const later = [1, 1, 1].map((time) => new Promise((resolve) => setTimeout(resolve, time)));
+    while (Date.now() < ends + 10) { /* All of them are due at once. */ }
+    await later[0];
+    return fetch(request);
+  },
   "from within try and finally": async (request) => { try { return fetch(request); } finally { void 0; } },
   "a copy": async (request) => fetch(new Request(request)),
   "a clone": async (request) => fetch(request.clone()),
