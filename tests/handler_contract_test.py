@@ -357,6 +357,16 @@ class ContractTest(unittest.TestCase):
         answer = self.get()
         self.assertEqual((answer.status, answer.reason), (504, "handler_timeout"), answer)
 
+    def test_a_body_on_its_way_when_the_origin_is_not_there(self):
+        for host, status, reason in (("raw.test:81", 502, "origin_unreachable"), ("private.test", 502, "handler_failed")):
+            self.world.script({"forward": {**BOTH["forward"], "authority": host, "scheme": "https"}}, "body", "forever")
+            for version in ("--http1.1", "--http2"):
+                result = self.client.run("sh", "-c", f"head -c 10000000 /dev/zero | curl -sS {version} --max-time 20 -o /dev/null -w "
+                                                     "'%{http_code}' --cacert " + self.client.bundle + " -T - https://api.test/x")
+                self.assertEqual(result.stdout, str(status), (host, version, result))
+                self.assertEqual(self.record()["reason"], reason)
+        self.assertEqual(self.get(path="/headers", host="other.test").status, 200)
+
     # Who asks.
 
     def test_the_context_tells_of_the_connection(self):

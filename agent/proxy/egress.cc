@@ -374,6 +374,9 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
     if (std::get_if<Outcome>(&sent) == nullptr && !pump->client_status().ok())
       co_return co_await RefuseBody(exchange, pump->client_status());
   }
+  // Nobody else reads the container's body while it is answered.
+  if (mediation != nullptr && std::get_if<Outcome>(&sent) == nullptr)
+    co_await mediation->LeaveContainer();
   if (auto* denial = std::get_if<Denial>(&sent))
     co_return co_await RefuseToSend(exchange, request, std::move(*denial));
   if (std::get_if<Retry>(&sent) != nullptr)

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/proxy/mediation.h"
 #include "agent/proxy/refusal.h"
 #include "common/base/strings.h"
 
@@ -13,8 +14,10 @@ Task<Outcome> SendForwarded(const Exchange& exchange, OriginRequest request,
   const std::shared_ptr<const EffectivePolicy> now = exchange.client.container->policy();
   if (now == nullptr) co_return co_await RefuseByPolicy(exchange, Denial{Reason::kNoPolicy});
   const AddressVerdict host = CheckForwardHost(*now, request.host);
-  if (const Deny* deny = std::get_if<Deny>(&host))
+  if (const Deny* deny = std::get_if<Deny>(&host)) {
+    if (mediation != nullptr) co_await mediation->LeaveContainer();
     co_return co_await RefuseToSend(exchange, request, ToDenial(*deny));
+  }
   Outcome outcome =
       co_await SendToOrigin(exchange, std::move(request), verdict.rule.ToString(), mediation);
   const std::optional<Reason> would_deny = std::get<MayDial>(host).would_deny;

@@ -144,6 +144,10 @@ Task<void> Mediation::LeaveOrigin() {
   if (from_origin_ != nullptr) co_await from_origin_->Stop();
 }
 
+Task<void> Mediation::LeaveContainer() {
+  if (from_container_ != nullptr) co_await from_container_->Stop();
+}
+
 std::optional<OriginFailure> Mediation::failure() const {
   if (from_origin_ != nullptr && !from_origin_->source_status().ok()) {
     const absl::Status& status = from_origin_->source_status();

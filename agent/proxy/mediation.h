@@ -44,6 +44,10 @@ class Mediation {
   // through, its exchange is given up.
   Task<void> LeaveOrigin();
 
+  // Returns when the container's body is not read here any more, so that others may. If it is not
+  // through, nobody reads it.
+  Task<void> LeaveContainer();
+
   // What went wrong that was not the container's connection, as far as it is known here.
   // Asked for before LeaveOrigin.
   std::optional<OriginFailure> failure() const;
