@@ -16,6 +16,10 @@ class AnswerWriter {
  public:
   static v1::HandleResponse Message(const Forward& forward);
   static v1::HandleResponse Head(const Respond& respond);
+  static v1::HandleResponse Message(const Pass& pass);
+  // Whether the call goes on after the Forward.
+  static bool GoesOn(const Forward& forward);
+  static bool HasBody(const Forward& forward);
   static const std::string& Body(const Respond& respond);
   // Empty: the body is Body().
   static const std::function<void(BodyWriter&)>& Stream(const Respond& respond);

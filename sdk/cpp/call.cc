@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "sdk/cpp/answer_writer.h"
+#include "sdk/cpp/mediation.h"
 #include "sdk/cpp/request_builder.h"
 
 namespace sallyport {
@@ -99,10 +100,13 @@ void Call::Act(Answer answer) {
     Fail(status->ok() ? absl::InternalError("the handler answered with the status OK") : *status);
   } else if (auto* respond = std::get_if<Respond>(&answer)) {
     AnswerWriter::Stream(*respond) ? Stream(*respond) : Send(std::move(*respond));
-  } else if (body_asked_) {
+  } else if (auto& forward = std::get<Forward>(answer);
+             body_asked_ && !AnswerWriter::HasBody(forward)) {
     Fail(absl::InternalError("the handler forwards a request whose body it has read"));
+  } else if (AnswerWriter::GoesOn(forward)) {
+    Mediate(std::move(forward));
   } else {
-    FinishWith(AnswerWriter::Message(std::get<Forward>(answer)));
+    FinishWith(AnswerWriter::Message(forward));
   }
 }
 
@@ -146,16 +150,33 @@ void Call::Stream(const Respond& respond) {
     return Fail(absl::FailedPreconditionError("bodies cannot be streamed with max_threads = 0"));
   }
   WriteMessage(AnswerWriter::Head(respond));
-  try {
+  const absl::Status status = Catch([&] {
     AnswerWriter::Stream(respond)(*this);
+    return absl::OkStatus();
+  });
+  status.ok() ? FinishWith(EndMessage()) : Fail(status);
+}
+
+void Call::Mediate(Forward forward) {
+  if (settings_.pool == nullptr) {
+    return Fail(absl::FailedPreconditionError(
+        "bodies cannot be transformed, nor answers inspected, with max_threads = 0"));
+  }
+  Mediation mediation(this, std::move(forward), body_ended_);
+  const absl::Status status = Catch([&] { return mediation.Run(); });
+  MutexLock lock(&mutex_);
+  Finish(ToGrpc(status));
+}
+
+absl::Status Call::Catch(const std::function<absl::Status()>& work) {
+  try {
+    return work();
   } catch (const std::exception& thrown) {
     settings_.on_exception(handler_name_, thrown.what());
-    return Fail(Threw());
   } catch (...) {
     settings_.on_exception(handler_name_, "not a std::exception");
-    return Fail(Threw());
   }
-  FinishWith(EndMessage());
+  return Threw();
 }
 
 bool Call::Write(std::string_view bytes) {
@@ -178,19 +199,19 @@ absl::StatusOr<std::optional<std::string>> Call::NextPiece() {
     ask.mutable_read_body();
     WriteMessage(std::move(ask));
   }
-  if (!ReadMessage()) return absl::CancelledError("the container hung up");
+  if (ReadMessage() == nullptr) return absl::CancelledError("the container hung up");
   if (received_.has_body()) return std::move(*received_.mutable_body());
   if (!received_.has_end()) return absl::InvalidArgumentError("a message that is no body");
   body_ended_ = true;
   return std::nullopt;
 }
 
-bool Call::ReadMessage() {
+v1::HandleRequest* Call::ReadMessage() {
   MutexLock lock(&mutex_);
   reading_ = true;
   StartRead(&received_);
   while (reading_) changed_.Wait(&mutex_);
-  return read_ok_;
+  return read_ok_ ? &received_ : nullptr;
 }
 
 bool Call::WriteMessage(v1::HandleResponse message) {

@@ -13,6 +13,7 @@
 #include "common/base/mutex.h"
 #include "proto/sallyport/v1/handler.pb.h"
 #include "sdk/cpp/body_source.h"
+#include "sdk/cpp/message_stream.h"
 #include "sdk/cpp/sallyport/handler.h"
 #include "sdk/cpp/thread_pool.h"
 
@@ -33,7 +34,8 @@ struct CallSettings {
 class Call final : public std::enable_shared_from_this<Call>,
                    public grpc::ServerBidiReactor<v1::HandleRequest, v1::HandleResponse>,
                    private BodySource,
-                   private BodyWriter {
+                   private BodyWriter,
+                   private MessageStream {
  public:
   // For gRPC. `settings` outlives the call.
   static Call* Start(const CallSettings* settings);
@@ -54,11 +56,14 @@ class Call final : public std::enable_shared_from_this<Call>,
   void Send(Respond respond);
   void SendNextPiece();
   void Stream(const Respond& respond);
+  void Mediate(Forward forward);
   void FinishWith(v1::HandleResponse last);
   void Fail(const absl::Status& status);
-  // These wait. False: the stream is over.
-  bool ReadMessage();
-  bool WriteMessage(v1::HandleResponse message);
+  // What `work` of the user's says, or that it threw.
+  absl::Status Catch(const std::function<absl::Status()>& work);
+  // MessageStream.
+  v1::HandleRequest* ReadMessage() override;
+  bool WriteMessage(v1::HandleResponse message) override;
   // BodySource.
   absl::StatusOr<std::optional<std::string>> NextPiece() override;
   // BodyWriter.

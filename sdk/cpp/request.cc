@@ -15,6 +15,13 @@ bool SameName(std::string_view a, std::string_view b) {
                                 absl::string_view(b.data(), b.size()));
 }
 
+std::optional<std::string> FirstOf(const std::vector<Header>& headers, std::string_view name) {
+  for (const Header& header : headers) {
+    if (SameName(header.name, name)) return header.value;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string Context::Param(const std::string& name, std::string fallback) const {
@@ -24,10 +31,11 @@ std::string Context::Param(const std::string& name, std::string fallback) const 
 }
 
 std::optional<std::string> Request::header(std::string_view name) const {
-  for (const Header& header : headers_) {
-    if (SameName(header.name, name)) return header.value;
-  }
-  return std::nullopt;
+  return FirstOf(headers_, name);
+}
+
+std::optional<std::string> OriginResponse::header(std::string_view name) const {
+  return FirstOf(headers, name);
 }
 
 absl::StatusOr<std::string> Request::ReadBody(size_t limit) const {
@@ -78,7 +86,22 @@ Context RequestBuilder::BuildContext(v1::Context&& proto) {
   context.dialled_address = std::move(*proto.mutable_dialled_address());
   context.dialled_port = static_cast<uint16_t>(proto.dialled_port());
   context.tls_version = std::move(*proto.mutable_tls_version());
+  context.tls_server_name = std::move(*proto.mutable_tls_server_name());
+  context.http_version = std::move(*proto.mutable_http_version());
   return context;
+}
+
+OriginResponse RequestBuilder::BuildResponse(v1::OriginResponse&& proto) {
+  OriginResponse response;
+  response.status = static_cast<int>(proto.status());
+  response.headers.reserve(proto.headers_size());
+  for (v1::Header& header : *proto.mutable_headers()) {
+    response.headers.push_back(
+        {std::move(*header.mutable_name()), std::move(*header.mutable_value())});
+  }
+  response.has_body = proto.has_body();
+  if (proto.has_content_length()) response.content_length = proto.content_length();
+  return response;
 }
 
 }  // namespace handler_sdk

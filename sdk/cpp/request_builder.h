@@ -14,6 +14,7 @@ class RequestBuilder {
   // `body` must outlive the request.
   static Request BuildRequest(v1::RequestStart&& start, BodySource* body);
   static Context BuildContext(v1::Context&& proto);
+  static OriginResponse BuildResponse(v1::OriginResponse&& proto);
 };
 
 }  // namespace handler_sdk

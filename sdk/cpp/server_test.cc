@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -60,6 +61,30 @@ class Caller {
     return *this;
   }
 
+  // What the origin answers.
+  Caller& Response(uint32_t status) {
+    v1::HandleRequest message;
+    message.mutable_response()->set_status(status);
+    v1::Header* header = message.mutable_response()->add_headers();
+    header->set_name("server");
+    header->set_value("s");
+    stream_->Write(message);
+    return *this;
+  }
+  Caller& ResponseBody(const std::string& bytes) {
+    v1::HandleRequest message;
+    message.set_response_body(bytes);
+    stream_->Write(message);
+    return *this;
+  }
+  Caller& ResponseEnd() {
+    v1::HandleRequest message;
+    v1::Header* trailer = message.mutable_response_end()->add_trailers();
+    trailer->set_name("x-sum");
+    trailer->set_value("7");
+    stream_->Write(message);
+    return *this;
+  }
   // The next message in short; or "status CODE: TEXT" at the end.
   std::string Next() {
     v1::HandleResponse message;
@@ -248,6 +273,150 @@ TEST(ServerTest, WhatWasReadCannotBeForwarded) {
   });
   EXPECT_EQ(Caller(server->address()).Start("test", true).End().All(),
             "read_body { }; status 13: the handler forwards a request whose body it has read");
+}
+
+// To upper case, with a mark at the end.
+void Upper(std::optional<std::string_view> piece, BodyWriter& out) {
+  if (!piece.has_value()) {
+    out.Write("!");
+    return;
+  }
+  std::string changed(*piece);
+  std::transform(changed.begin(), changed.end(), changed.begin(), toupper);
+  out.Write(changed);
+}
+
+TEST(ServerTest, TransformsARequest) {
+  const auto server = Serve([](const Request& request, const Context&) {
+    return Forward(request).TransformRequest(Upper);
+  });
+  Caller caller(server->address());
+  EXPECT_EQ(caller.Start("test", true).Next(), "forward { transform_request: true }");
+  EXPECT_EQ(caller.Body("a").Next(), "request_body: \"A\"");
+  EXPECT_EQ(caller.Body("b").End().All(),
+            "request_body: \"B\"; request_body: \"!\"; request_end { }; status 0: ");
+}
+
+TEST(ServerTest, TransformsWhatWasNotRead) {
+  const auto server = Serve([](const Request& request, const Context&) -> Answer {
+    if (!request.ReadPiece().ok()) return Respond(500);
+    return Forward(request).TransformRequest(Upper, 2);
+  });
+  Caller caller(server->address());
+  EXPECT_EQ(caller.Start("test", true).Body("a").Next(), "read_body { }");
+  EXPECT_EQ(caller.Next(), "forward { transform_request: true content_length: 2 }");
+  EXPECT_EQ(caller.Body("b").End().All(),
+            "request_body: \"B\"; request_body: \"!\"; request_end { }; status 0: ");
+}
+
+TEST(ServerTest, SetsABody) {
+  const auto server = Serve([](const Request& request, const Context&) -> Answer {
+    return Forward(request).SetBody(request.ReadBody().value_or("?") + "+");
+  });
+  Caller caller(server->address());
+  EXPECT_EQ(caller.Start("test", true).Body("a").End().All(),
+            "read_body { }; forward { transform_request: true content_length: 2 }; "
+            "request_body: \"a+\"; request_end { }; status 0: ");
+}
+
+TEST(ServerTest, InspectsAndPasses) {
+  const auto server = Serve([](const Request& request, const Context&) {
+    return Forward(request).InspectResponse([](const OriginResponse& response) {
+      return Pass().SetStatus(response.status + 1).SetHeader("X-Was", *response.header("Server"));
+    });
+  });
+  Caller caller(server->address());
+  EXPECT_EQ(caller.Start("test").Next(), "forward { inspect_response: true }");
+  EXPECT_EQ(
+      caller.Response(200).All(),
+      "pass_response { status: 201 set_headers { name: \"x-was\" value: \"s\" } }; status 0: ");
+}
+
+TEST(ServerTest, InspectsAndTransforms) {
+  const auto server = Serve([](const Request& request, const Context&) {
+    return Forward(request).InspectResponse(
+        [](const OriginResponse&) { return Pass().RemoveHeader("Server").TransformBody(Upper); });
+  });
+  Caller caller(server->address());
+  caller.Start("test").Next();
+  EXPECT_EQ(caller.Response(200).Next(),
+            "pass_response { remove_headers: \"server\" transform_body: true }");
+  EXPECT_EQ(caller.ResponseBody("a").Next(), "body A");
+  EXPECT_EQ(caller.ResponseEnd().All(),
+            "body !; end { trailers { name: \"x-sum\" value: \"7\" } }; status 0: ");
+}
+
+TEST(ServerTest, InspectsAndAnswersInstead) {
+  const auto server = Serve([](const Request& request, const Context&) {
+    return Forward(request).InspectResponse([](const OriginResponse& response) -> ResponseAnswer {
+      if (response.status == 500) return absl::InternalError("as the origin");
+      return Respond(418, "tea");
+    });
+  });
+  Caller caller(server->address());
+  caller.Start("test").Next();
+  EXPECT_EQ(caller.Response(200).All(),
+            "respond { status: 418 headers { name: \"content-length\" value: \"3\" } }; body tea; "
+            "end { }; status 0: ");
+  Caller failing(server->address());
+  failing.Start("test").Next();
+  EXPECT_EQ(failing.Response(500).All(), "status 13: as the origin");
+}
+
+TEST(ServerTest, BothDirectionsAtOnce) {
+  const auto server = Serve([](const Request& request, const Context&) {
+    return Forward(request).TransformRequest(Upper).InspectResponse(
+        [](const OriginResponse&) { return Pass().TransformBody(Upper); });
+  });
+  Caller caller(server->address());
+  caller.Start("test", true).Next();
+  EXPECT_EQ(caller.Body("q").Next(), "request_body: \"Q\"");
+  EXPECT_EQ(caller.Response(200).Next(), "pass_response { transform_body: true }");
+  EXPECT_EQ(caller.ResponseBody("r").Next(), "body R");
+  EXPECT_EQ(caller.Body("q").Next(), "request_body: \"Q\"");
+  EXPECT_EQ(caller.ResponseEnd().End().All(),
+            "body !; end { trailers { name: \"x-sum\" value: \"7\" } }; request_body: \"!\"; "
+            "request_end { }; status 0: ");
+}
+
+TEST(ServerTest, WhatATransformThrowsStaysHere) {
+  const auto server = Serve([](const Request& request, const Context&) {
+    return Forward(request).TransformRequest(
+        [](std::optional<std::string_view>, BodyWriter&) { throw std::runtime_error("secret"); });
+  });
+  Caller caller(server->address());
+  caller.Start("test", true).Next();
+  EXPECT_EQ(caller.Body("q").All(), "status 13: the handler threw an exception");
+}
+
+TEST(ServerTest, AMediationEndsWhenTheCallerHangsUp) {
+  Signal ended;
+  const auto server = Serve([&ended](const Request& request, const Context&) {
+    const std::shared_ptr<void> alive(nullptr, [&ended](void*) { ended.Set(); });
+    return Forward(request).InspectResponse([alive](const OriginResponse&) { return Pass(); });
+  });
+  Caller caller(server->address());
+  caller.Start("test").Next();
+  caller.Cancel();
+  ended.Wait();
+}
+
+TEST(ServerTest, Leases) {
+  const auto server = Serve([](const Request& request, const Context&) -> Answer {
+    if (request.has_body()) {
+      return Respond(204).RevokeLeases().SetLease({.ttl = std::chrono::milliseconds(1500)});
+    }
+    return Forward(request).SendRequestId().SetLease(
+        {.ttl = std::chrono::hours(1), .max_uses = 3, .methods = {"GET"}, .path_prefix = "/a"});
+  });
+  EXPECT_EQ(
+      Caller(server->address()).Start("test").All(),
+      "forward { send_request_id: true lease { ttl { seconds: 3600 } max_uses: 3 methods: \"GET\" "
+      "path_prefix: \"/a\" } }; status 0: ");
+  EXPECT_EQ(
+      Caller(server->address()).Start("test", true).All(),
+      "respond { status: 204 lease { ttl { seconds: 1 nanos: 500000000 } } revoke_leases: true }; "
+      "end { }; status 0: ");
 }
 
 TEST(ServerTest, AReadEndsWhenTheCallerHangsUp) {

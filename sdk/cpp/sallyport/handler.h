@@ -16,7 +16,8 @@
 //
 // A handler is called once for each request that a rule sends to it, on a thread of the server's,
 // many at a time: what it shares with other calls it must protect. It may block. It returns one of
-//   Forward       the request goes on to its origin, with changes; its body never comes here
+//   Forward       the request goes on to its origin, with changes; its body never comes here,
+//   unless it is to be transformed, and the origin's answer neither, unless it is to be inspected
 //   Respond       the handler's own response
 //   absl::Status  it failed: the container gets a 502 and sees nothing of the text, which is for
 //   the operator's audit log
@@ -65,6 +66,9 @@ struct Context {
       dialled_address;  // What the container dialled; says nothing about where the request goes.
   uint16_t dialled_port = 0;
   std::string tls_version;  // Such as "TLSv1.3"; empty: plain HTTP.
+  std::string
+      tls_server_name;       // What the container asked for by SNI; empty: nothing, or plain HTTP.
+  std::string http_version;  // The container's: "HTTP/1.0", "HTTP/1.1" or "HTTP/2".
 
   // A param that is a string; `fallback` if there is none of that name, or it is not a string.
   std::string Param(const std::string& name, std::string fallback = "") const;
@@ -92,8 +96,8 @@ class Request {
   }  // Absent: not known beforehand.
 
   // The body, or what is left of it; waits until all of it is here. After this (or ReadPiece) the
-  // request cannot be forwarded. RESOURCE_EXHAUSTED: it is longer than `limit` bytes. CANCELLED:
-  // the container hung up.
+  // request can be forwarded only with a body that is set or transformed. RESOURCE_EXHAUSTED: it is
+  // longer than `limit` bytes. CANCELLED: the container hung up.
   absl::StatusOr<std::string> ReadBody(size_t limit = 16 * 1024 * 1024) const;
   // The next piece, at most 64 KiB; no value: the body is complete. The container's sending is
   // slowed down to the pace of these calls.
@@ -112,39 +116,28 @@ class Request {
   BodySource* body_ = nullptr;
 };
 
-// Send the request on, changed. What is not set stays as received. Names of headers are compared
-// without case. The proxy checks the changes, and the new destination against the container's
-// `denied_hosts`; what it refuses is a 502 for the container.
-class Forward {
- public:
-  explicit Forward(const Request&) {}
-
-  // Replaces every header of that name: exactly one is sent.
-  Forward& SetHeader(std::string name, std::string value);
-  Forward& RemoveHeader(std::string name);
-  Forward& SetMethod(std::string method);
-  Forward& SetPath(std::string path_and_query);      // Begins with "/".
-  Forward& SetAuthority(std::string host_and_port);  // "api.example.com" or "api.example.com:8443".
-  // Sends a plain request over TLS. There is no way back from https to http.
-  Forward& UpgradeToHttps();
-
- private:
-  friend class AnswerWriter;
-
-  std::string method_;
-  std::string authority_;
-  std::string path_;
-  bool https_ = false;
-  std::vector<Header> set_headers_;
-  std::vector<std::string> remove_headers_;
-};
-
-// Takes a response's body.
+// Takes a body.
 class BodyWriter {
  public:
   virtual ~BodyWriter() = default;
   // Waits until the container keeps up. False: nobody wants more; stop.
   virtual bool Write(std::string_view bytes) = 0;
+};
+
+// Called with each piece of a body, and once without one at its end: what it writes to `out` takes
+// their place. Trailers pass as they are.
+using BodyTransform = std::function<void(std::optional<std::string_view> piece, BodyWriter& out)>;
+
+// For which further requests of the same container, scheme, host and port, under the same rule, an
+// answer holds: the proxy acts on them by itself. It ends early when the rule, its params or the
+// handler's registration changes.
+struct Lease {
+  std::chrono::milliseconds ttl{0};       // Required: 1 ms to 1 h.
+  uint32_t max_uses = 0;                  // 0: any number.
+  std::vector<std::string> methods = {};  // Empty: that of this request.
+  // Itself and what lies below it, by whole segments. Empty: the path of this request alone,
+  // whatever its query.
+  std::string path_prefix = {};
 };
 
 // The handler's own response. `status`: 200 to 599.
@@ -160,6 +153,10 @@ class Respond {
   // and keeps what it needs. An exception that it lets out breaks the response off, so that the
   // container sees an error.
   Respond& StreamBody(std::function<void(BodyWriter&)> write);
+  // The body may have at most 64 KiB.
+  Respond& SetLease(Lease lease);
+  // As in Forward.
+  Respond& RevokeLeases();
 
  private:
   friend class AnswerWriter;
@@ -168,6 +165,93 @@ class Respond {
   std::vector<Header> headers_;
   std::string body_;
   std::function<void(BodyWriter&)> stream_;
+  std::optional<Lease> lease_;
+  bool revoke_leases_ = false;
+};
+
+// What the origin answered.
+struct OriginResponse {
+  int status = 0;               // 200 to 599.
+  std::vector<Header> headers;  // Names in lower case.
+  bool has_body = false;
+  std::optional<uint64_t> content_length;  // Absent: not known beforehand.
+
+  // The first header of that name, whatever its case.
+  std::optional<std::string> header(std::string_view name) const;
+};
+
+// Let the origin's response pass, changed. What is not set stays as received.
+class Pass {
+ public:
+  Pass& SetStatus(int status);  // 200 to 599.
+  // Replaces every header of that name.
+  Pass& SetHeader(std::string name, std::string value);
+  Pass& RemoveHeader(std::string name);
+  // The body goes by way of `transform`.
+  Pass& TransformBody(BodyTransform transform);
+
+ private:
+  friend class AnswerWriter;
+  friend class Mediation;
+  int status_ = 0;
+  std::vector<Header> set_headers_;
+  std::vector<std::string> remove_headers_;
+  BodyTransform transform_;
+};
+
+// A Respond here takes the place of the origin's response, and has no lease.
+using ResponseAnswer = std::variant<Pass, Respond, absl::Status>;
+
+// Send the request on, changed. What is not set stays as received. Names of headers are compared
+// without case. The proxy checks the changes, and the new destination against the container's
+// `denied_hosts`; what it refuses is a 502 for the container.
+class Forward {
+ public:
+  explicit Forward(const Request&) {}
+
+  // Replaces every header of that name: exactly one is sent.
+  Forward& SetHeader(std::string name, std::string value);
+  Forward& RemoveHeader(std::string name);
+  Forward& SetMethod(std::string method);
+  Forward& SetPath(std::string path_and_query);      // Begins with "/".
+  Forward& SetAuthority(std::string host_and_port);  // "api.example.com" or "api.example.com:8443".
+  // Sends a plain request over TLS. There is no way back from https to http.
+  Forward& UpgradeToHttps();
+  // The origin gets Context::request_id as `sallyport-request-id`.
+  Forward& SendRequestId();
+
+  // The body goes by way of `transform`, which runs on the handler's thread after it has returned.
+  // `length`: of what it writes in all, if that is known. A body that was read in part is
+  // transformed from there.
+  Forward& TransformRequest(BodyTransform transform, std::optional<uint64_t> length = std::nullopt);
+  // The origin gets this body.
+  Forward& SetBody(std::string body);
+  // Called with what the origin answers, before the container sees it, on the handler's thread. The
+  // handler has returned by then, and its request and context are gone: it keeps what it needs.
+  Forward& InspectResponse(std::function<ResponseAnswer(const OriginResponse&)> inspect);
+
+  // Not together with a transform, a body or an inspection.
+  Forward& SetLease(Lease lease);
+  // Ends every lease that this handler gave for this container; this answer's own begins after it.
+  Forward& RevokeLeases();
+
+ private:
+  friend class AnswerWriter;
+  friend class Mediation;
+
+  std::string method_;
+  std::string authority_;
+  std::string path_;
+  bool https_ = false;
+  std::vector<Header> set_headers_;
+  std::vector<std::string> remove_headers_;
+  bool send_request_id_ = false;
+  BodyTransform transform_;
+  std::optional<uint64_t> length_;
+  std::optional<std::string> body_;
+  std::function<ResponseAnswer(const OriginResponse&)> inspect_;
+  std::optional<Lease> lease_;
+  bool revoke_leases_ = false;
 };
 
 using Answer = std::variant<Forward, Respond, absl::Status>;
