@@ -5,7 +5,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests"))
-import harness  # pylint: disable=wrong-import-position,unused-import
+import harness  # pylint: disable=wrong-import-position
 
 # Answers with `body`; never a limit.
 NGINX = """
@@ -15,6 +15,12 @@ http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {di
   fastcgi_temp_path {dir}/t3; uwsgi_temp_path {dir}/t4; scgi_temp_path {dir}/t5;
   server {{ listen {address}:{port}; location / {{ default_type text/plain; return 200 "{body}"; }} }} }}
 """
+
+
+def cpu_seconds(pid):
+    """User and system, of all its threads."""
+    fields = harness.read_text(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def percentiles(milliseconds):

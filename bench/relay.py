@@ -24,11 +24,6 @@ NAME = "bulk.test"
 PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bulk_peer.py")
 
 
-def cpu_seconds(pid):
-    fields = harness.read_text(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
@@ -44,11 +39,11 @@ def main():
         costs = {way: [] for way in ways}
         for _ in range(options.rounds):
             for way, command in ways.items():
-                before = cpu_seconds(pid)
+                before = measure.cpu_seconds(pid)
                 result = subprocess.run([*command, sys.executable, PEER, "fetch", ADDRESS, "443", NAME, str(options.gigabytes)],
                                         capture_output=True, text=True, check=True, timeout=300)
                 rates[way].append(options.gigabytes / float(result.stdout))
-                costs[way].append((cpu_seconds(pid) - before) / options.gigabytes)
+                costs[way].append((measure.cpu_seconds(pid) - before) / options.gigabytes)
         relayed = [line for line in world.audit.all() if line.get("decision") == "relay"]
     if {line["bytesSent"] for line in relayed} != {options.gigabytes * 10 ** 9}:
         raise RuntimeError(f"not measured, the records say otherwise: {relayed}")
