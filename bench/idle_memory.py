@@ -7,7 +7,8 @@ Opens many connections from one container to an nginx, one request each, and hol
   relay      TCP to a port that is not sniffed
 
 Prints what the proxy's memory grew by, per connection, and what of that is left once they are closed and memory has stopped
-falling. Fewer than --connections where the proxy has no descriptors for so many (`ulimit -Hn`). Usage: bench/run.sh idle_memory [--connections N] [--kind KIND]
+falling. Fewer than --connections where the proxy has no descriptors for so many (`ulimit -Hn`).
+Usage: bench/run.sh idle_memory [--connections N] [--kind KIND]
 """
 
 import argparse

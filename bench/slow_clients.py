@@ -8,12 +8,15 @@ One container asks for 1 KiB on one kept connection, at a steady rate. In turn i
   during   these are held
   after    they are gone
 
-Latencies, the proxy's share of a CPU, and its memory in each phase and once it has stopped falling. Who measures, who
-disturbs and whom each of them asks are processes of their own; those of the disturbance have the lowest priority, so that
-what is measured is the proxy's work for it. Usage: bench/run.sh slow_clients [--clients N] [--seconds N] [--kind KIND]
+Latencies, the share of a CPU that the proxy takes, how long it and the measuring client were kept waiting for one (hardly, on
+a machine that does nothing else; otherwise latencies say little of the proxy), and the proxy's memory in each phase and once
+it has stopped falling. Who measures, who disturbs and whom each of them asks are processes of their own; those of the
+disturbance have the lowest priority, so that what is measured is the proxy's work for it.
+Usage: bench/run.sh slow_clients [--clients N] [--seconds N] [--kind KIND]
 """
 
 import argparse
+import glob
 import json
 import os
 import subprocess
@@ -29,6 +32,7 @@ PORT, LARGE_PORT, TLS_PORT = 8000, 8001, 443
 LARGE_BYTES = 8 << 20
 INTERVAL_US = 5000
 OPENING_SECONDS = 8
+WARM_UP = 64
 MODES = {"head": "dribble", "body": "dribble", "handshake": "hold", "read": "unread"}
 LOWEST_PRIORITY = ["nice", "-n", "19"]
 ORIGIN = """
@@ -79,6 +83,11 @@ def slow_clients(container, kinds, count):
         first = opening(kind, f"bench.test:{port}", "/large")
         described.append(f"{kind}:{port}:{MODES[kind]}:{first.hex()}")
     return Process(container.command(*LOWEST_PRIORITY, program("slow_clients"), ADDRESS, str(count), *described))
+
+
+def cpu_wait_seconds(pid):
+    """For which its threads could have run, and did not."""
+    return sum(int(read_text(path).split()[1]) for path in glob.glob(f"/proc/{pid}/task/*/schedstat")) / 1e9
 
 
 class Proxy:
@@ -147,14 +156,23 @@ def run(world, options):
     honest, hostile = world.container("bench", "honest"), world.container("bench", "hostile")
     proxy = Proxy(world)
     steady = steady_client(honest)
+    # What is loaded and set up for the first of each kind stays.
+    warm_up = slow_clients(hostile, options.kind or KINDS, WARM_UP)
     steady.ask(2)
+    warm_up.close()
+    harness.eventually(lambda: used_connections(world, hostile) == 0, 120, "all ended")
+    proxy.await_memory()
     rows = []
 
     def phase(name, seconds=options.seconds):
-        cpu, begin = proxy.cpu_seconds(), time.monotonic()
+        waiting = (proxy.pid, steady.process.pid)
+        cpu, begin, waited = proxy.cpu_seconds(), time.monotonic(), [cpu_wait_seconds(pid) for pid in waiting]
         rows.append((name, steady.ask(seconds)))
-        share = (proxy.cpu_seconds() - cpu) / (time.monotonic() - begin)
-        print(f"{name}: the proxy takes {share * 100:.0f} % of a CPU; {measure.machine()}", flush=True)
+        elapsed = time.monotonic() - begin
+        share = (proxy.cpu_seconds() - cpu) / elapsed
+        proxy_waits, client_waits = ((cpu_wait_seconds(pid) - before) / elapsed for pid, before in zip(waiting, waited))
+        print(f"{name}: the proxy takes {share * 100:.0f} % of a CPU, waits for one {proxy_waits * 100:.0f} % of the time, the measuring "
+              f"client {client_waits * 100:.0f} %; {measure.machine()}", flush=True)
         proxy.note_memory(name)
 
     phase("before")
