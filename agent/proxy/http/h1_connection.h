@@ -97,7 +97,7 @@ class H1ClientConnection final : public ClientExchange {
   // For a request whose head says `expect: 100-continue`, before its body: sends the head, and
   // waits until the peer asks for the body (100), answers without it, or `timeout` has passed.
   enum class Continue {
-    kWanted,   // 100 came: the body is to be sent.
+    kWanted,   // 100 came, and no answer right after it: the body is to be sent.
     kAnswer,   // ReadHead gives an answer, or why there is none, at once.
     kSilence,  // Nothing came; the peer may not know of such.
   };
