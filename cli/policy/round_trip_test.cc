@@ -142,7 +142,7 @@ class Policies {
     v1::Builtin builtin;
     builtin.add_allow_methods("GET");
     if (Coin()) builtin.add_allow_methods("NO");
-    if (Coin()) builtin.add_allow_paths("/*/a: #b/**");
+    if (Coin()) builtin.add_allow_paths("/*/a: b/**");
     if (Coin()) {
       builtin.mutable_rate_limit()->set_requests_per_second((Below(5000) + 1) / 1e3);
       if (Coin()) builtin.mutable_rate_limit()->set_burst(Below(9) + 1);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/base/strings.h"
 #include "common/policy/policy_testing.h"
 
 namespace sallyport {
