@@ -144,9 +144,10 @@ absl::StatusOr<std::vector<v1::Ack::Rejected>> ProxySupervisor::UpdatePolicy(
   const References before = references_;
   Apply(policy, &references_);
   internal::Command command = UpdateCommand(policy, revision);
+  std::optional<size_t> hash;
   if (secrets_changed || before.size() != references_.size() || TouchesSecrets(policy)) {
     *command.mutable_update_policy()->mutable_secrets() = ResolveSecrets();
-    secrets_hash_ = HashOf(command.update_policy().secrets());
+    hash = HashOf(command.update_policy().secrets());
   }
   absl::StatusOr<internal::Done> done = CallSome(command, {}, deadline);
   WipeSecrets(&command);
@@ -156,7 +157,11 @@ absl::StatusOr<std::vector<v1::Ack::Rejected>> ProxySupervisor::UpdatePolicy(
     rejected.assign(done->rejected().begin(), done->rejected().end());
     status = cache_->Commit(policy, rejected);
   }
-  if (status.ok()) return rejected;
+  if (status.ok()) {
+    // Not before: a proxy that was started meanwhile was given others.
+    if (hash.has_value()) secrets_hash_ = *hash;
+    return rejected;
+  }
   references_ = before;
   secrets_hash_ = 0;
   return status;

@@ -265,6 +265,7 @@ TEST_F(ProxySupervisorTest, AChangedFileIsToldOnce) {
   v1::SecretReference reference;
   reference.set_file("token");
   std::ofstream(fixture_.directory() + "/token") << "one";
+  ASSERT_TRUE(fixture_.WaitForLine("policy 0 reset"));
   ASSERT_TRUE(supervisor.UpdatePolicy(HandlerDelta(1, reference), TestDeadline()).ok());
   EXPECT_TRUE(fixture_.WaitForLine("policy 1 +h secrets file token=one"));
   supervisor.RefreshSecrets();
