@@ -287,6 +287,25 @@ test("both bodies move at once", async (t) => {
   await call.next("end");
 });
 
+test("a response is heard though the proxy is slow to take the request's body", async (t) => {
+  let heard;
+  const hears = new Promise((resolve) => { heard = resolve; });
+  const ask = await asked(t, {
+    it: async (request) => {
+      const response = await fetch(new Request(request, { body: request.body.pipeThrough(upper()), duplex: "half" }));
+      heard(response.status);
+      return response;
+    },
+  });
+  const call = ask({ method: "POST", hasBody: true });
+  await call.next("readBody");
+  await call.next("forward");
+  call.stream.pause();
+  for (let sent = 0; sent < 100; sent++) call.send({ body: Buffer.alloc(64 * 1024) });
+  call.answer({ status: 413 });
+  assert.equal(await hears, 413);
+});
+
 test("a task of waitUntil is waited for", async (t) => {
   let done = false;
   const ask = await asked(t, {
