@@ -27,6 +27,7 @@ export class Wire {
     });
     stream.on("drain", () => this.#wake());
     stream.on("cancelled", () => {
+      if (this.#closed) return; // It was over, and the proxy only says so.
       this.#closed = true;
       this.#wake();
       abort();

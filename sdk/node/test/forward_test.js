@@ -179,6 +179,17 @@ test("the context says who asks", async (t) => {
   assert.deepEqual([seen.params, seen.tlsVersion], [{ scope: ["a", 1, null], deep: { yes: true } }, "TLSv1.3"]);
 });
 
+test("the signal of a request that is over stays still", async (t) => {
+  let signal;
+  const ask = await asked(t, { it: (request) => { ({ signal } = request); return fetch(request); } });
+  const call = ask();
+  await call.next("forward");
+  await call.ended();
+  call.stream.cancel();
+  await ask.close();
+  assert.equal(signal.aborted, false);
+});
+
 test("the signal of a request says that the container hung up", async (t) => {
   const [started, aborted] = [withResolvers(), withResolvers()];
   const ask = await asked(t, {
