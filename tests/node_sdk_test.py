@@ -67,6 +67,12 @@ class NodeSdkTest(unittest.TestCase):
         record = eventually(lambda: [line for line in self.world.audit.all() if line.get("requestId") == seen["requestId"]])
         self.assertEqual(record[0]["revision"], seen["policyRevision"])
 
+    def test_what_is_registered(self):
+        self.assertEqual(self.answer("limited").body, "limited")
+        handler = self.world.api.call("GetHandler", name="limited")["handler"]
+        self.assertEqual((handler["endpoints"], handler["timeout"], handler["holdsSecrets"], handler["retries"], handler["maxConcurrency"]),
+                         ([f"grpc://{self.program.address}"], "2.500s", True, 1, 7))
+
     def test_failures_let_nothing_out(self):
         contacts = self.world.origin_contacts()
         for handler in ("raises", "unread"):

@@ -67,6 +67,12 @@ export interface Registration {
   onFailure?: "DENY" | "EGRESS";
   /** Such a handler may not fail open. */
   holdsSecrets?: boolean;
+  /** Seconds that one endpoint may take to accept a connection. Default: 5. */
+  connectTimeout?: number;
+  /** How often a call is made again that failed before anything of the request's body was sent. Default: 0. */
+  retries?: number;
+  /** Calls of one container in flight. Default: no limit. */
+  maxConcurrency?: number;
 }
 
 export type Handler<Env = any> = HandlerFunction<Env> | ({ fetch: HandlerFunction<Env> } & Registration);
@@ -134,6 +140,8 @@ export class ControlPlane {
   close(): void;
   registerHandler(name: string, endpoints: string | string[], registration?: Registration, options?: CallOptions): Promise<Change>;
   removeHandler(name: string, options?: CallOptions): Promise<Change>;
+  /** Ends every lease that the handler gave. */
+  revokeLeases(name: string, options?: CallOptions): Promise<Change>;
   /** ContainerClass of the API, by its names in JSON. */
   applyClass(fields: Record<string, any>, options?: CallOptions): Promise<Change>;
   container(id: string): ContainerRules;

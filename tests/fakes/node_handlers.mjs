@@ -25,5 +25,6 @@ await serve({ listen, controlPlane, env: { secret: "s3cret" } }, {
   context: (request, env, ctx) => Response.json(ctx),
   raises: () => { throw new Error("canary"); },
   unread: async (request) => { await request.text(); return fetch(request); },
+  limited: { timeout: 2.5, holdsSecrets: true, retries: 1, maxConcurrency: 7, fetch: () => new Response("limited") },
   outside: () => fetch("http://203.0.113.10/from-the-handler"),
 });

@@ -23,6 +23,16 @@ export class ControlPlaneError extends Error {
   }
 }
 
+/**
+ * Times in seconds.
+ * @typedef {object} Registration
+ * @property {number} [timeout]
+ * @property {number} [connectTimeout]
+ * @property {"DENY" | "EGRESS"} [onFailure]
+ * @property {boolean} [holdsSecrets]
+ * @property {number} [retries]
+ * @property {number} [maxConcurrency]
+ */
 /** @typedef {{ wait?: "ENFORCED" | "STORED", timeout?: number, expectedRevision?: number, requestId?: string }} CallOptions */
 
 export class ControlPlane {
@@ -48,13 +58,20 @@ export class ControlPlane {
   /**
    * @param {string} name
    * @param {string | string[]} endpoints as the containers' hosts see them
-   * @param {{ timeout?: number, onFailure?: "DENY" | "EGRESS", holdsSecrets?: boolean }} [registration] timeout: seconds
+   * @param {Registration} [registration]
    * @param {CallOptions} [options]
    */
-  async registerHandler(name, endpoints, { timeout, onFailure = "DENY", holdsSecrets = false } = {}, options = {}) {
-    const handler = { name, endpoints: [endpoints].flat(), onFailure: `ON_FAILURE_${onFailure}`, holdsSecrets,
-      timeout: timeout === undefined ? undefined : duration(timeout) };
+  async registerHandler(name, endpoints, registration = {}, options = {}) {
+    const { timeout, connectTimeout, onFailure = "DENY", holdsSecrets = false, retries, maxConcurrency } = registration;
+    const handler = { name, endpoints: [endpoints].flat(), onFailure: `ON_FAILURE_${onFailure}`, holdsSecrets, retries, maxConcurrency,
+      timeout: timeout === undefined ? undefined : duration(timeout),
+      connectTimeout: connectTimeout === undefined ? undefined : duration(connectTimeout) };
     return changeOf((await this.call("HandlerRegistry", "RegisterHandler", { handler }, options)).result);
+  }
+
+  /** Ends every lease that the handler gave. @param {string} name @param {CallOptions} [options] */
+  async revokeLeases(name, options) {
+    return changeOf((await this.call("HandlerRegistry", "RevokeLeases", { name }, options)).result);
   }
 
   /** @param {string} name @param {CallOptions} [options] */

@@ -16,7 +16,7 @@ import { runHandler, UNSEEN } from "./returned.js";
 const GRACE_SECONDS = 10;
 
 /** @typedef {(request: any, env: any, ctx: any) => Response | Promise<Response>} HandlerFunction */
-/** @typedef {{ timeout?: number, onFailure?: "DENY" | "EGRESS", holdsSecrets?: boolean }} Registration timeout: seconds */
+/** @typedef {import("./control.js").Registration} Registration */
 /** @typedef {HandlerFunction | ({ fetch: HandlerFunction } & Registration)} Handler */
 /**
  * @typedef {object} Options
