@@ -65,8 +65,7 @@ class AskPersonTest(ExampleTest):
         self.assertEqual(answer().status, 403)
 
     def test_who_hangs_up_asks_nothing_any_more(self):
-        client = self.world.start("client", self.container.command(
-            "curl", "--silent", "--noproxy", "*", "--http2-prior-knowledge", "http://api.test/x"))
+        client = self.world.start("client", self.container.command("curl", "--silent", "--noproxy", "*", "http://api.test/x"))
         eventually(lambda: self.web("questions") != "{}", what="a question")
         client.kill()
         eventually(lambda: self.web("questions") == "{}", what="no question")

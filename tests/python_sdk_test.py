@@ -234,12 +234,14 @@ class HandlersTest(SdkTest):
     def test_hanging_up_cancels(self):
         for handler, text in (("waits", "the handler was cancelled"), ("endless", "the generator was ended")):
             self.use(handler)
-            command = self.container.command("curl", "--silent", "--noproxy", "*", "--http2-prior-knowledge", "--output", "/dev/null",
-                                             f"http://api.test/{handler}")
-            client = self.world.start(f"client-{handler}", command)
-            self.program.await_text(f"/{handler}: begun")
-            client.kill()
-            self.program.await_text(f"/{handler}: {text}")
+            for version in ("http1.1", "http2-prior-knowledge"):
+                path = f"/{handler}/{version}"
+                command = self.container.command("curl", "--silent", "--noproxy", "*", f"--{version}", "--output", "/dev/null",
+                                                 f"http://api.test{path}")
+                client = self.world.start(f"client-{handler}-{version}", command)
+                self.program.await_text(f"{path}: begun")
+                client.kill()
+                self.program.await_text(f"{path}: {text}")
 
     def test_a_slow_reader_stops_the_generator(self):
         self.use("endless")
