@@ -88,7 +88,7 @@ class PolicyTest(SdkTest):
         self.assertEqual(program.process.wait(10), 0)
 
     def test_a_socket_file(self):
-        program = self.start("python_handlers.py", f"unix:{self.world.dir}/run/handlers/python.sock")
+        program = self.start("python_handlers.py", f"unix:{self.world.dir}/python.sock")
 
         async def work(control_plane):
             await control_plane.register_handler("blocking", program.address)
