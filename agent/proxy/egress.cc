@@ -125,7 +125,7 @@ OriginFailure FailureOf(const absl::Status& status) {
                          std::string(status.message()));
 }
 
-RequestHead HeadOf(const Exchange& exchange, const OriginRequest& request) {
+RequestHead HeadOf(const OriginRequest& request) {
   RequestHead head;
   head.method = request.method;
   head.target = request.target;
@@ -156,7 +156,7 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   ClientExchange& origin = *connection.http;
   ServerExchange& client = *exchange.client.http;
   std::shared_ptr<BodyPump>& pump = *shared_pump;
-  RequestHead head = HeadOf(exchange, request);
+  RequestHead head = HeadOf(request);
   const bool has_body = head.framing != BodyFraming::kNone;
   const bool transformed = mediation != nullptr && mediation->transforms_request();
   if (!transformed) {
