@@ -273,7 +273,7 @@ TEST_F(ProxySupervisorTest, AChangedFileIsToldOnce) {
   supervisor.RefreshSecrets();
   supervisor.RefreshSecrets();
   EXPECT_THAT(fixture_.Log(),
-              ElementsAre("start", "configure workers=2 fds=0", "policy 0 reset",
+              ElementsAre("start", "configure workers=2 fds=1", "policy 0 reset",
                           "policy 1 +h secrets file token=one", "secrets file token=two"));
 }
 

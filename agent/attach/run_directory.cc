@@ -100,6 +100,8 @@ RunDirectory::~RunDirectory() {
   RemoveContents(containers_);
   if (mounted_) umount2(containers_.c_str(), MNT_DETACH);
   rmdir(containers_.c_str());
+  // Stays as long as a handler's socket is in it.
+  rmdir((std::filesystem::path(containers_).parent_path() / "handlers").c_str());
 }
 
 absl::Status RunDirectory::Store(std::string_view container_id,

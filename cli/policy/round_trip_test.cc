@@ -301,9 +301,12 @@ TEST(RoundTripTest, WhatIsWrittenReadsBackAsTheSame) {
     for (int i = 0; i < proto->message_type_count(); ++i) {
       const auto* message = proto->message_type(i);
       if (message == v1::Secret::descriptor()) continue;  // In no file.
-      for (int j = 0; j < message->field_count(); ++j)
-        EXPECT_TRUE(fields.contains(message->field(j)->full_name()))
-            << message->field(j)->full_name();
+      for (int j = 0; j < message->field_count(); ++j) {
+        const std::string& name = message->field(j)->full_name();
+        // Counted by the control plane.
+        if (name == "sallyport.v1.Handler.lease_epoch") continue;
+        EXPECT_TRUE(fields.contains(name)) << name;
+      }
     }
   }
 }
