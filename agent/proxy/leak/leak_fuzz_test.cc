@@ -18,6 +18,8 @@
 #include <future>
 #include <utility>
 
+#include "agent/proxy/builtin/rates.h"
+#include "agent/proxy/handlers/lease_table.h"
 #include "agent/proxy/leak/outside.h"
 #include "agent/proxy/tls/testing/blocking_peer.h"
 #include "agent/proxy/worker.h"
@@ -105,6 +107,8 @@ class World {
     setup.leaves = LeafAuthority::Create(root_.CertificateDer(), root_.KeyDer()).value();
     setup.dns = std::make_shared<ContainerDns>(DnsLimits{});
     setup.budget = std::make_shared<ContainerBudget>(ContainerLimits{});
+    setup.builtin_rates = std::make_shared<BuiltinRates>();
+    setup.leases = std::make_shared<LeaseTable>();
     for (const UniqueFd& listener : listeners_) {
       setup.tcp_listeners.emplace_back(fcntl(listener.get(), F_DUPFD_CLOEXEC, 0));
     }
