@@ -22,14 +22,26 @@ def read_all(connection):
     return received
 
 
+def read_chunks(file):
+    body = b""
+    while size := int(file.readline(), 16):
+        body += file.read(size)
+        file.readline()
+    while file.readline().strip():  # Trailers.
+        pass
+    return body
+
+
 def read_response(connection):
-    """One HTTP/1.1 response with a content-length, from a kept connection: status, headers, body."""
+    """One HTTP/1.1 response with a content-length or in chunks, from a kept connection: status, headers, body."""
     file = connection.makefile("rb")
     status = int(file.readline().split()[1])
     headers = {}
     while line := file.readline().strip():
         name, value = line.decode("latin-1").split(":", 1)
         headers[name.lower()] = value.strip()
+    if headers.get("transfer-encoding") == "chunked":
+        return status, headers, read_chunks(file).decode()
     return status, headers, file.read(int(headers.get("content-length", 0))).decode()
 
 
