@@ -115,6 +115,7 @@ internal::Done Control::Handle(internal::Command* command, std::vector<UniqueFd>
     case internal::Command::kGetUsage:
       *done.mutable_usage() = Usage();
       break;
+    case internal::Command::kSetIdentity:
     case internal::Command::COMMAND_NOT_SET:
       status = absl::InvalidArgumentError("an empty command");
       break;

@@ -101,6 +101,7 @@ class FakeProxy {
         FailIfAsked("usage");
         done->mutable_usage()->mutable_proxy()->set_connections(7);
         break;
+      case internal::Command::kSetIdentity:
       case internal::Command::COMMAND_NOT_SET:
         done->set_error("no command");
     }

@@ -40,6 +40,7 @@ absl::Status MessageOrder::OnMessage(const v1::HandleResponse& message) {
       return absl::InvalidArgumentError("the handler asks for the body after its Forward");
     case v1::HandleResponse::kForward:
       return absl::InvalidArgumentError("the handler forwards twice");
+    case v1::HandleResponse::kReadResponseBody:
     case v1::HandleResponse::MESSAGE_NOT_SET:
       break;
   }
