@@ -12,7 +12,7 @@ Latencies, the share of a CPU that the proxy takes, how long it and the measurin
 a machine that does nothing else; otherwise latencies say little of the proxy), and the proxy's memory in each phase and once
 it has stopped falling. Who measures, who disturbs and whom each of them asks are processes of their own; those of the
 disturbance have the lowest priority, so that what is measured is the proxy's work for it.
-Usage: bench/run.sh slow_clients [--clients N] [--seconds N] [--kind KIND]
+Usage: bench/run.sh slow_clients [--clients N] [--seconds N] [--bursts N] [--kind KIND]
 """
 
 import argparse
@@ -176,17 +176,19 @@ def run(world, options):
         proxy.note_memory(name)
 
     phase("before")
-    slow = slow_clients(hostile, options.kind or KINDS, options.clients)
-    try:
-        phase("opening", OPENING_SECONDS)
-        phase("during")
-        print(f"hostile: {usage_of(world, hostile)}\nended so far: {slow.ask()}")
-    finally:
-        slow.close()
-    harness.eventually(lambda: used_connections(world, hostile) == 0, 120, "all ended")
-    phase("after")
-    proxy.await_memory()
-    proxy.note_memory("at the end")
+    for burst in range(1, options.bursts + 1):
+        which = f", burst {burst}" if options.bursts > 1 else ""
+        slow = slow_clients(hostile, options.kind or KINDS, options.clients)
+        try:
+            phase("opening" + which, OPENING_SECONDS)
+            phase("during" + which)
+            print(f"hostile: {usage_of(world, hostile)}\nended so far: {slow.ask()}")
+        finally:
+            slow.close()
+        harness.eventually(lambda: used_connections(world, hostile) == 0, 120, "all ended")
+        phase("after" + which)
+        proxy.await_memory()
+        proxy.note_memory("at the end" + which)
     measure.table(f"{options.clients} slow clients", rows)
     print("proxy, MiB resident: " + ", ".join(f"{name} {mib:.1f}" for name, mib in proxy.memory), flush=True)
     steady.close()
@@ -196,6 +198,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=5000)
     parser.add_argument("--seconds", type=int, default=20, help="of each phase")
+    parser.add_argument("--bursts", type=int, default=1, help="one after the other: whether each leaves something behind")
     parser.add_argument("--kind", choices=KINDS, action="append", help="of the slow clients; all of them by default")
     options = parser.parse_args()
     with World({"bench.test": ADDRESS}, addresses=[ADDRESS], ports=[22]) as world:

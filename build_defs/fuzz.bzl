@@ -4,7 +4,7 @@ def sallyport_fuzz_test(name, srcs, corpus = [], deps = [], **kwargs):
     """Declares a test from a source that defines LLVMFuzzerTestOneInput.
 
     `bazel test` runs it over its corpus, in every config. With --config=fuzz it is a libFuzzer
-    program; tools/fuzz.sh runs those.
+    program; tools/fuzz.py runs those.
 
     Args:
       name: ends in _fuzz_test.

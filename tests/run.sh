@@ -67,7 +67,7 @@ for config in "${configs[@]}"; do
 done
 if $full; then
   step "1,000 kills" bazel test --noshow_progress --test_output=streamed //controlplane:kill_full_test
-  step "fuzz" tools/fuzz.sh 60
+  step "fuzz" tools/fuzz.py 60
 fi
 
 for failed in "${failed_steps[@]}"; do echo "run.sh: failed: $failed"; done

@@ -23,6 +23,8 @@ void TellAllocator(const char* command) {
 
 void ReturnLongFree() { TellAllocator("arena.4096.decay"); }
 
+void ReleaseThreadCache() { TellAllocator("thread.tcache.flush"); }
+
 void ReturnAllFree() { TellAllocator("arena.4096.purge"); }
 
 }  // namespace sallyport::proxy

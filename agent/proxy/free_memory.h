@@ -9,6 +9,10 @@ namespace sallyport::proxy {
 // but only while somebody allocates: called now and then. Thread-safe.
 void ReturnLongFree();
 
+// The calling thread keeps nothing of what it freed for its own next allocations: those of a busy
+// hour would stay for good.
+void ReleaseThreadCache();
+
 // Gives everything free back. Whoever allocates next has to ask the kernel again. Thread-safe.
 void ReturnAllFree();
 

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <utility>
 
+#include "agent/proxy/free_memory.h"
 #include "common/base/status.h"
 
 namespace sallyport::proxy {
@@ -44,6 +45,7 @@ Task<void> Worker::Sweep(Worker* self) {
     co_await timer.async_wait(boost::asio::redirect_error(kUseTask, error));
     if (error) co_return;
     for (auto& [id, served] : self->served_) served.container->origins().http1.Expire();
+    ReleaseThreadCache();
   }
 }
 

@@ -1,0 +1,211 @@
+#!/usr/bin/python3
+"""Fuzzes the targets that are tagged "fuzz", by turns, several at once.
+
+New inputs go to ~/.cache/sallyport/corpus, and seed the next run; one that crashes goes to ~/.cache/sallyport/crashes: copy it into the
+target's testdata, where it stays a test, and mend the crash. `--keep` copies the smallest set of inputs that reaches what all of the
+corpus reaches into the target's testdata.
+"""
+
+import argparse
+import collections
+import glob
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+TURN_SECONDS = 300
+CACHE = os.path.expanduser("~/.cache/sallyport")
+SPENT = os.path.join(CACHE, "fuzz_seconds.json")
+FLAGS = ["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]
+
+
+def bazel(*arguments):
+    return subprocess.run(["bazel", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def folder(kind, path):
+    made = os.path.join(CACHE, kind, path)
+    os.makedirs(made, exist_ok=True)
+    return made
+
+
+class Target:
+    def __init__(self, label, bin_dir):
+        self.label = label
+        self.path = label.removeprefix("//").replace(":", "/")
+        self.program = os.path.join(bin_dir, self.path)
+        self.corpus = folder("corpus", self.path)
+        self.crashes = folder("crashes", self.path)
+        for seed in self.checked_in():
+            with open(seed, "rb") as file:
+                name = hashlib.sha1(file.read()).hexdigest()
+            shutil.copyfile(seed, os.path.join(self.corpus, name))
+
+    def checked_in(self):
+        """Bazel lays them beside the program, as in the source tree."""
+        root = f"{self.program}.runfiles/sallyport"
+        found = glob.glob(f"{root}/**/testdata/**", recursive=True)
+        return {path: os.path.relpath(path, root) for path in found if os.path.isfile(path)}
+
+
+class Spent:
+    """CPU seconds by target, over all runs."""
+
+    def __init__(self):
+        try:
+            with open(SPENT, encoding="ascii") as file:
+                self.seconds = collections.Counter(json.load(file))
+        except FileNotFoundError:
+            self.seconds = collections.Counter()
+
+    def add(self, target, seconds):
+        self.seconds[target.label] += seconds
+        with open(SPENT + ".new", "w", encoding="ascii") as file:
+            json.dump(self.seconds, file, indent=1, sort_keys=True)
+        os.replace(SPENT + ".new", SPENT)
+
+
+class Turn:
+    """One program, until it has had its CPU time or crashes."""
+
+    def __init__(self, target, seconds):
+        self.target = target
+        self.seconds = seconds
+        self.log = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")
+        self.used = 0.0
+        self.ending = None
+        self.process = subprocess.Popen(
+            [target.program, *FLAGS, f"-artifact_prefix={target.crashes}/", target.corpus], stdout=self.log,
+            stderr=subprocess.STDOUT, start_new_session=True)
+
+    def measure(self):
+        # There is a file until poll() has seen the end.
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        self.used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def end(self):
+        """It prints its last figures, and exits."""
+        if self.ending is None:
+            self.ending = time.monotonic()
+            self.process.send_signal(signal.SIGINT)
+        elif time.monotonic() > self.ending + 30:
+            self.process.kill()
+
+    def output(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def figures(self):
+        text = self.output()
+        runs = re.findall(r"number_of_executed_units: (\d+)", text)
+        reached = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)", text)
+        if not runs or not reached:
+            return "no figures"
+        return f"{int(runs[-1]):,} runs, {reached[-1][0]} edges, {reached[-1][1]} features, {reached[-1][2]} inputs"
+
+
+def ended_well(turn):
+    # 72: libFuzzer was interrupted.
+    return turn.process.returncode in (0, 72) or (turn.ending is not None and turn.process.returncode < 0)
+
+
+class Run:
+    def __init__(self, targets, seconds, jobs, with_earlier):
+        self.spent = Spent()
+        self.goal = {target.label: seconds + (0 if with_earlier else self.spent.seconds[target.label]) for target in targets}
+        self.waiting = collections.deque(targets)
+        self.jobs = jobs
+        self.turns = []
+        self.failed = False
+        self.stopping = False
+
+    def left(self, target):
+        return self.goal[target.label] - self.spent.seconds[target.label]
+
+    def start(self):
+        while self.waiting and len(self.turns) < self.jobs and not self.stopping:
+            target = self.waiting.popleft()
+            if self.left(target) >= 1:
+                self.turns.append(Turn(target, min(TURN_SECONDS, self.left(target))))
+
+    def look(self, turn):
+        turn.measure()
+        if self.stopping or turn.used >= turn.seconds:
+            turn.end()
+        if turn.process.poll() is None:
+            return
+        self.turns.remove(turn)
+        self.spent.add(turn.target, turn.used)
+        print(f"fuzz.py: {turn.target.label} {turn.used:.0f} s, {self.spent.seconds[turn.target.label]:.0f} s in all: {turn.figures()}",
+              flush=True)
+        if ended_well(turn):
+            self.waiting.append(turn.target)
+            return
+        self.failed = True
+        print(f"{turn.output()[-6000:]}\nfuzz.py: {turn.target.label} fails; the input is in {turn.target.crashes}", flush=True)
+
+    def stop(self, *_):
+        self.stopping = True
+
+    def run(self):
+        signal.signal(signal.SIGINT, self.stop)
+        signal.signal(signal.SIGTERM, self.stop)
+        self.start()
+        while self.turns:
+            time.sleep(0.5)
+            for turn in list(self.turns):
+                self.look(turn)
+            self.start()
+        return 1 if self.failed or self.stopping else 0
+
+
+def keep(target):
+    """What was found, into the source tree."""
+    checked_in = target.checked_in()
+    if not checked_in:
+        print(f"fuzz.py: {target.label} has no testdata to copy to", file=sys.stderr)
+        return 1
+    kept = os.path.commonpath([os.path.dirname(path) for path in checked_in.values()])
+    # The first folder's inputs stay; of the other, those come that reach more.
+    with tempfile.TemporaryDirectory() as merged:
+        for path in checked_in:
+            shutil.copy(path, merged)
+        before = set(os.listdir(merged))
+        subprocess.run([target.program, "-merge=1", *FLAGS, merged, target.corpus], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        new = set(os.listdir(merged)) - before
+        for name in new:
+            shutil.copy(os.path.join(merged, name), os.path.join(kept, f"found_{name[:12]}"))
+    print(f"fuzz.py: {target.label}: {len(new)} inputs are new in {kept}")
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("seconds", type=int, help="CPU time for each target; with --keep, 0 is of use")
+    parser.add_argument("targets", nargs="*", help="default: all")
+    parser.add_argument("--total", action="store_true", help="earlier runs count")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at once; default: as many as there are CPUs")
+    parser.add_argument("--keep", action="store_true", help="copy what was found into the source tree")
+    options = parser.parse_args()
+    os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+    labels = options.targets or bazel("query", r'attr(tags, "\bfuzz\b", tests(//...))').split()
+    bazel("build", "--config=fuzz", *labels)
+    bin_dir = bazel("info", "--config=fuzz", "bazel-bin").strip()
+    targets = [Target(label, bin_dir) for label in labels]
+    status = Run(targets, options.seconds, options.jobs, options.total).run()
+    if options.keep:
+        status = max([status, *(keep(target) for target in targets)])
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
