@@ -1,11 +1,13 @@
 """The examples of handlers that answer or forward, against the real programs."""
 
+import base64
 import os
+import re
 import sqlite3
 import unittest
 
-from example_world import ExampleTest
-from harness import eventually
+from example_world import ORIGIN, ExampleTest
+from harness import World, eventually
 
 
 class TokenTest(ExampleTest):
@@ -168,6 +170,60 @@ class BucketTest(ExampleTest):
             connection.sendall(b"PUT /part HTTP/1.1\r\nhost: my.bucket\r\ncontent-length: 100000\r\n\r\n" + bytes(50_000))
             eventually(lambda: os.path.isdir(f"{self.root}/web-1") and os.listdir(f"{self.root}/web-1"), what="an upload under way")
         eventually(lambda: not os.listdir(f"{self.root}/web-1"), what="the end of the upload")
+
+
+class BuiltinTest(unittest.TestCase):
+    """The policy file whose handlers the proxy has built in."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.world = cls.enterClassContext(World(names={"api.github.com": ORIGIN, "mirror.example": "198.51.100.4", "handbook.example": ORIGIN}))
+        cls.world.api.call("SetSecret", name="github", value=base64.b64encode(b"s3cret").decode())
+        cls.world.cli("apply", "-f", f"{os.getcwd()}/examples/builtin/policy.yaml")
+
+    def setUp(self):
+        self.container = self.world.container("builtin-agent", self.id().rsplit(".", 1)[1])
+        self.addCleanup(self.container.close)
+
+    def get(self, url, *options):
+        """The answer, and what the origins got."""
+        before = len(self.world.origin_requests())
+        return self.container.curl(url, *options), self.world.origin_requests()[before:]
+
+    def test_reading_one_organisation(self):
+        for scheme in ("http", "https"):
+            answer, requests = self.get(f"{scheme}://api.github.com/repos/acme/x?ref=main", "-H", "authorization: mine", "-H", "cookie: a=b",
+                                        "-H", "X_HTTP_Method_Override: DELETE")
+            self.assertEqual((answer.status, answer.body), (200, "origin api.github.com /repos/acme/x?ref=main"))
+            headers = {name.lower(): value for name, value in requests[0]["headers"]}
+            self.assertEqual((headers["authorization"], headers["user-agent"], requests[0]["tls"]), ("Bearer s3cret", "acme-agent", True))
+            self.assertFalse({"cookie", "x_http_method_override"} & set(headers))
+        for path, options, status in (("/repos/other/x", (), 403), ("/repos/acme/../other", ("--path-as-is",), 403), ("/user/keys", (), 403),
+                                      ("/user", ("-X", "DELETE"), 405)):
+            answer, requests = self.get(f"https://api.github.com{path}", *options)
+            self.assertEqual((answer.status, requests), (status, []))
+
+    def test_its_rate(self):
+        request = b"GET /user HTTP/1.1\r\nHost: api.github.com\r\n"
+        answers = self.container.raw(ORIGIN, 80, (request + b"\r\n") * 39 + request + b"Connection: close\r\n\r\n")
+        statuses = re.findall(rb"HTTP/1.1 (\d+) ", answers)
+        self.assertEqual((len(statuses), statuses[:10]), (40, [b"200"] * 10))
+        self.assertIn(b"429", statuses)
+
+    def test_a_mirror(self):
+        answer, requests = self.get("http://packages.example/packages/left/1.0?x")
+        self.assertEqual((answer.status, answer.body), (200, "origin mirror.example /v2/packages/left/1.0?x"))
+        self.assertEqual((requests[0]["tls"], requests[0]["local"]), (True, "198.51.100.4"))
+        self.assertEqual(self.get("http://packages.example/other")[0].status, 403)
+
+    def test_what_is_answered_here(self):
+        for url, options, status in (("https://telemetry.example/v1/events", ("-d", "{}"), 204), ("https://telemetry.example/", (), 405)):
+            answer, requests = self.get(url, *options)
+            self.assertEqual((answer.status, requests), (status, []))
+        answer, requests = self.get("http://docs.example/a?b=c")
+        self.assertEqual((answer.status, answer.headers["location"], requests), (308, "https://handbook.example/a?b=c", []))
+        # Where the redirect leads is not among the class's hosts, and has no address inside.
+        self.assertEqual(self.container.curl("https://handbook.example/a", address=ORIGIN).reason, "not_allowed")
 
 
 if __name__ == "__main__":
