@@ -12,7 +12,6 @@ of the proxy serves, by its CPU time, against plain egress. Usage: bench/run.sh 
 """
 
 import argparse
-import re
 import statistics
 import subprocess
 
@@ -22,27 +21,12 @@ from harness import World, binary
 
 ADDRESS = "203.0.113.10"
 PORT = 8000
-UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6}
-
-
-def wrk(command, seconds, connections):
-    """p50 and p99 in microseconds, and requests a second, of one wrk run."""
-    result = subprocess.run([*command, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
-                             f"http://{ADDRESS}:{PORT}/"], capture_output=True, text=True, timeout=seconds + 30, check=True)
-    errors = re.search(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)", result.stdout)
-    if errors:
-        raise RuntimeError(f"not measured, requests failed: {errors.group(0)}")
-    percentile = {}
-    for name, number, unit in re.findall(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)", result.stdout, re.M):
-        percentile[name] = float(number) * UNITS[unit]
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", result.stdout).group(1))
-    return percentile["50"], percentile["99"], rate
 
 
 def measured(world, command, options, connections):
     """As wrk, and requests per second of one core of the proxy; 0: it has no part in it."""
     before = measure.cpu_seconds(world.proxy_pid())
-    p50, p99, rate = wrk(command, options.seconds, connections)
+    p50, p99, rate = measure.wrk(command, f"http://{ADDRESS}:{PORT}/", options.seconds, connections)
     busy = measure.cpu_seconds(world.proxy_pid()) - before
     return p50, p99, rate, rate * options.seconds / busy if busy > 0.05 * options.seconds else 0
 

@@ -1,6 +1,8 @@
 """What the benchmarks share."""
 
 import os
+import re
+import subprocess
 import sys
 import time
 
@@ -21,6 +23,50 @@ def cpu_seconds(pid):
     """User and system, of all its threads."""
     fields = harness.read_text(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def family_cpu_seconds(pid):
+    """Of a process and all that it started, those included that have ended and were waited for."""
+    parents, used = {}, {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            fields = harness.read_text(f"/proc/{name}/stat").rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        parents[int(name)] = int(fields[1])
+        used[int(name)] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+    def belongs(process):
+        while process not in (pid, 0):
+            process = parents.get(process, 0)
+        return process == pid
+
+    return sum(seconds for process, seconds in used.items() if belongs(process))
+
+
+def busy_seconds():
+    """Of all cores, whoever used them."""
+    user, nice, system, _, _, irq, softirq, steal = map(int, harness.read_text("/proc/stat").split("\n", 1)[0].split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6}
+
+
+def wrk(command, url, seconds, connections):
+    """p50 and p99 in microseconds, and requests a second, of one wrk run."""
+    result = subprocess.run([*command, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", url],
+                            capture_output=True, text=True, timeout=seconds + 30, check=True)
+    errors = re.search(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)", result.stdout)
+    if errors:
+        raise RuntimeError(f"not measured, requests failed: {errors.group(0)}")
+    percentile = {}
+    for name, number, unit in re.findall(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)", result.stdout, re.M):
+        percentile[name] = float(number) * UNITS[unit]
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", result.stdout).group(1))
+    return percentile["50"], percentile["99"], rate
 
 
 def percentiles(milliseconds):

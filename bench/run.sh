@@ -11,4 +11,4 @@ bazel build --noshow_progress //agent:sallyport-agent //agent/proxy:sallyport-pr
 SALLYPORT_BIN=$(bazel info bazel-bin 2> /dev/null)
 export SALLYPORT_BIN
 if (($# > 0)); then exec /usr/bin/python3 "bench/$1.py" "${@:2}"; fi
-for name in latency transform streaming relay idle_memory slow_clients store enforced_round_trip fleet; do /usr/bin/python3 "bench/$name.py"; done
+for name in latency handlers transform streaming relay idle_memory slow_clients store enforced_round_trip fleet; do /usr/bin/python3 "bench/$name.py"; done
