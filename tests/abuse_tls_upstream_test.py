@@ -6,7 +6,7 @@ import sys
 import threading
 import unittest
 
-from harness import World, binary, run, source
+from harness import World, binary, eventually, run, source
 
 ORIGIN = "203.0.113.10"
 RENEGOTIATES = "203.0.113.1"
@@ -33,19 +33,19 @@ AUTHORITIES = {
     "server": ("root", SERVER),
     "clients": ("root", CA + "extendedKeyUsage=clientAuth\n"),
 }
-# Name, what its certificate says besides the name, and who signs it.
+# Name, what its certificate says besides the name, who signs it, and why it is refused.
 CHAINS_GOOD = {"chained.test": (SERVER, "between"), "silent.test": ("", "root"), "elsewhere.test": (SERVER, "without")}
 CHAINS_BAD = {
-    "for-clients.test": (SERVER.replace("serverAuth", "clientAuth"), "root"),
-    "for-code.test": (SERVER.replace("serverAuth", "codeSigning"), "root"),
-    "lists-only.test": (SERVER + "keyUsage=critical,cRLSign\n", "root"),
-    "is-a-ca.test": (CA.replace("keyCertSign", "digitalSignature,keyCertSign") + "extendedKeyUsage=serverAuth\n", "root"),
-    "too-far.test": (SERVER, "beyond"),
-    "not-permitted.test": (SERVER, "narrow"),
-    "excluded.test": (SERVER, "without"),
-    "by-lists.test": (SERVER, "lists"),
-    "by-server.test": (SERVER, "server"),
-    "by-clients.test": (SERVER, "clients"),
+    "for-clients.test": (SERVER.replace("serverAuth", "clientAuth"), "root", "unsupported certificate purpose"),
+    "for-code.test": (SERVER.replace("serverAuth", "codeSigning"), "root", "unsupported certificate purpose"),
+    "lists-only.test": (SERVER + "keyUsage=critical,cRLSign\n", "root", "KEY_USAGE_BIT_INCORRECT"),
+    "is-a-ca.test": (CA.replace("keyCertSign", "digitalSignature,keyCertSign") + "extendedKeyUsage=serverAuth\n", "root", "it is a CA's"),
+    "too-far.test": (SERVER, "beyond", "path length constraint exceeded"),
+    "not-permitted.test": (SERVER, "narrow", "permitted subtree violation"),
+    "excluded.test": (SERVER, "without", "excluded subtree violation"),
+    "by-lists.test": (SERVER, "lists", "unable to get local issuer certificate"),
+    "by-server.test": (SERVER, "server", "invalid CA certificate"),
+    "by-clients.test": (SERVER, "clients", "unsupported certificate purpose"),
 }
 
 
@@ -84,7 +84,7 @@ class Pki:
         for name, (issuer, extensions) in AUTHORITIES.items():
             authorities[name] = self.sign(name, extensions, *ALWAYS, authorities[issuer])
             above[name] = [authorities[name][0], *above[issuer]]
-        for name, (extensions, issuer) in (CHAINS_GOOD | CHAINS_BAD).items():
+        for name, (extensions, issuer, *_) in (CHAINS_GOOD | CHAINS_BAD).items():
             self.issue(name, f"subjectAltName=DNS:{name}\n{extensions}", *ALWAYS, authorities[issuer], *above[issuer])
 
 
@@ -131,9 +131,10 @@ class AbuseTlsUpstreamTest(unittest.TestCase):
             with self.subTest(name):
                 response = self.container.curl(f"https://{name}/")
                 self.assertEqual((response.status, response.body), (200, f"origin {name} /"), response)
-        for name in CHAINS_BAD:
+        for name, (*_, why) in CHAINS_BAD.items():
             with self.subTest(name):
                 self.assert_refused(name)
+                eventually(lambda: any(record["host"] == name and why in record.get("detail", "") for record in self.world.audit.all()), what=why)
 
     def test_UT10_nor_are_they_good_enough_for_what_a_handler_forwards(self):
         """Its secret stays as well."""

@@ -72,8 +72,9 @@ absl::Status Explain(const TlsStream::HandshakeResult& result, const SSL* ssl, c
         absl::StrCat("the TLS handshake with the origin ", host.text(), " failed: ", reason));
   }
   const long verified = SSL_get_verify_result(ssl);
-  return CannotBeVerified(host,
-                          verified != X509_V_OK ? X509_verify_cert_error_string(verified) : reason);
+  // What BoringSSL refuses before it looks at the chain: a key that is not for signing.
+  const bool looked_at = verified != X509_V_OK && verified != X509_V_ERR_INVALID_CALL;
+  return CannotBeVerified(host, looked_at ? X509_verify_cert_error_string(verified) : reason);
 }
 
 // Common names never count. In BoringSSL a wildcard is the whole leftmost label of three or more.
