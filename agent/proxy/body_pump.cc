@@ -2,20 +2,26 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <utility>
+
+#include "agent/proxy/forged_headers.h"
 
 namespace sallyport::proxy {
 
-BodyPump::BodyPump(const ClientConnection& client, ClientExchange* origin, Begin begin)
+BodyPump::BodyPump(const ClientConnection& client, ClientExchange* origin, Begin begin,
+                   std::vector<std::string> withheld)
     : client_(client.http),
       origin_(origin),
+      withheld_(std::move(withheld)),
       go_on_(*client.container->dial_context().context),
       receiver_(*client.container->dial_context().context),
       done_(*client.container->dial_context().context),
       unasked_(begin == Begin::kWhenAsked) {}
 
 std::shared_ptr<BodyPump> BodyPump::ToOrigin(const ClientConnection& client, ClientExchange* origin,
-                                             std::string_view first, Begin begin) {
-  std::shared_ptr<BodyPump> pump(new BodyPump(client, origin, begin));
+                                             std::string_view first, Begin begin,
+                                             std::vector<std::string> withheld) {
+  std::shared_ptr<BodyPump> pump(new BodyPump(client, origin, begin, std::move(withheld)));
   boost::asio::co_spawn(*client.container->dial_context().context, Run(pump, first),
                         boost::asio::detached);
   return pump;
@@ -74,7 +80,11 @@ Task<absl::Status> BodyPump::Pass(std::string_view piece) {
 
 Task<absl::Status> BodyPump::PassEnd() {
   passed_ = true;
-  co_return co_await origin_->FinishBody(client_->body().trailers());
+  Headers trailers = client_->body().trailers();
+  for (const std::string& name : withheld_) {
+    trailers.RemoveIf([&](const Header& field) { return IsSameVariable(field.name, name); });
+  }
+  co_return co_await origin_->FinishBody(trailers);
 }
 
 void BodyPump::CutOff() {

@@ -4,6 +4,8 @@
 #define SALLYPORT_AGENT_PROXY_BODY_PUMP_H_
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "agent/proxy/event.h"
 #include "agent/proxy/exchange.h"
@@ -23,9 +25,11 @@ class BodyPump {
   // As long as the usual clients wait themselves: not every origin knows of 100 (Continue).
   static constexpr std::chrono::seconds kAskAnyway{1};
 
-  // `first` is a piece that was read from the body already; it holds until the next read.
+  // `first` is a piece that was read from the body already; it holds until the next read. Trailers
+  // whose names are `withheld`, in any spelling, are not passed on.
   static std::shared_ptr<BodyPump> ToOrigin(const ClientConnection& client, ClientExchange* origin,
-                                            std::string_view first, Begin begin);
+                                            std::string_view first, Begin begin,
+                                            std::vector<std::string> withheld = {});
 
   // The receiver wants the body.
   void GoOn() { go_on_.Notify(); }
@@ -42,7 +46,8 @@ class BodyPump {
   const absl::Status& client_status() const { return client_status_; }
 
  private:
-  BodyPump(const ClientConnection& client, ClientExchange* origin, Begin begin);
+  BodyPump(const ClientConnection& client, ClientExchange* origin, Begin begin,
+           std::vector<std::string> withheld);
 
   static Task<void> Run(std::shared_ptr<BodyPump> self, std::string_view first);
   Task<absl::Status> Pass(std::string_view piece);
@@ -54,6 +59,7 @@ class BodyPump {
 
   ServerExchange* const client_;
   ClientExchange* origin_;  // Null after LetGo.
+  const std::vector<std::string> withheld_;
   Event go_on_;
   Event receiver_;
   Event done_;

@@ -179,7 +179,8 @@ Task<Sent> SendOver(const Exchange& exchange, const OriginRequest& request,
   } else if (sent.ok() && has_body) {
     pump = BodyPump::ToOrigin(
         exchange.client, &origin, first,
-        head.expect_continue ? BodyPump::Begin::kWhenAsked : BodyPump::Begin::kNow);
+        head.expect_continue ? BodyPump::Begin::kWhenAsked : BodyPump::Begin::kNow,
+        request.withheld_trailers);
   } else if (sent.ok()) {
     sent = co_await origin.FinishBody(Headers{});
   }

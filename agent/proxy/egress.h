@@ -4,6 +4,7 @@
 #define SALLYPORT_AGENT_PROXY_EGRESS_H_
 
 #include <string>
+#include <vector>
 
 #include "agent/proxy/exchange.h"
 
@@ -24,6 +25,8 @@ struct OriginRequest {
   // Not the container's, but a handler's choice: where policy does not let it go, it is the handler
   // that failed.
   bool host_is_handlers = false;
+  // A handler has set or removed these: trailers of their names, in any spelling, stay behind.
+  std::vector<std::string> withheld_trailers;
   bool websocket = false;    // As in RequestHead.
   bool te_trailers = false;  // As in RequestHead.
 };

@@ -41,6 +41,10 @@ OriginRequest Changed(const Exchange& exchange, const Forward& forward) {
   }
   if (request.method != "GET") request.websocket = false;
   Replace(forward.set_headers, &request.headers);
+  request.withheld_trailers = forward.remove_headers;
+  for (const Header& header : forward.set_headers.fields()) {
+    request.withheld_trailers.push_back(header.name);
+  }
   if (forward.send_request_id) request.headers.Set(kRequestId, exchange.request_id);
   return request;
 }
