@@ -1,6 +1,6 @@
-"""What it costs to have a request decided by something else: our ways, nginx's auth_request and a bare Node server side by side in one run.
+"""What it costs to have each request decided: our ways, nginx's auth_request and a bare Node server side by side in one run.
 
-Every way has the same client, asks for 1 KiB over kept connections, and is measured in turn, so that ratios hold whatever else the machine does:
+All ways have the same client, which asks for 1 KiB over kept connections, and are measured in turn, so that ratios hold on a busy machine:
 
   direct           no proxy: the origin, an nginx
   egress           plain egress through the proxy
@@ -15,10 +15,11 @@ Every way has the same client, asks for 1 KiB over kept connections, and is meas
   Node web         the same server as a handler on a Unix socket
   Node SDK         a handler of the Node SDK answers the same
 
-The proxy that is measured (one worker) has one core to itself; client, origin, handlers and bare servers share another, always the same. First a steady 1,000 requests a second
-on one connection, for latency; then as much as 64 connections can, for requests per CPU-second: of the proxy, of the handler, of both. Medians over the rounds; what is added to the latency and the ratios are
-taken within a round, against the way in the column `base` (for a handler's CPU: against Node alone), and have minimum and maximum. `others` is how many cores everybody else on the machine took. Our proxy writes an audit record of each request, nginx
-no log. Usage: bench/run.sh handlers [--rounds N] [--seconds N] [--way WAY ...]
+The proxy that is measured (one worker) has one core to itself; client, origin, handlers and bare servers share another, always the same.
+First a steady 1,000 requests a second on one connection, for latency; then as much as 64 connections can, for requests per CPU-second: of the
+proxy, of the handler, of both. Medians over the rounds. What is added to the latency, and the ratios, are taken within a round, against the way
+in the column `base` (for a handler's CPU: against Node alone), and have minimum and maximum. `others` is how many cores everybody else on the
+machine took. Our proxy writes an audit record of each request, nginx no log. Usage: bench/run.sh handlers [--rounds N] [--seconds N] [--way WAY …]
 """
 
 import argparse
