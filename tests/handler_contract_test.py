@@ -7,60 +7,11 @@ import socket
 import struct
 import unittest
 
-from handler_scripts import BOTH, INSPECT, NAMES, PASS, TRANSFORM, ScriptWorld
-from harness import eventually
-from sockets import HttpPeer
+from handler_scripts import BOTH, INSPECT, PASS, SECRET, TRANSFORM, ScriptTest, body, header, request_body, respond
 from streams import MEBIBYTE, SANITIZED, Peak
 
-RAW = NAMES["raw.test"]
-SECRET = "canary"
 
-
-def body(text):
-    return {"body": base64.b64encode(text.encode()).decode()}
-
-
-def request_body(text):
-    return {"requestBody": base64.b64encode(text.encode()).decode()}
-
-
-def header(name, value):
-    return {"name": name, "value": base64.b64encode(value.encode("latin-1")).decode()}
-
-
-def respond(status=200, *headers, **fields):
-    return {"respond": {"status": status, "headers": [header(*pair) for pair in headers], **fields}}
-
-
-class ContractTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.world = cls.enterClassContext(ScriptWorld(ports=[443], addresses=list(dict.fromkeys(NAMES.values()))))
-        cls.client = cls.world.client
-        cls.raw = cls.world.raw_origin()
-        cls.addClassCleanup(cls.raw.close)
-
-    def setUp(self):
-        self.seen = self.world.handler.lines.count()
-        self.records = self.world.audit.count()
-        self.asked = len(self.world.origin_requests())
-
-    def origin_saw(self):
-        return self.world.origin_requests()[self.asked:]
-
-    def record(self):
-        return eventually(lambda: self.world.audit.since(self.records), what="a record")[-1]
-
-    def get(self, *options, path="/headers", host="api.test"):
-        return self.client.curl(f"https://{host}{path}", *options)
-
-    def ask(self, head, *fields):
-        """A request to raw.test, as a socket, and the origin that got it."""
-        client = HttpPeer(self.client.connect(RAW, 80, 30))
-        self.addCleanup(client.connection.close)
-        client.send("\r\n".join([f"{head} HTTP/1.1", "Host: raw.test", *fields, "", ""]).encode())
-        return client
-
+class ContractTest(ScriptTest):
     # What the origin answers, seen before the container.
 
     def test_an_answer_passes_as_it_is(self):
@@ -261,16 +212,6 @@ class ContractTest(unittest.TestCase):
 
     # Whatever is illegal is handler_failed, and the record says what it was.
 
-    def failed(self, detail, *steps, options=(), path="/headers"):
-        self.world.script(*steps)
-        self.records = self.world.audit.count()
-        answer = self.get(*options, path=path)
-        self.assertEqual((answer.status, answer.reason), (502, "handler_failed"), (steps, answer))
-        record = self.record()
-        self.assertEqual((record["decision"], record["reason"]), ("error", "handler_failed"), record)
-        self.assertIn(detail, record["detail"])
-        self.assertNotIn(SECRET, answer.body + answer.error + record["detail"])
-
     def test_illegal_before_anything_leaves(self):
         self.failed("without an answer")
         self.failed("before Respond or Forward", body("x"))
@@ -351,8 +292,7 @@ class ContractTest(unittest.TestCase):
         self.assertEqual((answer.status, answer.reason), (520, "forbidden_address"), answer)
 
     def test_a_handler_that_is_late_for_the_answer(self):
-        self.world.cli("handler", "register", "script", self.world.handler.url, "--timeout", "300ms")
-        self.addCleanup(self.world.cli, "handler", "register", "script", self.world.handler.url, "--timeout", "30s")
+        self.late(300)
         self.world.script(INSPECT, "response", "forever")
         answer = self.get()
         self.assertEqual((answer.status, answer.reason), (504, "handler_timeout"), answer)

@@ -425,6 +425,10 @@ class HttpHandlerTest(unittest.TestCase):
         answer = self.container.curl("http://api.test/digest", "-d", "body")
         self.assertEqual((answer.status, answer.body), (200, f"4 {hashlib.sha256(b'body').hexdigest()}"))
         self.assertEqual(self.world.origin_requests()[-1]["path"], "/digest")
+        record = self.last_record()
+        self.assertEqual((record["decision"], record["handler"], record["rule"], record["status"]),
+                         ("egress", "api", "handler api on_failure egress: handler_unreachable", 200), record)
+        self.assertNotEqual(record["detail"], "")
 
     def test_leases_are_revoked(self):
         self.register("api", self.nginx[0])

@@ -41,6 +41,12 @@ class NodeBodiesTest(unittest.TestCase):
         for handler in ("upper", "upper_whole"):
             self.assertEqual(self.answer(handler, "https://api.test/abc").body, "ORIGIN API.TEST /ABC")
 
+    def test_status_and_headers_are_decided_after_the_body_was_read(self):
+        for url, status, body in (("https://api.test/secret", 403, "withheld"), ("https://api.test/bytes/3000000", 203, "3000000 bytes")):
+            answer = self.answer("judge", url)
+            self.assertEqual((answer.exit, answer.status, answer.body), (0, status, body), answer)
+            self.assertEqual(answer.headers["content-length"], str(len(body)))
+
     def test_a_gigabyte_would_not_fit_and_goes_through(self):
         answer = self.answer("upper", "http://api.test/bytes/200000000", "-o", "/dev/null", "-w", "%{size_download}")
         self.assertEqual(answer.body, "200000000")

@@ -173,6 +173,15 @@ class HandlersTest(SdkTest):
         self.assertEqual(self.container.curl("http://api.test/to/x").status, 403)
         self.assertEqual(self.container.curl("http://api.test/p", "-I").status, 203)
 
+    def test_the_body_is_read_before_the_head_is_decided(self):
+        answer = self.answer("judge", url="https://api.test/secret")
+        self.assertEqual((answer.status, answer.body), (403, "withheld\n"))
+        answer = self.answer("judge", url="https://api.test/bytes/1000000")
+        self.assertEqual((answer.status, answer.body, answer.headers["x-length"], answer.headers["content-length"]),
+                         (203, "012", "1000000", "3"))
+        self.assertEqual(self.answer("judge", url="https://api.test/bytes/100000000").status, 502)
+        self.assertEqual(self.answer("judge", "-I", url="https://api.test/bytes/1000000").headers["x-length"], "0")
+
     def test_look_only(self):
         answer = self.answer("look", url="http://api.test/bytes/1000000")
         self.assertEqual((answer.status, len(answer.body)), (200, 1_000_000))

@@ -53,8 +53,8 @@ Task<absl::Status> Begin(Question* question, v1::HandleRequest start,
   question->link = std::move(connection->link);
   absl::StatusOr<std::unique_ptr<HandlerCall>> call = question->link->Call();
   if (!call.ok()) co_return call.status();
-  question->conversation =
-      std::make_unique<HandlerConversation>(*container.dial_context().context, *std::move(call));
+  question->conversation = std::make_unique<HandlerConversation>(
+      *container.dial_context().context, &container.budget(), *std::move(call));
   co_return co_await question->conversation->Send(std::move(start), question->deadline());
 }
 
@@ -133,6 +133,14 @@ Task<Outcome> HangUp(Question* question) {
   co_return outcome;
 }
 
+// The handler's response broke off because the container went, and not by the handler.
+bool WasLeft(const Question& question, const AbandonmentWatch& watch) {
+  if (watch.abandoned()) return true;
+  if (question.body == nullptr || !question.exchange.client.http->response_begun()) return false;
+  const absl::Status& client_status = question.body->source_status();
+  return !client_status.ok() && !absl::IsInvalidArgument(client_status);
+}
+
 Task<Outcome> Mediate(Question* question, const Forward& forward, OriginRequest request) {
   const Exchange& exchange = question->exchange;
   Mediation mediation(exchange, question->conversation.get(), forward, question->handler);
@@ -166,22 +174,13 @@ Task<Outcome> ForwardAsTold(Question* question, const v1::Forward& message) {
   co_return co_await SendForwarded(exchange, std::move(request), question->verdict);
 }
 
-// A response that is to be leased is held back until all of it is here.
 Task<std::optional<HandlerFailure>> RespondAndLease(Question* question, Respond respond,
                                                     BodyReader& body) {
   const Exchange& exchange = question->exchange;
-  absl::StatusOr<WholeBody> whole = WholeBody();
-  if (IsBodiless(exchange, respond.status)) {
-    const absl::Status none = co_await ReadNoBody(body);
-    if (!none.ok()) co_return HandlerFailureOf(none);
-  } else {
-    whole = co_await ReadWhole(body, LeaseTable::kMaxResponseBytes,
-                               "the handler leases a response of more than 64 KiB");
-    if (!whole.ok()) co_return HandlerFailureOf(whole.status());
-    if (!HasDeclaredLength(respond, whole->bytes.size())) co_return WrongLength();
-  }
-  const LeaseTerms terms = *std::exchange(respond.lease, std::nullopt);
-  GrantLease(exchange, question->verdict, *question->handler, terms,
+  const absl::StatusOr<WholeBody> whole = co_await ReadLeased(exchange, respond, body);
+  if (!whole.ok()) co_return HandlerFailureOf(whole.status());
+  LeaseTerms terms = *std::exchange(respond.lease, std::nullopt);
+  GrantLease(exchange, question->verdict, *question->handler, std::move(terms),
              LeasedResponse{respond, whole->bytes, whole->trailers});
   co_await WriteWhole(exchange, respond, *whole);
   co_return std::nullopt;
@@ -202,11 +201,13 @@ Task<Outcome> RespondAsTold(Question* question, const AbandonmentWatch& watch,
   } else {
     failure = co_await StreamResponse(exchange, *respond, body);
   }
-  if (failure.has_value() && watch.abandoned()) co_return co_await HangUp(question);
-  if (failure.has_value()) co_return co_await FailAsked(question, *std::move(failure));
+  const bool left = failure.has_value() && WasLeft(*question, watch);
+  if (failure.has_value() && !left) co_return co_await FailAsked(question, *std::move(failure));
   Outcome outcome;
   outcome.decision = "handler";
-  outcome.status = respond->status;
+  if (left) outcome = co_await HangUp(question);
+  if (HasDeclaredBody(exchange, *respond)) outcome.detail.clear();
+  if (exchange.client.http->response_begun()) outcome.status = respond->status;
   co_return outcome;
 }
 
@@ -268,6 +269,7 @@ Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict) {
     if (question.body != nullptr) co_await question.body->Stop();
   }
   outcome.handler = verdict.reference->handler;
+  if (outcome.failed_open) co_return outcome;
   outcome.rule = verdict.rule.ToString();
   if (outcome.decision == "egress") outcome.decision = "handler";
   co_return outcome;

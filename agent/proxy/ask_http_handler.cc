@@ -8,10 +8,12 @@
 #include "agent/proxy/body_pump.h"
 #include "agent/proxy/forward_changes.h"
 #include "agent/proxy/handler_outcome.h"
+#include "agent/proxy/handler_response.h"
 #include "agent/proxy/handler_start.h"
 #include "agent/proxy/handlers/attempts.h"
 #include "agent/proxy/handlers/http_protocol.h"
 #include "agent/proxy/refusal.h"
+#include "agent/proxy/use_lease.h"
 #include "common/base/strings.h"
 
 namespace sallyport::proxy {
@@ -190,6 +192,11 @@ Task<Outcome> ForwardAsTold(Question& question, const ResponseHead& answer) {
     co_return co_await Fail(question, {"handler_failed", std::string(forward.status().message())});
   }
   question.endpoint.Answered();
+  if (forward->revoke_leases)
+    question.exchange.client.container->leases().RevokeOf(question.handler->name);
+  if (forward->lease.has_value()) {
+    GrantLease(question.exchange, question.verdict, *question.handler, *forward->lease, *forward);
+  }
   if (!question.has_body()) {
     co_await ReadAway(question.http->body());
     Keep(question);
@@ -224,11 +231,37 @@ Task<std::optional<HandlerFailure>> StreamBack(Question& question, const Respons
   co_return std::nullopt;
 }
 
+// Keeps the answer for further requests once all of it is here, and passes it on.
+Task<std::optional<HandlerFailure>> LeaseAndWrite(Question& question, ResponseHead answer,
+                                                  LeaseTerms terms) {
+  const Exchange& exchange = question.exchange;
+  Respond respond;
+  respond.status = answer.status;
+  respond.headers = std::move(answer.headers);
+  const absl::StatusOr<WholeBody> whole =
+      co_await ReadLeased(exchange, respond, question.http->body());
+  if (!whole.ok()) co_return FailureOf(whole.status());
+  GrantLease(exchange, question.verdict, *question.handler, std::move(terms),
+             LeasedResponse{respond, whole->bytes, whole->trailers});
+  co_await WriteWhole(exchange, respond, *whole);
+  co_return std::nullopt;
+}
+
 Task<Outcome> RespondAsTold(Question& question, ResponseHead answer,
                             const AbandonmentWatch& watch) {
   RemoveHopByHop(&answer.headers);
+  absl::StatusOr<LeaseOrders> orders = TakeLeaseOrders(&answer.headers);
+  if (!orders.ok()) {
+    question.endpoint.Failed();
+    co_return co_await Fail(question, {"handler_failed", std::string(orders.status().message())});
+  }
   question.endpoint.Answered();
-  const std::optional<HandlerFailure> failure = co_await StreamBack(question, answer);
+  if (orders->revoke_leases)
+    question.exchange.client.container->leases().RevokeOf(question.handler->name);
+  const std::optional<HandlerFailure> failure =
+      orders->lease.has_value()
+          ? co_await LeaseAndWrite(question, answer, *std::move(orders->lease))
+          : co_await StreamBack(question, answer);
   if (failure.has_value() && !watch.abandoned()) {
     if (!ContainerIsGone(question, watch)) question.endpoint.Failed();
     co_return co_await Fail(question, *failure);

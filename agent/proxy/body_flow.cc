@@ -2,6 +2,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <chrono>
 #include <utility>
 
 namespace sallyport::proxy {
@@ -35,6 +36,7 @@ Task<void> BodyFlow::Run(std::shared_ptr<BodyFlow> self, std::string_view first)
     self->sink_->CutOff();
   }
   if (!self->sink_status_.ok() && self->source_.on_unwanted != nullptr) self->source_.on_unwanted();
+  self->over_since_ = std::chrono::steady_clock::now();
   self->done_.Notify();
 }
 
@@ -47,6 +49,7 @@ Task<void> BodyFlow::Move(std::string_view first) {
       if (!stopping_) source_status_ = piece.status();
       co_return;
     }
+    if (stopping_) co_return;
     if (piece->empty()) {
       sink_status_ = co_await sink_->Finish(source_.body->trailers());
       co_return;

@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "agent/proxy/body_sink.h"
 #include "agent/proxy/event.h"
@@ -29,6 +30,10 @@ class BodyFlow {
                                          std::unique_ptr<BodySink> sink,
                                          std::string_view first = "");
 
+  // Nobody wants the rest of the body: it is not read any more. Stop follows.
+  void Cease() { stopping_ = true; }
+  // When nothing moved any more.
+  std::optional<SteadyTime> over_since() const { return over_since_; }
   // Returns when the flow no longer touches either side. If the body is not through, the source is
   // stopped and the receiver cut off.
   Task<void> Stop();
@@ -49,6 +54,7 @@ class BodyFlow {
   const std::unique_ptr<BodySink> sink_;
   Event done_;
   bool stopping_ = false;
+  std::optional<SteadyTime> over_since_;
   absl::Status source_status_;
   absl::Status sink_status_;
 };

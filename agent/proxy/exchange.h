@@ -43,6 +43,8 @@ struct Outcome {
   std::string upstream;
   int64_t handler_us = 0;
   bool lease = false;  // The handler had decided before, and was not asked.
+  // The handler failed, and its rule's on_failure decided: `rule` says so.
+  bool failed_open = false;
   std::string detail;
   // The request has become a WebSocket, which is yet to be relayed; else null.
   std::unique_ptr<UpgradedConnection> upgraded;

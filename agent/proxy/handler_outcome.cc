@@ -36,9 +36,14 @@ Task<Outcome> FailHandler(const Exchange& exchange, const HandlerSpec& handler,
     const TcpVerdict verdict = DecideWithoutHandlers(*exchange.policy, exchange.destination.host,
                                                      exchange.client.origin.address);
     if (const Deny* deny = std::get_if<Deny>(&verdict)) {
-      co_return co_await RefuseByPolicy(exchange, Denial{deny->reason, rule});
+      Outcome outcome = co_await RefuseByPolicy(exchange, Denial{deny->reason, rule});
+      outcome.failed_open = true;
+      co_return outcome;
     }
     Outcome outcome = co_await SendToOrigin(exchange, OriginRequestOf(exchange), rule);
+    outcome.failed_open = true;
+    outcome.rule = rule;
+    if (outcome.detail.empty()) outcome.detail = std::move(failure.detail);
     const std::optional<Reason> would_deny = std::get<Relay>(verdict).would_deny;
     if (would_deny.has_value()) outcome.would_deny = ReasonName(*would_deny);
     co_return outcome;

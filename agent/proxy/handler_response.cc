@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "agent/proxy/forward_changes.h"
+#include "agent/proxy/handlers/lease_table.h"
 
 namespace sallyport::proxy {
 namespace {
@@ -12,6 +13,13 @@ namespace {
 bool MayKeepAlive(const Exchange& exchange) {
   return exchange.head.keep_alive &&
          (exchange.client.http->body_complete() || !exchange.head.expect_continue);
+}
+
+std::optional<uint64_t> DeclaredLength(const Respond& answer) {
+  const std::string* length = answer.headers.Find("content-length");
+  uint64_t declared = 0;
+  if (length == nullptr || !absl::SimpleAtoi(*length, &declared)) return std::nullopt;
+  return declared;
 }
 
 }  // namespace
@@ -35,10 +43,23 @@ Task<absl::StatusOr<WholeBody>> ReadWhole(BodyReader& body, size_t limit,
   co_return whole;
 }
 
-bool HasDeclaredLength(const Respond& answer, size_t bytes) {
-  const std::string* length = answer.headers.Find("content-length");
-  uint64_t declared = 0;
-  return length == nullptr || (absl::SimpleAtoi(*length, &declared) && declared == bytes);
+bool HasDeclaredBody(const Exchange& exchange, const Respond& answer) {
+  const ServerExchange& client = *exchange.client.http;
+  return client.response_begun() && DeclaredLength(answer) == client.body_bytes_sent();
+}
+
+Task<absl::StatusOr<WholeBody>> ReadLeased(const Exchange& exchange, const Respond& answer,
+                                           BodyReader& body) {
+  if (IsBodiless(exchange, answer.status)) {
+    const absl::Status none = co_await ReadNoBody(body);
+    if (!none.ok()) co_return none;
+    co_return WholeBody();
+  }
+  absl::StatusOr<WholeBody> whole = co_await ReadWhole(
+      body, LeaseTable::kMaxResponseBytes, "the handler leases a response of more than 64 KiB");
+  if (whole.ok() && DeclaredLength(answer).value_or(whole->bytes.size()) != whole->bytes.size())
+    co_return absl::InvalidArgumentError(WrongLength().detail);
+  co_return whole;
 }
 
 Task<absl::Status> ReadNoBody(BodyReader& body) {

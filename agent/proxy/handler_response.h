@@ -25,8 +25,14 @@ struct WholeBody {
 Task<absl::StatusOr<WholeBody>> ReadWhole(BodyReader& body, size_t limit,
                                           std::string_view too_long);
 
-// Whether a body of so many bytes is what the response declares, if it does.
-bool HasDeclaredLength(const Respond& answer, size_t bytes);
+// Whether the container has all of a response that declares its length.
+bool HasDeclaredBody(const Exchange& exchange, const Respond& answer);
+
+// The body of a response that is to be leased, which is held back until all of it is here. Errors:
+// as of ReadWhole; INVALID_ARGUMENT, too, for one that is too long, of a length other than
+// declared, or there where none may be.
+Task<absl::StatusOr<WholeBody>> ReadLeased(const Exchange& exchange, const Respond& answer,
+                                           BodyReader& body);
 
 // Reads the body that may not be: its end, and nothing before.
 Task<absl::Status> ReadNoBody(BodyReader& body);

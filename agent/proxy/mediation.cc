@@ -5,6 +5,7 @@
 
 #include "agent/proxy/forward_changes.h"
 #include "agent/proxy/handler_response.h"
+#include "common/base/status.h"
 
 namespace sallyport::proxy {
 namespace {
@@ -108,35 +109,61 @@ Task<absl::StatusOr<BodyReader*>> Mediation::Ask(ClientExchange* origin, Respons
   const absl::Status told = co_await conversation_->SendOriginResponse(ToldOf(*head), deadline);
   // If the call is over, what comes instead of a message says why.
   if (!told.ok() && !absl::IsUnavailable(told)) co_return told;
-  const absl::StatusOr<v1::HandleResponse> message =
-      co_await conversation_->Next(Direction::kResponse, deadline);
+  const absl::StatusOr<v1::HandleResponse> message = co_await AwaitDecision(origin, deadline);
   if (!message.ok()) co_return message.status();
-  if (message->has_pass_response()) {
-    const absl::StatusOr<Pass> pass = ValidatePass(message->pass_response());
-    if (!pass.ok()) co_return pass.status();
-    Change(*pass, head);
-    if (!pass->transform_body) co_return &origin->body();
-    const absl::Status framed = SetFraming(head);
-    if (!framed.ok()) co_return framed;
-    co_return TransformResponse(origin);
-  }
-  absl::StatusOr<Respond> respond = ValidateReplacement(message->respond());
-  if (!respond.ok()) co_return respond.status();
-  if (respond->revoke_leases) exchange_.client.container->leases().RevokeOf(handler_->name);
-  *head = ResponseHead{};
-  head->status = respond->status;
-  head->headers = std::move(respond->headers);
-  const absl::Status framed = SetFraming(head);
-  if (!framed.ok()) co_return framed;
-  co_return &response_body_;
+  if (message->has_pass_response()) co_return PassOn(message->pass_response(), origin, head);
+  co_return Replace(message->respond(), head);
 }
 
-BodyReader* Mediation::TransformResponse(ClientExchange* origin) {
+Task<absl::StatusOr<v1::HandleResponse>> Mediation::AwaitDecision(ClientExchange* origin,
+                                                                  SteadyTime deadline) {
+  absl::StatusOr<v1::HandleResponse> message =
+      co_await conversation_->Next(Direction::kResponse, deadline);
+  if (!message.ok() || !message->has_read_response_body()) co_return message;
+  SendOriginBody(origin);
+  co_return co_await AwaitDecisionOnBody();
+}
+
+// As long as the body moves, its flow has the deadlines. Nobody tells that it is over, but it is
+// looked at no later than a time-out from then.
+Task<absl::StatusOr<v1::HandleResponse>> Mediation::AwaitDecisionOnBody() {
+  const auto timeout = std::chrono::milliseconds(handler_->timeout_ms);
+  while (true) {
+    const SteadyTime since = from_origin_->over_since().value_or(Clock::now());
+    absl::StatusOr<v1::HandleResponse> message =
+        co_await conversation_->Next(Direction::kResponse, since + timeout);
+    if (message.ok() || !absl::IsDeadlineExceeded(message.status())) co_return message;
+    const std::optional<SteadyTime> over = from_origin_->over_since();
+    if (over.has_value() && Clock::now() >= *over + timeout) co_return message;
+  }
+}
+
+absl::StatusOr<BodyReader*> Mediation::PassOn(const v1::PassResponse& message,
+                                              ClientExchange* origin, ResponseHead* head) {
+  ASSIGN_OR_RETURN(const Pass pass, ValidatePass(message));
+  Change(pass, head);
+  if (!pass.transform_body) return &origin->body();
+  RETURN_IF_ERROR(SetFraming(head));
+  if (from_origin_ == nullptr) SendOriginBody(origin);
+  return &response_body_;
+}
+
+absl::StatusOr<BodyReader*> Mediation::Replace(const v1::Respond& message, ResponseHead* head) {
+  ASSIGN_OR_RETURN(Respond respond, ValidateReplacement(message));
+  if (respond.revoke_leases) exchange_.client.container->leases().RevokeOf(handler_->name);
+  if (from_origin_ != nullptr) from_origin_->Cease();
+  *head = ResponseHead{};
+  head->status = respond.status;
+  head->headers = std::move(respond.headers);
+  RETURN_IF_ERROR(SetFraming(head));
+  return &response_body_;
+}
+
+void Mediation::SendOriginBody(ClientExchange* origin) {
   from_origin_ =
       BodyFlow::Start(*exchange_.client.container->dial_context().context,
                       {&origin->body(), [origin] { origin->Abort(); }},
                       std::make_unique<HandlerSink>(conversation_, Direction::kResponse));
-  return &response_body_;
 }
 
 Task<void> Mediation::LeaveOrigin() {

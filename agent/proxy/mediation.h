@@ -20,7 +20,8 @@ namespace sallyport::proxy {
 class Mediation {
  public:
   // Both outlive this. `conversation` has just said `forward`. The handler's time-out is from the
-  // origin's response until the handler's word on it begins, too.
+  // origin's response until the handler's word on it begins, too; if it reads the response's body
+  // first, from the end of that.
   Mediation(const Exchange& exchange, HandlerConversation* conversation, const Forward& forward,
             std::shared_ptr<const HandlerSpec> handler);
 
@@ -57,7 +58,13 @@ class Mediation {
 
  private:
   Task<absl::StatusOr<BodyReader*>> Ask(ClientExchange* origin, ResponseHead* head);
-  BodyReader* TransformResponse(ClientExchange* origin);
+  Task<absl::StatusOr<v1::HandleResponse>> AwaitDecision(ClientExchange* origin,
+                                                         SteadyTime deadline);
+  Task<absl::StatusOr<v1::HandleResponse>> AwaitDecisionOnBody();
+  absl::StatusOr<BodyReader*> PassOn(const v1::PassResponse& message, ClientExchange* origin,
+                                     ResponseHead* head);
+  absl::StatusOr<BodyReader*> Replace(const v1::Respond& message, ResponseHead* head);
+  void SendOriginBody(ClientExchange* origin);
 
   const Exchange& exchange_;
   HandlerConversation* const conversation_;

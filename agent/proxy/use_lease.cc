@@ -3,6 +3,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -61,6 +62,17 @@ bool Holds(const Container& container, const LeaseScope& scope, const IpAddress&
          Bytes(to_handler->reference->params) == scope.params;
 }
 
+// False: no request is left for which the lease may hold.
+bool Narrow(const Exchange& exchange, const std::variant<Forward, LeasedResponse>& answer,
+            LeaseTerms* terms) {
+  constexpr std::string_view kHead = "HEAD";
+  if (exchange.head.method != kHead || !std::holds_alternative<LeasedResponse>(answer)) return true;
+  const bool for_head =
+      terms->methods.empty() || std::ranges::find(terms->methods, kHead) != terms->methods.end();
+  terms->methods.assign(1, std::string(kHead));
+  return for_head;
+}
+
 // Leases end in time although nobody asks for them.
 Task<void> SweepLeases(ContainerPtr container) {
   boost::asio::steady_timer timer(container->worker().io_context());
@@ -82,12 +94,12 @@ std::shared_ptr<const LeasedAnswer> FindLease(const Exchange& exchange, const To
 }
 
 void GrantLease(const Exchange& exchange, const ToHandler& verdict, const HandlerSpec& handler,
-                const LeaseTerms& terms, std::variant<Forward, LeasedResponse> answer) {
+                LeaseTerms terms, std::variant<Forward, LeasedResponse> answer) {
   const ContainerPtr& container = exchange.client.container;
   const IpAddress& dialled = exchange.client.origin.address;
   LeaseScope scope = ScopeOf(exchange, verdict, handler);
-  if (!Holds(*container, scope, dialled)) return;
-  container->leases().Grant(std::move(scope), dialled, terms, exchange.head.method,
+  if (!Holds(*container, scope, dialled) || !Narrow(exchange, answer, &terms)) return;
+  container->leases().Grant(std::move(scope), dialled, std::move(terms), exchange.head.method,
                             exchange.head.target,
                             std::make_shared<const LeasedAnswer>(std::move(answer)), Clock::now());
   if (!container->leases().TakeSweeping()) return;

@@ -17,9 +17,10 @@ std::shared_ptr<const LeasedAnswer> FindLease(const Exchange& exchange, const To
                                               const HandlerSpec& handler);
 
 // Keeps what the handler decided on this request for further ones, unless policy or registration
-// have changed since it was asked. Nothing is kept of a path whose meaning depends on the server.
+// have changed since it was asked. Nothing is kept of a path whose meaning depends on the server,
+// and a response to HEAD, which lacks what GET would be answered, for HEAD alone.
 void GrantLease(const Exchange& exchange, const ToHandler& verdict, const HandlerSpec& handler,
-                const LeaseTerms& terms, std::variant<Forward, LeasedResponse> answer);
+                LeaseTerms terms, std::variant<Forward, LeasedResponse> answer);
 
 // After a change of policy or of handlers: ends the leases that would be decided otherwise now.
 void DropLeases(Container& container);

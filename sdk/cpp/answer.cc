@@ -123,6 +123,11 @@ Pass& Pass::TransformBody(BodyTransform transform) {
   return *this;
 }
 
+Pass& Pass::SetBody(std::string body) {
+  body_ = std::move(body);
+  return *this;
+}
+
 Respond::Respond(int status, std::string body, std::vector<Header> headers)
     : status_(status), headers_(std::move(headers)), body_(std::move(body)) {}
 
@@ -183,14 +188,17 @@ bool AnswerWriter::GoesOn(const Forward& forward) {
   return forward.inspect_ != nullptr || HasBody(forward);
 }
 
-v1::HandleResponse AnswerWriter::Message(const Pass& pass) {
+v1::HandleResponse AnswerWriter::Message(const Pass& pass, bool has_body) {
   v1::HandleResponse message;
   v1::PassResponse& proto = *message.mutable_pass_response();
   proto.set_status(static_cast<uint32_t>(pass.status_));
   for (const Header& header : pass.set_headers_) AddTo(proto.mutable_set_headers(), header);
   for (const std::string& name : pass.remove_headers_)
     proto.add_remove_headers(absl::AsciiStrToLower(name));
-  proto.set_transform_body(pass.transform_ != nullptr);
+  const bool sets_body = pass.body_.has_value() && has_body;
+  if (sets_body)
+    AddTo(proto.mutable_set_headers(), {"content-length", absl::StrCat(pass.body_->size())});
+  proto.set_transform_body(sets_body || pass.transform_ != nullptr);
   return message;
 }
 

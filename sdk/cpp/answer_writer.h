@@ -16,7 +16,8 @@ class AnswerWriter {
  public:
   static v1::HandleResponse Message(const Forward& forward);
   static v1::HandleResponse Head(const Respond& respond);
-  static v1::HandleResponse Message(const Pass& pass);
+  // `has_body`: the origin's response.
+  static v1::HandleResponse Message(const Pass& pass, bool has_body);
   // Whether the call goes on after the Forward.
   static bool GoesOn(const Forward& forward);
   static bool HasBody(const Forward& forward);

@@ -82,17 +82,14 @@ absl::Status Mediation::OnMessage(v1::HandleRequest* message) {
     case v1::HandleRequest::kResponse:
       return OnResponse(std::move(*message->mutable_response()));
     case v1::HandleRequest::kResponseBody: {
+      // Of one that has a body of the handler's.
+      if (!response_open_) return absl::OkStatus();
       Writer out(&stream_, Direction::kResponse);
       transform_response_(message->response_body(), out);
       return StatusOf(out.open());
     }
-    case v1::HandleRequest::kResponseEnd: {
-      Writer out(&stream_, Direction::kResponse);
-      transform_response_(std::nullopt, out);
-      response_open_ = false;
-      return StatusOf(out.open() && stream_.WriteMessage(
-                                        EndMessage(Direction::kResponse, message->response_end())));
-    }
+    case v1::HandleRequest::kResponseEnd:
+      return StatusOf(!response_open_ || EndResponse(message->response_end()));
     case v1::HandleRequest::kStart:
     case v1::HandleRequest::MESSAGE_NOT_SET:
       break;
@@ -101,20 +98,63 @@ absl::Status Mediation::OnMessage(v1::HandleRequest* message) {
 }
 
 absl::Status Mediation::OnResponse(v1::OriginResponse response) {
-  if (forward_.inspect_ == nullptr) return absl::InvalidArgumentError("a response unasked");
-  ResponseAnswer answer = forward_.inspect_(RequestBuilder::BuildResponse(std::move(response)));
+  if (forward_.inspect_ == nullptr || std::exchange(inspected_, true))
+    return absl::InvalidArgumentError("a response unasked");
+  const bool has_body = response.has_body();
+  ResponseAnswer answer =
+      forward_.inspect_(RequestBuilder::BuildResponse(std::move(response), this));
   if (const auto* status = std::get_if<absl::Status>(&answer)) {
     return status->ok() ? absl::InternalError("the handler answered with the status OK") : *status;
   }
-  if (auto* pass = std::get_if<Pass>(&answer)) {
-    const bool written = stream_.WriteMessage(AnswerWriter::Message(*pass));
-    transform_response_ = std::move(pass->transform_);
-    response_open_ = transform_response_ != nullptr;
-    return StatusOf(written);
-  }
+  if (auto* pass = std::get_if<Pass>(&answer)) return PassOn(std::move(*pass), has_body);
   // Nobody waits for the rest of the request any more.
   request_open_ = response_open_ = false;
   return StatusOf(SendInPlace(std::get<Respond>(answer)));
+}
+
+absl::StatusOr<std::optional<std::string>> Mediation::NextPiece() {
+  if (response_end_.has_value()) return std::nullopt;
+  if (!std::exchange(response_asked_, true)) {
+    v1::HandleResponse ask;
+    ask.mutable_read_response_body();
+    if (!stream_.WriteMessage(std::move(ask))) return HungUp();
+  }
+  while (true) {
+    v1::HandleRequest* const message = stream_.ReadMessage();
+    if (message == nullptr) return HungUp();
+    if (message->has_response_body()) return std::move(*message->mutable_response_body());
+    if (message->has_response_end()) {
+      response_end_ = std::move(*message->mutable_response_end());
+      return std::nullopt;
+    }
+    // The request's body goes on meanwhile.
+    const absl::Status status = OnMessage(message);
+    if (!status.ok()) return status;
+  }
+}
+
+absl::Status Mediation::PassOn(Pass pass, bool has_body) {
+  const bool sets_body = pass.body_.has_value() && has_body;
+  if (response_asked_ && !sets_body && pass.transform_ == nullptr)
+    return absl::InternalError("the handler passes a response on whose body it has read");
+  if (!stream_.WriteMessage(AnswerWriter::Message(pass, has_body))) return HungUp();
+  response_open_ = false;
+  if (sets_body) {
+    Writer out(&stream_, Direction::kResponse);
+    out.Write(*pass.body_);
+    return StatusOf(out.open() && stream_.WriteMessage(EndMessage(
+                                      Direction::kResponse, response_end_.value_or(v1::End()))));
+  }
+  transform_response_ = std::move(pass.transform_);
+  response_open_ = transform_response_ != nullptr;
+  return StatusOf(!response_open_ || !response_end_.has_value() || EndResponse(*response_end_));
+}
+
+bool Mediation::EndResponse(const v1::End& received) {
+  Writer out(&stream_, Direction::kResponse);
+  transform_response_(std::nullopt, out);
+  response_open_ = false;
+  return out.open() && stream_.WriteMessage(EndMessage(Direction::kResponse, received));
 }
 
 bool Mediation::EndRequest(const v1::End& received) {

@@ -22,6 +22,22 @@ std::optional<std::string> FirstOf(const std::vector<Header>& headers, std::stri
   return std::nullopt;
 }
 
+// Of a Request or an OriginResponse.
+template <typename Message>
+absl::StatusOr<std::string> ReadAll(const Message& message, size_t limit) {
+  std::string body;
+  while (true) {
+    absl::StatusOr<std::optional<std::string>> piece = message.ReadPiece();
+    if (!piece.ok()) return piece.status();
+    if (!piece->has_value()) return body;
+    if ((*piece)->size() > limit - body.size()) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the body is longer than ", limit, " bytes"));
+    }
+    body += **piece;
+  }
+}
+
 }  // namespace
 
 std::string Context::Param(const std::string& name, std::string fallback) const {
@@ -38,22 +54,19 @@ std::optional<std::string> OriginResponse::header(std::string_view name) const {
   return FirstOf(headers, name);
 }
 
-absl::StatusOr<std::string> Request::ReadBody(size_t limit) const {
-  std::string body;
-  while (true) {
-    absl::StatusOr<std::optional<std::string>> piece = ReadPiece();
-    if (!piece.ok()) return piece.status();
-    if (!piece->has_value()) return body;
-    if ((*piece)->size() > limit - body.size()) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the body is longer than ", limit, " bytes"));
-    }
-    body += **piece;
-  }
-}
+absl::StatusOr<std::string> Request::ReadBody(size_t limit) const { return ReadAll(*this, limit); }
 
 absl::StatusOr<std::optional<std::string>> Request::ReadPiece() const {
   if (!has_body_) return std::nullopt;
+  return body_->NextPiece();
+}
+
+absl::StatusOr<std::string> OriginResponse::ReadBody(size_t limit) const {
+  return ReadAll(*this, limit);
+}
+
+absl::StatusOr<std::optional<std::string>> OriginResponse::ReadPiece() const {
+  if (!has_body || body_ == nullptr) return std::nullopt;
   return body_->NextPiece();
 }
 
@@ -91,7 +104,7 @@ Context RequestBuilder::BuildContext(v1::Context&& proto) {
   return context;
 }
 
-OriginResponse RequestBuilder::BuildResponse(v1::OriginResponse&& proto) {
+OriginResponse RequestBuilder::BuildResponse(v1::OriginResponse&& proto, BodySource* body) {
   OriginResponse response;
   response.status = static_cast<int>(proto.status());
   response.headers.reserve(proto.headers_size());
@@ -101,6 +114,7 @@ OriginResponse RequestBuilder::BuildResponse(v1::OriginResponse&& proto) {
   }
   response.has_body = proto.has_body();
   if (proto.has_content_length()) response.content_length = proto.content_length();
+  response.body_ = body;
   return response;
 }
 

@@ -14,7 +14,8 @@ class RequestBuilder {
   // `body` must outlive the request.
   static Request BuildRequest(v1::RequestStart&& start, BodySource* body);
   static Context BuildContext(v1::Context&& proto);
-  static OriginResponse BuildResponse(v1::OriginResponse&& proto);
+  // `body` must outlive the response.
+  static OriginResponse BuildResponse(v1::OriginResponse&& proto, BodySource* body);
 };
 
 }  // namespace handler_sdk

@@ -29,6 +29,12 @@ await serve({ listen, controlPlane }, {
     const response = await fetch(request);
     return new Response((await response.text()).toUpperCase(), response);
   },
+  judge: async (request) => {
+    const response = await fetch(request);
+    const text = await response.text();
+    if (text.includes("/secret")) return new Response("withheld", { status: 403 });
+    return new Response(`${text.length} bytes`, { status: 203, headers: response.headers });
+  },
   upper_request: async (request) => fetch(new Request(request, { body: request.body.pipeThrough(upper()), duplex: "half" })),
   both: async (request) => {
     const body = request.body.pipeThrough(upper());

@@ -5,7 +5,7 @@ import asyncio
 import itertools
 import json
 
-from sallyport import Lease, Response, handler, serve
+from sallyport import BodyTooLarge, Lease, Response, handler, serve
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--listen", required=True)
@@ -62,6 +62,18 @@ async def inspect(request, context):
     if response.status == 302:
         return Response("no redirects\n", status=403)
     return response.pass_on(status=203, set_headers={"x-length": str(response.content_length)}, remove_headers=["content-type"], body=shout)
+
+
+@handler("judge")
+async def judge(request, context):
+    response = await request.fetch()
+    try:
+        body = await response.body(limit=2_000_000)
+    except BodyTooLarge:
+        return Response("too long\n", 502)
+    if b"/secret" in body:
+        return Response("withheld\n", 403)
+    return response.pass_on(status=203, set_headers={"x-length": str(len(body))}, body=body[:3])
 
 
 @handler("look")

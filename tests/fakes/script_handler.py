@@ -1,7 +1,8 @@
 """A handler over plain gRPC that does what its rule's params say, legal or not. Events are JSON lines on stdout.
 
   script   params {"steps": […]}: a string awaits a message of that kind ("response", "end", …), an object is sent, as JSON
-           of HandleResponse, or {"repeat": N, "message": …}; then the stream ends. "forever": until the proxy ends the call.
+           of HandleResponse, or {"repeat": N, "message": …}; then the stream ends. "forever": until the proxy ends the call;
+           "stall": the same, without reading what comes.
   upper    forwards, with both bodies transformed to upper case, and a trailer added to each
   copy     forwards, with both bodies as they are, by way of the handler
 
@@ -47,8 +48,12 @@ class Service:
     def handle(self, messages, rpc):
         start = next(messages).start
         log(event="call", start=as_json(start))
-        state = {"finished": False}
-        rpc.add_callback(lambda: log(event="over", finished=state["finished"]))
+        state = {"finished": False, "over": threading.Event()}
+
+        def end():
+            log(event="over", finished=state["finished"])
+            state["over"].set()
+        rpc.add_callback(end)
         work = {"script": self.script, "upper": self.transform, "copy": self.transform}[start.context.handler]
         yield from work(start, messages, state)
 
@@ -57,6 +62,9 @@ class Service:
             if step == "forever":
                 for _ in messages:
                     pass
+                return
+            if step == "stall":
+                state["over"].wait()
                 return
             if isinstance(step, str):
                 for message in messages:

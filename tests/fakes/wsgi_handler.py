@@ -5,10 +5,13 @@
   /sign          299: the request goes on with a header more and one less
   /sign-late     reads the body, and forwards only then, which is too late
   /illegal/N     299 with a header that is not legal
+  /terms/…       200 or, for /terms/forward/…, 299 to /headers, with the headers that the query has, as JSON; and how many
+                 such calls there were, in the body or as x-call
 """
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import socket
@@ -16,6 +19,8 @@ import socketserver
 import sys
 import urllib.parse
 import wsgiref.simple_server
+
+CALLS = itertools.count(1)
 
 ILLEGAL = [
     [("sallyport-set-header", "a: b")],
@@ -38,6 +43,17 @@ def application(environ, start_response):
             ("sallyport-set-header", f"x-asked-by: {environ['HTTP_SALLYPORT_CONTAINER_ID']}"),
             ("sallyport-remove-header", "cookie"), ("sallyport-forward-path", "/digest")])
         return []
+    if url.path.startswith("/terms/"):
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        headers = [tuple(pair) for pair in json.loads(urllib.parse.unquote(environ["QUERY_STRING"]))]
+        call = str(next(CALLS))
+        if url.path.startswith("/terms/forward/"):
+            start_response("299 Forward", [("sallyport-forward", "1"), ("sallyport-forward-path", "/headers"),
+                                           ("sallyport-set-header", f"x-call: {call}"), *headers])
+            return []
+        body = f"call {call}".encode().ljust(int(dict(headers).get("x-bytes", 0)))
+        start_response("200 OK", [("content-type", "text/plain"), ("content-length", str(len(body))), *headers])
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
     if url.path.startswith("/illegal/"):
         start_response("299 Forward", ILLEGAL[int(url.path.split("/")[2])])
         return []

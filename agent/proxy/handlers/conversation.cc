@@ -24,12 +24,13 @@ Direction DirectionOf(const v1::HandleResponse& message) {
 }  // namespace
 
 struct HandlerConversation::State {
-  State(boost::asio::io_context& context, std::unique_ptr<HandlerCall> call)
+  State(boost::asio::io_context& context, ContainerBudget* budget,
+        std::unique_ptr<HandlerCall> call)
       : context(context),
         call(std::move(call)),
         turn(context),
-        for_origin(context),
-        for_container(context) {}
+        for_origin(context, budget),
+        for_container(context, budget) {}
 
   MessageQueue& queue(Direction direction) {
     return direction == Direction::kRequest ? for_origin : for_container;
@@ -57,9 +58,9 @@ struct HandlerConversation::State {
   absl::Status failure;
 };
 
-HandlerConversation::HandlerConversation(boost::asio::io_context& context,
+HandlerConversation::HandlerConversation(boost::asio::io_context& context, ContainerBudget* budget,
                                          std::unique_ptr<HandlerCall> call)
-    : state_(std::make_shared<State>(context, std::move(call))) {}
+    : state_(std::make_shared<State>(context, budget, std::move(call))) {}
 
 HandlerConversation::~HandlerConversation() {
   state_->call = nullptr;
@@ -86,7 +87,7 @@ Task<absl::Status> HandlerConversation::Send(v1::HandleRequest message, SteadyTi
 }
 
 Task<absl::Status> HandlerConversation::SendPiece(Direction direction, v1::HandleRequest message) {
-  co_await state_->queue(direction).AwaitBelow(MessageQueue::kEnoughBytes);
+  co_await state_->queue(direction).AwaitFew();
   co_return co_await Send(std::move(message), Clock::now() + kPieceTime);
 }
 
@@ -126,13 +127,13 @@ Task<void> HandlerConversation::Sort(std::shared_ptr<State> state) {
     if (!message.ok()) co_return;
     MessageQueue& queue = state->queue(DirectionOf(*message));
     queue.Push(*std::move(message));
-    co_await queue.AwaitBelow(MessageQueue::kFullBytes);
+    co_await queue.AwaitRoom();
   }
 }
 
 Task<absl::Status> HandlerConversation::SendOriginResponse(v1::HandleRequest message,
                                                            SteadyTime deadline) {
-  state_->order->OnOriginResponse();
+  state_->order->OnOriginResponse(message.response().has_body());
   return Send(std::move(message), deadline);
 }
 

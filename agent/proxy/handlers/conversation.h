@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <memory>
 
+#include "agent/proxy/budget.h"
 #include "agent/proxy/handlers/link.h"
 #include "agent/proxy/handlers/message_order.h"
 
@@ -21,7 +22,9 @@ enum class Direction {
 // direction.
 class HandlerConversation {
  public:
-  HandlerConversation(boost::asio::io_context& context, std::unique_ptr<HandlerCall> call);
+  // `budget`: the container's, which outlives this.
+  HandlerConversation(boost::asio::io_context& context, ContainerBudget* budget,
+                      std::unique_ptr<HandlerCall> call);
   // Ends the call: in order if the handler has had its last word, else with a reset.
   ~HandlerConversation();
   HandlerConversation(const HandlerConversation&) = delete;

@@ -47,7 +47,8 @@ class ConversationTest : public LinkTest {
  protected:
   void SetUp() override {
     Connect();
-    conversation_ = std::make_unique<HandlerConversation>(context_, LinkTest::Begin(kStream));
+    conversation_ =
+        std::make_unique<HandlerConversation>(context_, &budget_, LinkTest::Begin(kStream));
     peer_->SendHeaders(kStream);
   }
 
@@ -69,6 +70,7 @@ class ConversationTest : public LinkTest {
   }
   size_t Received() { return peer_->Messages(kStream).size(); }
 
+  ContainerBudget budget_{ContainerLimits()};
   std::unique_ptr<HandlerConversation> conversation_;
 };
 
@@ -143,7 +145,8 @@ TEST_F(ConversationTest, AnEndBeforeTheLastWord) {
 
 TEST_F(ConversationTest, SendersTakeTurns) {
   Connect({.open_windows = false});
-  conversation_ = std::make_unique<HandlerConversation>(context_, LinkTest::Begin(kStream));
+  conversation_ =
+      std::make_unique<HandlerConversation>(context_, &budget_, LinkTest::Begin(kStream));
   std::optional<absl::Status> first, second;
   // More than a window: the first waits within, the second for its turn.
   for (int i = 0; i < 2; ++i) {
@@ -180,6 +183,42 @@ TEST_F(ConversationTest, AHandlerIsGivenNoMoreWhileItsPiecesAreNotTaken) {
   HandlerBody request(conversation_.get(), Direction::kRequest);
   EXPECT_TRUE(RunTask(context_, request.Read()).ok());
   EXPECT_TRUE(Until([&] { return waits.has_value(); }));
+}
+
+TEST_F(ConversationTest, WhatWaitsIsTheContainersMemory) {
+  conversation_->Continue(MessageOrder(true, true));
+  constexpr int64_t kPiece = 64 * 1024;
+  const auto used = [this] { return budget_.held(Limit::kMemoryBytes); };
+  for (int i = 0; i < 4; ++i) Peer(PieceOf(Direction::kRequest, std::string(kPiece, 'q')));
+  EXPECT_TRUE(Until([&] { return used() >= 4 * kPiece; }));
+  HandlerBody request(conversation_.get(), Direction::kRequest);
+  EXPECT_TRUE(RunTask(context_, request.Read()).ok());
+  EXPECT_LT(used(), 4 * kPiece);
+  conversation_->Discard(Direction::kRequest);
+  EXPECT_EQ(used(), 0);
+}
+
+TEST_F(ConversationTest, AHandlerIsReadNoFurtherThanTheContainersMemory) {
+  conversation_->Continue(MessageOrder(true, true));
+  Gauge::Token others = budget_.Hold(Limit::kMemoryBytes, budget_.limits()[Limit::kMemoryBytes]);
+  const std::string piece(64 * 1024, 'q');
+  constexpr size_t kPieces = MessageQueue::kFullBytes / 2 / (64 * 1024);
+  for (size_t sent = 0; sent < kPieces; ++sent) Peer(PieceOf(Direction::kRequest, piece));
+  EXPECT_TRUE(Until([&] { return budget_.exceeded(Limit::kMemoryBytes) > 0; }));
+  Settle();
+  EXPECT_EQ(budget_.exceeded(Limit::kMemoryBytes), 1u);
+  // With what the call's window has room for.
+  EXPECT_LT(peer_->streams()[kStream].sent_bytes, 4 * MessageQueue::kEnoughBytes);
+  others.Release();
+  HandlerBody request(conversation_.get(), Direction::kRequest);
+  size_t taken = 0;
+  while (taken < kPieces) {
+    const absl::StatusOr<std::string_view> next = RunTask(context_, request.Read());
+    ASSERT_TRUE(next.ok()) << next.status();
+    ++taken;
+    EXPECT_LE(budget_.held(Limit::kMemoryBytes), static_cast<int64_t>(MessageQueue::kFullBytes));
+  }
+  EXPECT_EQ(budget_.held(Limit::kMemoryBytes), 0);
 }
 
 TEST_F(ConversationTest, WhatIsDiscardedHoldsNothingUp) {

@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
+#include "agent/proxy/handlers/lease_header.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 
@@ -15,6 +16,8 @@ namespace sallyport::proxy {
 namespace {
 
 constexpr std::string_view kPrefix = "sallyport-";
+constexpr std::string_view kLease = "sallyport-lease";
+constexpr std::string_view kRevokeLeases = "sallyport-revoke-leases";
 
 // One code point of UTF-8 at the front of `text`, which is valid: a Struct holds nothing else.
 char32_t TakeCodePoint(std::string_view* text) {
@@ -81,6 +84,12 @@ std::string* MutableField(std::string_view name, v1::Forward* forward) {
   return nullptr;
 }
 
+absl::Status SetFlag(std::string_view name, std::string_view value, bool* flag) {
+  if (value != "1" || *flag) return Wrong(name, "is not `1`, once");
+  *flag = true;
+  return absl::OkStatus();
+}
+
 absl::Status AddSetHeader(std::string_view value, v1::Forward* forward) {
   const size_t colon = value.find(':');
   if (colon == value.npos) return Wrong("sallyport-set-header", "is not `NAME: VALUE`");
@@ -115,12 +124,17 @@ RequestHead HttpRequestOf(const v1::RequestStart& start) {
 absl::StatusOr<v1::Forward> ForwardOf(const Headers& headers) {
   v1::Forward forward;
   bool said = false;
+  bool revoke = false;
   for (const Header& header : headers.fields()) {
     const std::string name = absl::AsciiStrToLower(header.name);
     if (!name.starts_with(kPrefix)) continue;
     if (name == "sallyport-forward") {
-      if (header.value != "1" || said) return Wrong(name, "is not `1`, once");
-      said = true;
+      RETURN_IF_ERROR(SetFlag(name, header.value, &said));
+    } else if (name == kLease) {
+      if (forward.has_lease()) return Wrong(name, "stands twice");
+      ASSIGN_OR_RETURN(*forward.mutable_lease(), ParseLeaseHeader(header.value));
+    } else if (name == kRevokeLeases) {
+      RETURN_IF_ERROR(SetFlag(name, header.value, &revoke));
     } else if (name == "sallyport-set-header") {
       RETURN_IF_ERROR(AddSetHeader(header.value, &forward));
     } else if (name == "sallyport-remove-header") {
@@ -136,7 +150,24 @@ absl::StatusOr<v1::Forward> ForwardOf(const Headers& headers) {
   if (!said) {
     return absl::InvalidArgumentError("the handler answered 299 without `sallyport-forward: 1`");
   }
+  forward.set_revoke_leases(revoke);
   return forward;
+}
+
+absl::StatusOr<LeaseOrders> TakeLeaseOrders(Headers* headers) {
+  LeaseOrders orders;
+  if (headers->Count(kLease) > 1) return Wrong(kLease, "stands twice");
+  if (const std::string* value = headers->Find(kLease)) {
+    ASSIGN_OR_RETURN(const v1::Lease lease, ParseLeaseHeader(*value));
+    ASSIGN_OR_RETURN(orders.lease, ValidateLease(lease));
+    headers->Remove(kLease);
+  }
+  if (headers->Count(kRevokeLeases) > 1) return Wrong(kRevokeLeases, "is not `1`, once");
+  if (const std::string* value = headers->Find(kRevokeLeases)) {
+    RETURN_IF_ERROR(SetFlag(kRevokeLeases, *value, &orders.revoke_leases));
+    headers->Remove(kRevokeLeases);
+  }
+  return orders;
 }
 
 }  // namespace sallyport::proxy

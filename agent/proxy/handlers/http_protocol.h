@@ -3,7 +3,10 @@
 #ifndef SALLYPORT_AGENT_PROXY_HANDLERS_HTTP_PROTOCOL_H_
 #define SALLYPORT_AGENT_PROXY_HANDLERS_HTTP_PROTOCOL_H_
 
+#include <optional>
+
 #include "absl/status/statusor.h"
+#include "agent/proxy/handlers/lease_terms.h"
 #include "agent/proxy/http/message.h"
 #include "proto/sallyport/v1/handler.pb.h"
 
@@ -21,6 +24,14 @@ RequestHead HttpRequestOf(const v1::RequestStart& start);
 // sentence for the operator: `sallyport-forward` is not there, or a `sallyport-*` header is
 // unknown, stands twice, or cannot be read.
 absl::StatusOr<v1::Forward> ForwardOf(const Headers& headers);
+
+// What an answer of any other status says to the proxy.
+struct LeaseOrders {
+  std::optional<LeaseTerms> lease;
+  bool revoke_leases = false;
+};
+// Takes them out of the answer's headers. Errors as of ForwardOf, and of ValidateLease.
+absl::StatusOr<LeaseOrders> TakeLeaseOrders(Headers* headers);
 
 }  // namespace sallyport::proxy
 

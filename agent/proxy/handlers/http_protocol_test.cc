@@ -2,6 +2,7 @@
 
 #include <google/protobuf/text_format.h>
 
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -107,6 +108,15 @@ TEST(HttpForwardTest, IsRead) {
   EXPECT_EQ(Parse({{"sallyport-forward", "1"}})->ByteSizeLong(), 0u);
 }
 
+TEST(HttpForwardTest, Leases) {
+  const auto forward = Parse({{"sallyport-forward", "1"},
+                              {"Sallyport-Lease", "ttl=60, path-prefix=\"/a\""},
+                              {"sallyport-revoke-leases", "1"}});
+  ASSERT_TRUE(forward.ok()) << forward.status();
+  EXPECT_EQ(forward->ShortDebugString(),
+            "lease { ttl { seconds: 60 } path_prefix: \"/a\" } revoke_leases: true");
+}
+
 TEST(HttpForwardTest, WhatCannotBeReadIsAnError) {
   struct {
     Fields fields;
@@ -124,12 +134,56 @@ TEST(HttpForwardTest, WhatCannotBeReadIsAnError) {
         {"sallyport-forward-path", "/b"}},
        "\"sallyport-forward-path\" stands twice"},
       {{{"sallyport-forward", "1"}, {"sallyport-forward-method", ""}}, "is empty"},
+      {{{"sallyport-forward", "1"}, {"sallyport-lease", "60"}}, "is no dictionary"},
+      {{{"sallyport-forward", "1"}, {"sallyport-lease", "ttl=1"}, {"sallyport-lease", "ttl=1"}},
+       "\"sallyport-lease\" stands twice"},
+      {{{"sallyport-forward", "1"}, {"sallyport-revoke-leases", "true"}},
+       "\"sallyport-revoke-leases\" is not `1`"},
   };
   for (const auto& c : cases) {
     const auto forward = Parse(c.fields);
     ASSERT_EQ(forward.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(forward.status().message()), HasSubstr(c.message));
   }
+}
+
+std::string Orders(const Fields& fields, std::string* left = nullptr) {
+  Headers headers;
+  for (const auto& [name, value] : fields) headers.Add(name, value);
+  const auto orders = TakeLeaseOrders(&headers);
+  if (!orders.ok()) return std::string(orders.status().message());
+  if (left != nullptr) {
+    for (const Header& header : headers.fields()) *left += header.name + " ";
+  }
+  std::string text = orders->revoke_leases ? "revoke " : "";
+  if (!orders->lease.has_value()) return text + "no lease";
+  const auto ttl = std::chrono::duration_cast<std::chrono::milliseconds>(orders->lease->ttl);
+  return text + std::to_string(ttl.count()) + " ms";
+}
+
+TEST(LeaseOrdersTest, AreTakenOutOfAnAnswer) {
+  std::string left;
+  EXPECT_EQ(Orders({{"server", "x"}, {"sallyport-other", "y"}}, &left), "no lease");
+  EXPECT_EQ(left, "server sallyport-other ");
+  left.clear();
+  EXPECT_EQ(
+      Orders({{"Sallyport-Lease", "ttl=1.5"}, {"server", "x"}, {"SALLYPORT-REVOKE-LEASES", "1"}},
+             &left),
+      "revoke 1500 ms");
+  EXPECT_EQ(left, "server ");
+}
+
+TEST(LeaseOrdersTest, WhatIsIllegalIsAnError) {
+  EXPECT_THAT(Orders({{"sallyport-lease", "ttl=1"}, {"sallyport-lease", "ttl=1"}}),
+              HasSubstr("stands twice"));
+  EXPECT_THAT(Orders({{"sallyport-lease", "ttl"}}), HasSubstr("without a value"));
+  EXPECT_THAT(Orders({{"sallyport-lease", "max-uses=1"}}), HasSubstr("no ttl from 1 ms to 1 h"));
+  EXPECT_THAT(Orders({{"sallyport-lease", "ttl=3601"}}), HasSubstr("no ttl from 1 ms to 1 h"));
+  EXPECT_THAT(Orders({{"sallyport-lease", "ttl=1, path-prefix=\"/a/../b\""}}),
+              HasSubstr("not a plain path"));
+  EXPECT_THAT(Orders({{"sallyport-revoke-leases", "0"}}), HasSubstr("is not `1`, once"));
+  EXPECT_THAT(Orders({{"sallyport-revoke-leases", "1"}, {"sallyport-revoke-leases", "1"}}),
+              HasSubstr("is not `1`, once"));
 }
 
 }  // namespace

@@ -2,13 +2,37 @@
 
 namespace sallyport::proxy {
 
+absl::Status MessageOrder::OnReadResponseBody() {
+  if (response_ == Response::kNotYet) {
+    return absl::InvalidArgumentError(
+        "the handler asks for the origin's body before it was told the origin's response");
+  }
+  if (response_ == Response::kRead)
+    return absl::InvalidArgumentError("the handler asks for the origin's body twice");
+  if (response_ != Response::kAsked) {
+    return absl::InvalidArgumentError(
+        "the handler asks for the origin's body after it has answered the container");
+  }
+  if (!origin_has_body_) {
+    return absl::InvalidArgumentError(
+        "the handler asks for the body of an origin's response that has none");
+  }
+  response_ = Response::kRead;
+  return absl::OkStatus();
+}
+
 absl::Status MessageOrder::OnDecision(Response next) {
   if (response_ == Response::kNotYet) {
     return absl::InvalidArgumentError(
         "the handler answers for the origin before it was told the origin's response");
   }
-  if (response_ != Response::kAsked)
+  if (response_ != Response::kAsked && response_ != Response::kRead)
     return absl::InvalidArgumentError("the handler answers the container twice");
+  if (response_ == Response::kRead && next == Response::kOver) {
+    return absl::InvalidArgumentError(
+        "the handler passes the origin's body on by itself after it has read it; set "
+        "transform_body");
+  }
   response_ = next;
   return absl::OkStatus();
 }
@@ -20,6 +44,8 @@ absl::Status MessageOrder::OnMessage(const v1::HandleResponse& message) {
     case v1::HandleResponse::kPassResponse:
       return OnDecision(message.pass_response().transform_body() ? Response::kBody
                                                                  : Response::kOver);
+    case v1::HandleResponse::kReadResponseBody:
+      return OnReadResponseBody();
     case v1::HandleResponse::kBody:
     case v1::HandleResponse::kEnd:
       if (response_ != Response::kBody) {
@@ -40,7 +66,6 @@ absl::Status MessageOrder::OnMessage(const v1::HandleResponse& message) {
       return absl::InvalidArgumentError("the handler asks for the body after its Forward");
     case v1::HandleResponse::kForward:
       return absl::InvalidArgumentError("the handler forwards twice");
-    case v1::HandleResponse::kReadResponseBody:
     case v1::HandleResponse::MESSAGE_NOT_SET:
       break;
   }

@@ -23,7 +23,10 @@ class MessageOrder {
   }
 
   // The handler is being told what the origin answered.
-  void OnOriginResponse() { response_ = Response::kAsked; }
+  void OnOriginResponse(bool has_body) {
+    response_ = Response::kAsked;
+    origin_has_body_ = has_body;
+  }
   // INVALID_ARGUMENT, with a sentence for the operator: the message is not the handler's turn.
   absl::Status OnMessage(const v1::HandleResponse& message);
 
@@ -36,12 +39,15 @@ class MessageOrder {
 
  private:
   enum class Request { kBody, kOver };
-  enum class Response { kNotYet, kAsked, kBody, kOver };
+  // kRead: asked, and given the origin's body before it answers.
+  enum class Response { kNotYet, kAsked, kRead, kBody, kOver };
 
+  absl::Status OnReadResponseBody();
   absl::Status OnDecision(Response next);
 
   Request request_;
   Response response_;
+  bool origin_has_body_ = false;
 };
 
 }  // namespace sallyport::proxy

@@ -38,6 +38,9 @@ v1::HandleResponse Message(char letter) {
     case 'r':
       message.mutable_read_body();
       break;
+    case 'B':
+      message.mutable_read_response_body();
+      break;
     case 'F':
       message.mutable_forward();
       break;
@@ -48,11 +51,11 @@ v1::HandleResponse Message(char letter) {
 }
 
 // What is wrong with the last message of `messages`; "over" or "more" if nothing is. `O`: the
-// handler is told of the origin's response; other letters as above.
+// handler is told of the origin's response, `o`: of one without a body; other letters as above.
 std::string After(MessageOrder order, const std::string& messages) {
   for (size_t i = 0; i < messages.size(); ++i) {
-    if (messages[i] == 'O') {
-      order.OnOriginResponse();
+    if (messages[i] == 'O' || messages[i] == 'o') {
+      order.OnOriginResponse(messages[i] == 'O');
       continue;
     }
     const absl::Status status = order.OnMessage(Message(messages[i]));
@@ -69,13 +72,15 @@ const MessageOrder kTransforms(true, false);
 const MessageOrder kBoth(true, true);
 
 TEST(MessageOrderTest, Legal) {
-  for (const char* messages : {"OP", "OTe", "OTbbe", "ORe", "ORbe"})
+  for (const char* messages :
+       {"OP", "OTe", "OTbbe", "ORe", "ORbe", "OBRbe", "OBTbbe", "oP", "oTe", "oRe"})
     EXPECT_EQ(After(kInspects, messages), "over") << messages;
-  for (const char* messages : {"", "O", "OT", "OR", "OTb"})
+  for (const char* messages : {"", "O", "OT", "OR", "OTb", "OB", "OBR", "OBT"})
     EXPECT_EQ(After(kInspects, messages), "more") << messages;
   for (const char* messages : {"Q", "qqQ"}) EXPECT_EQ(After(kTransforms, messages), "over");
   // Either body may end first, and they may mix.
-  for (const char* messages : {"QOP", "qOTbqbQbe", "OTeqQ", "OTqbeQ", "OPQ", "ORqbeQ"})
+  for (const char* messages :
+       {"QOP", "qOTbqbQbe", "OTeqQ", "OTqbeQ", "OPQ", "ORqbeQ", "OBqTbQe", "QOBRe"})
     EXPECT_EQ(After(kBoth, messages), "over") << messages;
   for (const char* messages : {"OP", "Q", "OTbe", "QO"})
     EXPECT_EQ(After(kBoth, messages), "more") << messages;
@@ -98,6 +103,15 @@ TEST(MessageOrderTest, Illegal) {
       {"q", "without transform_request or after its end"},
       {"Q", "without transform_request or after its end"},
       {"r", "asks for the body after its Forward"},
+      {"B", "asks for the origin's body before it was told"},
+      {"OBB", "asks for the origin's body twice"},
+      {"OBP", "by itself after it has read it; set transform_body"},
+      {"OBb", "before its head or after its end"},
+      {"oB", "the body of an origin's response that has none"},
+      {"OPB", "after it has answered the container"},
+      {"ORB", "after it has answered the container"},
+      {"OTB", "after it has answered the container"},
+      {"OBTB", "after it has answered the container"},
       {"F", "forwards twice"},
       {"-", "without content"},
   };

@@ -6,8 +6,12 @@ namespace sallyport::proxy {
 
 void MessageQueue::Push(v1::HandleResponse message) {
   if (discarding_ || !end_.ok()) return;
-  bytes_ += message.ByteSizeLong();
-  messages_.push_back(std::move(message));
+  const size_t bytes = message.ByteSizeLong();
+  Gauge::Token memory = budget_->Hold(Limit::kMemoryBytes, static_cast<int64_t>(bytes));
+  if (!memory && !over_budget_) budget_->CountExceeded(Limit::kMemoryBytes);
+  over_budget_ = !memory;
+  bytes_ += bytes;
+  messages_.push_back(Waiting{std::move(message), bytes, std::move(memory)});
   arrived_.Notify();
 }
 
@@ -32,15 +36,22 @@ Task<absl::StatusOr<v1::HandleResponse>> MessageQueue::Pop(SteadyTime deadline) 
     const absl::Status waited = co_await arrived_.Wait(deadline);
     if (!waited.ok() && messages_.empty() && end_.ok()) co_return waited;
   }
-  v1::HandleResponse message = std::move(messages_.front());
+  v1::HandleResponse message = std::move(messages_.front().message);
+  bytes_ -= messages_.front().bytes;
   messages_.pop_front();
-  bytes_ -= message.ByteSizeLong();
   left_.Notify();
   co_return message;
 }
 
-Task<void> MessageQueue::AwaitBelow(size_t bytes) {
-  while (bytes_ >= bytes && end_.ok()) {
+Task<void> MessageQueue::AwaitFew() {
+  while (bytes_ >= kEnoughBytes && end_.ok()) {
+    left_.Reset();
+    (void)co_await left_.Wait(SteadyTime::max());
+  }
+}
+
+Task<void> MessageQueue::AwaitRoom() {
+  while (bytes_ >= (over_budget_ ? kEnoughBytes : kFullBytes) && end_.ok()) {
     left_.Reset();
     (void)co_await left_.Wait(SteadyTime::max());
   }

@@ -62,8 +62,7 @@ struct H1ClientConnection::State {
       }
       if (++interim_heads > kMaxInterimHeads)
         return absl::InvalidArgumentError("too many interim answers");
-      if (head->head.status != 100 || awaits_continue || expects_continue)
-        return std::move(head->head);
+      if (head->head.status != 100 || expects_continue) return std::move(head->head);
     }
     return std::nullopt;
   }
@@ -107,7 +106,6 @@ struct H1ClientConnection::State {
   bool asks_for_websocket = false;
   bool expects_continue = false;
   std::optional<HeadProgress> progress;
-  bool awaits_continue = false;
   // Came while a 100 was awaited.
   std::optional<absl::StatusOr<ResponseHead>> early;
   int interim_heads = 0;
@@ -175,7 +173,6 @@ Task<H1ClientConnection::Continue> H1ClientConnection::AwaitContinue(
   absl::Status sent = co_await s.writer.Flush();
   if (!sent.ok()) co_return Continue::kAnswer;
   s.BeginReadingHead();
-  s.awaits_continue = true;
   Continue result = Continue::kSilence;
   while (true) {
     absl::StatusOr<ResponseHead> head = co_await s.Receive(timeout);
@@ -190,7 +187,6 @@ Task<H1ClientConnection::Continue> H1ClientConnection::AwaitContinue(
     timeout = kAfterContinue;
     s.first_read = true;
   }
-  s.awaits_continue = false;
   s.deadlines.EndReadAfterWrites();
   co_return result;
 }

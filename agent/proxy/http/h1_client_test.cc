@@ -32,6 +32,16 @@ class H1ClientTest : public testing::Test {
     head.content_length = length;
     return RunTask(context_, client_->WriteHead(head, "good.test"));
   }
+  // A request whose body the peer is asked about.
+  absl::Status WriteAskingHead(BodyFraming framing, uint64_t length = 0) {
+    RequestHead head;
+    head.method = "POST";
+    head.target = "/t";
+    head.framing = framing;
+    head.content_length = length;
+    head.expect_continue = true;
+    return RunTask(context_, client_->WriteHead(head, "good.test"));
+  }
   absl::Status WriteBody(std::string_view bytes) {
     return RunTask(context_, client_->WriteBody(bytes));
   }
@@ -89,11 +99,12 @@ TEST_F(H1ClientTest, TheBodyWaitsUntilItIsAskedFor) {
   };
   for (const auto& c : cases) {
     SetUp();
-    ASSERT_TRUE(WriteHead("POST", BodyFraming::kLength, 2).ok());
+    ASSERT_TRUE(WriteAskingHead(BodyFraming::kLength, 2).ok());
     if (!c.answer.empty()) stream_->Receive(c.answer);
     EXPECT_EQ(RunTask(context_, client_->AwaitContinue(milliseconds(20))), c.expected) << c.answer;
     EXPECT_EQ(stream_->written(),
-              "POST /t HTTP/1.1\r\nHost: good.test\r\nContent-Length: 2\r\n\r\n");
+              "POST /t HTTP/1.1\r\nHost: good.test\r\nContent-Length: 2\r\n"
+              "Expect: 100-continue\r\n\r\n");
     if (c.status != nullptr) {
       EXPECT_EQ(ReadHead(), c.status);
       EXPECT_FALSE(client_->reusable());
@@ -102,8 +113,9 @@ TEST_F(H1ClientTest, TheBodyWaitsUntilItIsAskedFor) {
     if (c.expected == Continue::kSilence && !c.answer.empty()) continue;
     ASSERT_TRUE(WriteBody("ok").ok());
     ASSERT_TRUE(Finish().ok());
-    // One that comes late is passed over.
+    // One that comes late is one more interim answer.
     stream_->Receive("HTTP/1.1 100 Continue\r\n\r\n");
+    EXPECT_EQ(ReadHead(), "100");
     stream_->Receive(kOk);
     EXPECT_EQ(ReadHead(), "200");
     EXPECT_EQ(ReadBody(), "ok");
@@ -112,7 +124,7 @@ TEST_F(H1ClientTest, TheBodyWaitsUntilItIsAskedFor) {
 }
 
 TEST_F(H1ClientTest, AnAnswerWithoutTheBodyMayHaveABodyOfItsOwn) {
-  ASSERT_TRUE(WriteHead("POST", BodyFraming::kChunked).ok());
+  ASSERT_TRUE(WriteAskingHead(BodyFraming::kChunked).ok());
   stream_->Receive(kOk);
   EXPECT_EQ(RunTask(context_, client_->AwaitContinue(milliseconds(20))),
             H1ClientConnection::Continue::kAnswer);
@@ -121,7 +133,7 @@ TEST_F(H1ClientTest, AnAnswerWithoutTheBodyMayHaveABodyOfItsOwn) {
 }
 
 TEST_F(H1ClientTest, APeerThatIsGoneWhileItIsAwaited) {
-  ASSERT_TRUE(WriteHead("POST", BodyFraming::kChunked).ok());
+  ASSERT_TRUE(WriteAskingHead(BodyFraming::kChunked).ok());
   origin_->Close(Stream::How::kGraceful);
   EXPECT_EQ(RunTask(context_, client_->AwaitContinue(milliseconds(20))),
             H1ClientConnection::Continue::kAnswer);

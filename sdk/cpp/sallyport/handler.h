@@ -178,6 +178,17 @@ struct OriginResponse {
 
   // The first header of that name, whatever its case.
   std::optional<std::string> header(std::string_view name) const;
+
+  // The body, as of a request; only while it is inspected. Status and headers can still be decided
+  // afterwards, but the body then comes from the handler: a Respond, or a Pass that sets or
+  // transforms it.
+  absl::StatusOr<std::string> ReadBody(size_t limit = 16 * 1024 * 1024) const;
+  absl::StatusOr<std::optional<std::string>> ReadPiece() const;
+
+ private:
+  friend class RequestBuilder;
+
+  BodySource* body_ = nullptr;
 };
 
 // Let the origin's response pass, changed. What is not set stays as received.
@@ -187,8 +198,10 @@ class Pass {
   // Replaces every header of that name.
   Pass& SetHeader(std::string name, std::string value);
   Pass& RemoveHeader(std::string name);
-  // The body goes by way of `transform`.
+  // The body, or what of it was not read, goes by way of `transform`.
   Pass& TransformBody(BodyTransform transform);
+  // The container gets this body, where the origin's response has one.
+  Pass& SetBody(std::string body);
 
  private:
   friend class AnswerWriter;
@@ -197,6 +210,7 @@ class Pass {
   std::vector<Header> set_headers_;
   std::vector<std::string> remove_headers_;
   BodyTransform transform_;
+  std::optional<std::string> body_;
 };
 
 // A Respond here takes the place of the origin's response, and has no lease.

@@ -1,10 +1,8 @@
 /** What the origin answered to a request that was sent on, and how it gets to the container. */
 
 import { decode, Inbound } from "./body.js";
+import { wasDecoded } from "./fetch.js";
 import { changes, fromWire } from "./headers.js";
-
-// These say nothing of a body that has gone by way of the handler.
-const OF_THE_CODING = ["content-encoding", "content-length"];
 
 const bodyOf = /** @type {(this: Response) => ReadableStream<Uint8Array> | null} */ (
   Object.getOwnPropertyDescriptor(Response.prototype, "body")?.get);
@@ -18,8 +16,7 @@ export class OriginAnswer {
   #stream = null;
   #decoded = false;
   #bodyTaken = false;
-  /** @type {{ status: number, headers: Headers } | undefined} what the container has */
-  #passed;
+  #readFirst = false; // The body comes before the head is decided.
 
   /**
    * @param {import("./call.js").Call} call
@@ -49,32 +46,30 @@ export class OriginAnswer {
   }
 
   /**
-   * A body that somebody reads while the handler goes on comes after the head, so the head goes first; unless the handler
-   * ends at once, as one does that pipes the body through something.
+   * A body that somebody reads while the handler goes on comes before the head goes; unless the handler ends at once, as one
+   * does that pipes the body through something.
    */
   async #begin() {
     await new Promise((resolve) => setImmediate(resolve));
-    if (!this.#handlerEnded()) await this.#sendHead(this.#status, this.response.headers, true);
+    if (this.#handlerEnded()) return;
+    this.#readFirst = true;
+    await this.#call.wire.send({ readResponseBody: {} });
   }
 
   /**
-   * @param {number} status
-   * @param {Headers} headers
+   * @param {Response} result
    * @param {boolean} transformBody
+   * @param {number} [length] of the body, if it is known
    */
-  async #sendHead(status, headers, transformBody) {
-    if (this.#passed !== undefined) {
-      if (this.#passed.status === status && same(this.#passed.headers, headers)) return;
-      throw new TypeError("the body of the origin's response was read first, and so its status and headers were sent as they "
-        + "came; to change both, return new Response(response.body.pipeThrough(…), { status, headers })");
-    }
-    this.#passed = { status, headers: new Headers(headers) };
-    const wanted = new Headers(headers);
-    if (transformBody && this.#decoded && wanted.get("content-encoding") === this.#headers.get("content-encoding")) {
-      wanted.delete("content-encoding");
-    }
-    await this.#call.wire.send({ passResponse: { status: status === this.#status ? 0 : status, transformBody,
-      ...changes(this.#headers, wanted) } });
+  async #sendHead(result, transformBody, length) {
+    const { status } = result;
+    const wanted = new Headers(result.headers);
+    const stillCoded = this.#decoded && wanted.get("content-encoding") === this.#headers.get("content-encoding");
+    if (transformBody && (stillCoded || wasDecoded(result))) wanted.delete("content-encoding");
+    const { setHeaders, removeHeaders } = changes(this.#headers, wanted);
+    if (length !== undefined) setHeaders.push({ name: "content-length", value: Buffer.from(String(length)) });
+    await this.#call.wire.send({ passResponse: { status: status === this.#status ? 0 : status, transformBody, setHeaders,
+      removeHeaders } });
   }
 
   /**
@@ -84,19 +79,21 @@ export class OriginAnswer {
   async pass(result) {
     const isBody = result === this.response || (this.#stream !== null && result.body === this.#stream);
     if (isBody && !this.body?.begun) {
-      await this.#sendHead(result.status, result.headers, false);
+      await this.#sendHead(result, false);
       return true;
     }
     if (this.body === undefined || (!this.#bodyTaken && !this.body.begun)) return false;
-    await this.#sendHead(result.status, result.headers, true);
-    await this.#call.wire.sendBody(result.status === 204 || result.status === 304 ? null : result.body, "body");
-    await this.#call.wire.send({ end: { trailers: this.body.trailers } });
+    const { wire } = this.#call;
+    const body = result.status === 204 || result.status === 304 ? null : result.body;
+    if (this.#readFirst) {
+      const { pieces, length } = await wire.firstPieces(body);
+      await this.#sendHead(result, true, body === null ? undefined : length);
+      for await (const piece of pieces) await wire.sendPiece(piece, "body");
+    } else {
+      await this.#sendHead(result, true);
+      await wire.sendBody(body, "body");
+    }
+    await wire.send({ end: { trailers: this.body.trailers } });
     return true;
   }
-}
-
-/** @param {Headers} one @param {Headers} other */
-function same(one, other) {
-  const { setHeaders, removeHeaders } = changes(one, other);
-  return [...setHeaders.map(({ name }) => name), ...removeHeaders].every((name) => OF_THE_CODING.includes(name));
 }

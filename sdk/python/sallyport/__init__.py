@@ -12,7 +12,7 @@
 """
 
 from .answers import Forward, PassResponse, Response
-from .body import Transform
+from .body import BodyTooLarge, Transform, Unread
 from .change import Change, Enforcement
 from .container import Container
 from .context import Context
@@ -22,7 +22,7 @@ from .headers import Headers, MutableHeaders
 from .inbox import HungUp
 from .lease import Lease
 from .origin_response import OriginResponse
-from .request import BodyTooLarge, Request, Unread
+from .request import Request
 from .service import Server, serve
 
 __all__ = [

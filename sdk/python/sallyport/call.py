@@ -6,9 +6,10 @@ from typing import Any, Optional, Union
 
 from . import schema
 from .answers import BODILESS, Forward, PassResponse, Response
-from .body import Body, Transform, pieces, whole
+from .body import Body, Transform, Unread, pieces, whole
 from .headers import Headers, MutableHeaders
 from .inbox import Inbox, Lane
+from .origin_response import OriginResponse
 
 HANDLE = schema.Method("OutboundHandler", "Handle")
 _Answer = HANDLE.response
@@ -27,6 +28,7 @@ class Call:
         self._body_asked_for = False
         self._request_body: Optional[asyncio.Task[None]] = None
         self._origin_has_body: Optional[bool] = None  # None: no origin's response was inspected.
+        self._head_passed = False
 
     async def request_pieces(self, trailers: MutableHeaders) -> AsyncIterator[bytes]:
         """The request's body; `trailers` are filled at its end. What was not taken stays for a transform."""
@@ -78,6 +80,11 @@ class Call:
         return head
 
     async def response_pieces(self, trailers: MutableHeaders) -> AsyncIterator[bytes]:
+        """The origin's body, which is asked for unless its head went on."""
+        if not self._origin_has_body:
+            return
+        if not self._head_passed:
+            await self._write(_Answer(read_response_body={}))
         while True:
             message = await self._inbox.take(Lane.RESPONSE)
             if message.HasField("response_end"):
@@ -110,24 +117,31 @@ class Call:
         if answer.lease is not None:
             answer.lease.write(message.respond.lease)
         await self._write(message)
+        self._inbox.discard(Lane.RESPONSE)
         # What HEAD would have had as a body is not sent, and a generator of it not begun.
         await self._send_body(b"" if self._start.method == "HEAD" else body, answer.trailers)
 
-    async def pass_response(self, answer: PassResponse, trailers: MutableHeaders) -> None:
+    async def pass_response(self, answer: PassResponse, origin: OriginResponse) -> None:
         body = answer.body if self._origin_has_body else None
+        if body is None and self._origin_has_body and origin.body_used:
+            raise Unread("the body of the origin's response has been read, and cannot go on by itself; give pass_on() a body")
         message = _Answer()
         response = message.pass_response
         response.status = answer.status
         _add(response.set_headers, answer.set_headers)
         response.remove_headers.extend(answer.remove_headers)
         response.transform_body = body is not None
+        length = whole(body)
+        if length is not None and answer.status not in BODILESS and "content-length" not in answer.set_headers:
+            response.set_headers.add(name="content-length", value=str(len(length)).encode())
+        self._head_passed = True
         await self._write(message)
         if body is None:
             return
-        source = self.response_pieces(trailers)
+        source = origin.rest()
         if not callable(body):
             self._inbox.discard(Lane.RESPONSE)
-        await self._send_body(body(source) if callable(body) else body, trailers)
+        await self._send_body(body(source) if callable(body) else body, origin.trailers)
 
     async def _send_body(self, body: Body, trailers: Headers) -> None:
         async for piece in pieces(body):

@@ -6,24 +6,13 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .answers import Forward
-from .body import Body, Transform
+from .body import LIMIT, Body, Transform, Unread, read
 from .headers import Headers, HeaderSource, MutableHeaders
 from .lease import Lease
 from .origin_response import OriginResponse
 
 if TYPE_CHECKING:
     from .call import Call
-
-_LIMIT = 16 * 1024 * 1024
-
-
-class BodyTooLarge(Exception):
-    """The request's body is longer than the handler wants to read."""
-
-
-class Unread(Exception):
-    """The body has been read, and cannot be read again or go on by itself."""
-
 
 class Request:
     """Attributes: method, scheme ("http" or "https"), authority (host, and a port that is not the scheme's own), path
@@ -72,21 +61,14 @@ class Request:
         async for piece in self._rest():
             yield piece
 
-    async def body(self, limit: int = _LIMIT) -> bytes:
+    async def body(self, limit: int = LIMIT) -> bytes:
         """The whole body. BodyTooLarge: it has more than `limit` bytes."""
-        if self.content_length is not None and self.content_length > limit:
-            raise BodyTooLarge(f"the body is longer than {limit} bytes")
-        whole = bytearray()
-        async for piece in self.pieces():
-            whole += piece
-            if len(whole) > limit:
-                raise BodyTooLarge(f"the body is longer than {limit} bytes")
-        return bytes(whole)
+        return await read(self.pieces(), self.content_length, limit)
 
-    async def text(self, limit: int = _LIMIT) -> str:
+    async def text(self, limit: int = LIMIT) -> str:
         return (await self.body(limit)).decode()
 
-    async def json(self, limit: int = _LIMIT) -> Any:
+    async def json(self, limit: int = LIMIT) -> Any:
         return _json.loads(await self.body(limit))
 
     def forward(self, *, method: str = "", scheme: str = "", authority: str = "", path: str = "", url: str = "",
@@ -125,7 +107,7 @@ class Request:
         if "lease" in changes:
             raise ValueError("a fetch has no lease; return request.forward(lease=…)")
         await self.send(self.forward(**changes), inspect=True)
-        self.origin_response = OriginResponse(await self._call.await_origin())
+        self.origin_response = OriginResponse(await self._call.await_origin(), self._call)
         return self.origin_response
 
     async def send(self, answer: Forward, inspect: bool = False) -> None:

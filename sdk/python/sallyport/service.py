@@ -127,7 +127,7 @@ async def _give(call: Call, request: Request, answer: object) -> None:
     elif isinstance(answer, (OriginResponse, PassResponse)):
         if origin is None:
             raise TypeError("only what fetch() of this request gave can be passed on")
-        await call.pass_response(answer if isinstance(answer, PassResponse) else PassResponse(), origin.trailers)
+        await call.pass_response(answer if isinstance(answer, PassResponse) else PassResponse(), origin)
         await call.end_request_body()
     else:
         raise TypeError(f"a handler returns a Response, request.forward(…), or what fetch() gave, not {type(answer).__name__}")
