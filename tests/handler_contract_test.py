@@ -8,6 +8,7 @@ import struct
 import unittest
 
 from handler_scripts import BOTH, INSPECT, PASS, SECRET, TRANSFORM, ScriptTest, body, header, request_body, respond
+from harness import eventually
 from streams import MEBIBYTE, SANITIZED, Peak
 
 
@@ -194,6 +195,23 @@ class ContractTest(ScriptTest):
                     peer.connection.close()
             self.assertLess(taken, 64 * MEBIBYTE)
             self.assertLess(peak.growth(), 16 * 1024)
+
+    def test_what_waits_counts_as_the_containers_memory(self):
+        def used():
+            container = next(one for one in self.world.agent_api.call("AgentControl.Usage")["containers"] if one["containerId"] == self.client.id)
+            return next((int(limit.get("used", 0)) for limit in container.get("limits", []) if limit["name"] == "memory_bytes"), 0)
+        # Much of nothing, for a client that does not read.
+        self.world.script(INSPECT, "response", {"passResponse": {"transformBody": True}}, {"repeat": 400, "message": body("x" * 30_000)},
+                          {"end": {}}, host="raw.test")
+        client = self.ask("GET /", "Connection: close")
+        self.raw.next_request().peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+        eventually(lambda: used() > 4 * MEBIBYTE, what="the queue is counted")
+        self.assertLess(used(), 10 * MEBIBYTE)
+        received = 0
+        while piece := client.connection.recv(1 << 20):
+            received += piece.count(b"x")
+        self.assertGreaterEqual(received, 400 * 30_000)
+        eventually(lambda: used() < MEBIBYTE, what="nothing of it is left")
 
     def test_the_handler_hears_that_the_container_hung_up(self):
         self.world.rule("copy", "raw.test")
