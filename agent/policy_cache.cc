@@ -175,12 +175,17 @@ std::optional<std::string> PolicyCache::ClassOf(const std::string& container_id)
 }
 
 bool PolicyCache::NamesSocket(const std::string& path) const {
+  const auto is_there = [&path](const std::string& text) {
+    const absl::StatusOr<HandlerEndpoint> endpoint = HandlerEndpoint::Parse(text);
+    return endpoint.ok() && endpoint->is_unix() && endpoint->path == path;
+  };
   MutexLock lock(&mutex_);
   for (auto at = state_.resources.lower_bound(Key(v1::RESOURCE_KIND_HANDLER, ""));
        at != state_.resources.end() && at->first.first == v1::RESOURCE_KIND_HANDLER; ++at) {
-    for (const std::string& text : at->second.handler().endpoints()) {
-      const absl::StatusOr<HandlerEndpoint> endpoint = HandlerEndpoint::Parse(text);
-      if (endpoint.ok() && endpoint->is_unix() && endpoint->path == path) return true;
+    const v1::Handler& handler = at->second.handler();
+    if (std::ranges::any_of(handler.endpoints(), is_there)) return true;
+    for (const v1::LiveEndpoint& live : handler.live_endpoints()) {
+      if (is_there(live.endpoint())) return true;
     }
   }
   return false;

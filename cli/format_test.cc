@@ -43,6 +43,24 @@ TEST(HandlerLinesTest, SayHowEndpointsDo) {
   EXPECT_EQ(EndpointLines(handler, nullptr), "");
 }
 
+TEST(HandlerLinesTest, SayWhatIsAliveAndHealthy) {
+  const auto handler = FromText<v1::Handler>(
+      "name: 'h' endpoints: 'a' health_check { service: 's' } live_endpoints { endpoint: 'b' }"
+      "live_endpoints { endpoint: 'c' draining: true }");
+  EXPECT_EQ(HandlerLine(handler), "h   a   health check of s\n");
+  EXPECT_EQ(HandlerLine(FromText<v1::Handler>("name: 'h' health_check {}")),
+            "h   live   health check\n");
+  EXPECT_EQ(EndpointLines(handler, nullptr), "  b   live\n  c   live, draining\n");
+  const auto usage = FromText<v1::UsageResponse>(R"pb(
+    endpoints { handler: "h" endpoint: "a" health: "not serving" }
+    endpoints { handler: "h" endpoint: "b" calls: 2 health: "serving" }
+  )pb");
+  EXPECT_EQ(EndpointLines(handler, &usage),
+            "  a   health: not serving   not called yet\n"
+            "  b   live   health: serving   up   0 in flight, 2 calls\n"
+            "  c   live, draining   not called yet\n");
+}
+
 TEST(ExplanationTest, SaysWhichStepDecidesAndWhatTheOthersSay) {
   const auto response = FromText<v1::ExplainResponse>(R"pb(
     decision: "handler"

@@ -2,10 +2,9 @@
 
 #include <memory>
 
-#include "absl/strings/str_join.h"
 #include "cli/command.h"
 #include "cli/handler_lines.h"
-#include "cli/policy/builtin_text.h"
+#include "cli/handler_register.h"
 #include "cli/policy/write.h"
 #include "cli/yaml/print.h"
 #include "common/base/strings.h"
@@ -16,95 +15,6 @@ namespace sallyport::cli {
 namespace {
 
 using Stub = v1::HandlerRegistry::Stub;
-
-constexpr std::chrono::milliseconds kDefaultTimeout{30'000};
-constexpr std::chrono::milliseconds kDefaultConnectTimeout{5'000};
-
-int Register(const Arguments& arguments) {
-  FlagSet flags(
-      "sallyport handler register",
-      "Says where a handler listens, or what the proxy does in its place; replaces an earlier "
-      "registration.",
-      Positional::kAnywhere);
-  flags.set_arguments("NAME ENDPOINT… | NAME --builtin JSON");
-  flags.set_example(
-      "sallyport handler register authenticated-github grpc://127.0.0.1:7070 --timeout 5s "
-      "--holds-secrets");
-  CommonFlags common;
-  WaitFlags wait;
-  MutationFlags options;
-  // --timeout is the handler's own here.
-  std::string on_failure = "deny";
-  std::chrono::milliseconds timeout = kDefaultTimeout;
-  std::string builtin;
-  bool holds_secrets = false;
-  std::chrono::milliseconds connect_timeout = kDefaultConnectTimeout;
-  int64_t retries = 0;
-  int64_t max_concurrency = 0;
-  common.AddTo(&flags);
-  options.AddTo(&flags);
-  flags.Duration("timeout", &timeout, "DURATION",
-                 "From a request's head until the handler's answer begins.");
-  flags.String("on-failure", &on_failure, "deny|egress",
-               "What happens to a request when the handler fails.");
-  flags.String("builtin", &builtin, "JSON",
-               "No service: what the proxy does by itself, as in docs/builtin-handlers.md, such as "
-               "'{allow_methods: [GET, HEAD]}'.");
-  flags.Bool("holds-secrets", &holds_secrets, "It adds credentials, and may never fail open.");
-  flags.Duration("connect-timeout", &connect_timeout, "DURATION",
-                 "How long an endpoint may take to accept a connection; then the next is tried.");
-  flags.Int("retries", &retries, 0, 5, "N",
-            "How often a call that failed is made again before anything of a body was sent; the "
-            "handler may see a request twice.");
-  flags.Int("max-concurrency", &max_concurrency, 0, 1'000'000, "N",
-            "Calls that one container may have in flight; more are answered 503. 0: no limit.");
-  const Arguments words = flags.ParseOrExit(arguments);
-  if (builtin.empty() ? words.size() < 2 : words.size() != 1)
-    return WrongUsage("handler register",
-                      "give a name and an endpoint such as grpc://127.0.0.1:7070, unix:/PATH or "
-                      "http://127.0.0.1:8080, or a name and --builtin");
-  if (!builtin.empty() && (timeout != kDefaultTimeout || on_failure != "deny" || retries != 0 ||
-                           connect_timeout != kDefaultConnectTimeout || max_concurrency != 0)) {
-    return WrongUsage("handler register",
-                      "--timeout, --connect-timeout, --retries, --max-concurrency and --on-failure "
-                      "are for services");
-  }
-  if (on_failure != "deny" && on_failure != "egress")
-    return WrongUsage("handler register", "--on-failure is neither deny nor egress");
-  v1::RegisterHandlerRequest request;
-  v1::Handler& handler = *request.mutable_handler();
-  handler.set_name(words[0]);
-  handler.mutable_endpoints()->Assign(words.begin() + 1, words.end());
-  if (builtin.empty()) {
-    handler.mutable_timeout()->set_seconds(timeout.count() / 1000);
-    handler.mutable_timeout()->set_nanos(static_cast<int32_t>(timeout.count() % 1000) * 1'000'000);
-    handler.mutable_connect_timeout()->set_seconds(connect_timeout.count() / 1000);
-    handler.mutable_connect_timeout()->set_nanos(
-        static_cast<int32_t>(connect_timeout.count() % 1000) * 1'000'000);
-  } else {
-    const absl::StatusOr<v1::Builtin> parsed = ParseBuiltin(builtin);
-    if (!parsed.ok())
-      return WrongUsage("handler register", StrCat("--builtin ", parsed.status().message()));
-    *handler.mutable_builtin() = *parsed;
-  }
-  handler.set_on_failure(on_failure == "egress" ? v1::Handler::ON_FAILURE_EGRESS
-                                                : v1::Handler::ON_FAILURE_DENY);
-  handler.set_holds_secrets(holds_secrets);
-  handler.set_retries(static_cast<uint32_t>(retries));
-  handler.set_max_concurrency(static_cast<uint32_t>(max_concurrency));
-  if (!wait.ToOptions(request.mutable_options())) return kUsage;
-  if (!options.ToOptions(request.mutable_options())) return kUsage;
-  const Connection connection(Connection::Server::kControlPlane, common);
-  const auto stub = v1::HandlerRegistry::NewStub(connection.channel());
-  return Call(
-      connection, stub.get(), &Stub::RegisterHandler, request, common,
-      [](const v1::RegisterHandlerResponse& response) {
-        std::printf("handler %s%s%s   %s\n", response.handler().name().c_str(),
-                    response.handler().has_builtin() ? ", " : " at ",
-                    WhatItIs(response.handler()).c_str(), Describe(response.result()).c_str());
-      },
-      wait.call_time());
-}
 
 // How this host's calls fare; an error: no agent answers here.
 grpc::Status AskUsage(const CommonFlags& common, v1::UsageResponse* usage) {
@@ -156,7 +66,8 @@ int Get(const Arguments& arguments) {
   const auto stub = v1::HandlerRegistry::NewStub(connection.channel());
   return Call(connection, stub.get(), &Stub::GetHandler, request, common,
               [](const v1::GetHandlerResponse& response) {
-                std::printf("%s", HandlerLine(response.handler()).c_str());
+                std::printf("%s%s", HandlerLine(response.handler()).c_str(),
+                            EndpointLines(response.handler(), nullptr).c_str());
                 if (response.handler().has_builtin())
                   std::printf("%s", yaml::Print(ToYaml(response.handler().builtin())).c_str());
                 std::printf("  revision %llu\n",
@@ -225,7 +136,7 @@ int RevokeLeases(const Arguments& arguments) {
 }  // namespace
 
 void AddHandlerCommands(std::vector<Command>* commands) {
-  commands->push_back({"handler register", "Says where a handler listens.", Register});
+  commands->push_back({"handler register", "Says where a handler listens.", RegisterHandler});
   commands->push_back({"handler get", "Shows a handler.", Get});
   commands->push_back({"handler list", "Lists all handlers, and how they do.", List});
   commands->push_back({"handler delete", "Takes a handler's registration away.", Delete});

@@ -20,6 +20,10 @@ std::string TimeText(uint64_t microseconds) {
 std::string StatsText(const v1::UsageResponse::Endpoint& stats) {
   const uint64_t failing = stats.failures_in_a_row();
   std::string text = failing == 0 ? "up" : StrCat("failing, ", failing, " in a row");
+  const std::string health =
+      stats.health().empty() ? "" : StrCat("health: ", stats.health(), "   ");
+  if (stats.calls() == 0) return health + "not called yet";
+  text = health + text;
   text += StrCat("   ", stats.in_flight(), " in flight, ", stats.calls(), " calls");
   if (stats.failures() > 0) {
     const double calls = static_cast<double>(std::max<uint64_t>(stats.calls(), 1));
@@ -37,6 +41,7 @@ std::string StatsText(const v1::UsageResponse::Endpoint& stats) {
 }  // namespace
 
 std::string WhatItIs(const v1::Handler& handler) {
+  if (!handler.has_builtin() && handler.endpoints().empty()) return "live";
   if (!handler.has_builtin()) return absl::StrJoin(handler.endpoints(), ", ");
   std::vector<const google::protobuf::FieldDescriptor*> fields;
   handler.builtin().GetReflection()->ListFields(handler.builtin(), &fields);
@@ -52,20 +57,31 @@ std::string HandlerLine(const v1::Handler& handler) {
   if (handler.retries() > 0) line += StrCat("   ", handler.retries(), " retries");
   if (handler.max_concurrency() > 0)
     line += StrCat("   at most ", handler.max_concurrency(), " calls a container");
+  if (handler.has_health_check()) {
+    const std::string& service = handler.health_check().service();
+    line += StrCat("   health check", service.empty() ? "" : " of ", service);
+  }
   if (handler.lease_epoch() > 0) line += StrCat("   lease epoch ", handler.lease_epoch());
   return line + "\n";
 }
 
 std::string EndpointLines(const v1::Handler& handler, const v1::UsageResponse* usage) {
   std::string lines;
-  if (usage == nullptr) return lines;
-  for (const std::string& endpoint : handler.endpoints()) {
-    const auto stats = std::ranges::find_if(usage->endpoints(), [&](const auto& one) {
-      return one.handler() == handler.name() && one.endpoint() == endpoint;
-    });
-    lines += StrCat("  ", endpoint, "   ",
-                    stats == usage->endpoints().end() ? "not called yet" : StatsText(*stats), "\n");
-  }
+  const auto add = [&](const std::string& endpoint, std::string_view life) {
+    if (usage == nullptr && life.empty()) return;
+    lines += StrCat("  ", endpoint, life.empty() ? "" : "   ", life);
+    if (usage != nullptr) {
+      const auto stats = std::ranges::find_if(usage->endpoints(), [&](const auto& one) {
+        return one.handler() == handler.name() && one.endpoint() == endpoint;
+      });
+      lines +=
+          StrCat("   ", stats == usage->endpoints().end() ? "not called yet" : StatsText(*stats));
+    }
+    lines += "\n";
+  };
+  for (const std::string& endpoint : handler.endpoints()) add(endpoint, "");
+  for (const v1::LiveEndpoint& live : handler.live_endpoints())
+    add(live.endpoint(), live.draining() ? "live, draining" : "live");
   return lines;
 }
 

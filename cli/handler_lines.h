@@ -10,14 +10,14 @@
 
 namespace sallyport::cli {
 
-// "builtin: allow_methods, set_headers", or where it listens.
+// "builtin: allow_methods, set_headers", or where it listens, "live" if services say so themselves.
 std::string WhatItIs(const v1::Handler& handler);
 
 // The handler, and what is not by default: one line.
 std::string HandlerLine(const v1::Handler& handler);
 
-// Below it a line for each endpoint: how this host's calls fare there. `usage` null: no agent of
-// this host has said.
+// Below it a line for each endpoint: how this host's calls fare there, and whether a service keeps
+// it alive. `usage` null: no agent of this host has said; then of the latter alone.
 std::string EndpointLines(const v1::Handler& handler, const v1::UsageResponse* usage);
 
 }  // namespace sallyport::cli

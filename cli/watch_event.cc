@@ -31,6 +31,15 @@ std::string Summary(const v1::ContainerPolicy& value) {
                 value.has_denied_hosts() ? ", denied hosts of its own" : "");
 }
 
+std::string ServicesOf(const v1::Handler& handler) {
+  std::string text = absl::StrJoin(handler.endpoints(), ", ");
+  for (const v1::LiveEndpoint& live : handler.live_endpoints()) {
+    text += StrCat(text.empty() ? "" : ", ", live.endpoint(),
+                   live.draining() ? " (live, draining)" : " (live)");
+  }
+  return text.empty() ? "no service is there" : text;
+}
+
 std::string Summary(const v1::Resource& resource) {
   switch (resource.value_case()) {
     case v1::Resource::kClass:
@@ -39,9 +48,8 @@ std::string Summary(const v1::Resource& resource) {
       return Summary(resource.container());
     case v1::Resource::kHandler:
       return StrCat("handler ", resource.handler().name(), "   ",
-                    resource.handler().has_builtin()
-                        ? std::string("built in")
-                        : absl::StrJoin(resource.handler().endpoints(), ", "));
+                    resource.handler().has_builtin() ? std::string("built in")
+                                                     : ServicesOf(resource.handler()));
     case v1::Resource::kSecret:  // Nobody is told.
     case v1::Resource::VALUE_NOT_SET:
       break;

@@ -58,6 +58,7 @@ constexpr AllowRow kTable[] = {
     {REGISTRY("ListHandlers"),                      kYes,   kNo,   kNo},
     {REGISTRY("RemoveHandler"),                     kNo,    kNo,   kOwn},
     {REGISTRY("RevokeLeases"),                      kNo,    kNo,   kOwn},
+    {REGISTRY("ServeHandler"),                      kNo,    kNo,   kOwn},
 
     {SECRETS("SetSecret"),                          kNo,    kNo,   kNo},
     {SECRETS("ListSecrets"),                        kYes,   kNo,   kNo},

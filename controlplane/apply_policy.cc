@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/container/flat_hash_set.h"
+#include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/policy/edits.h"
 #include "common/policy/problems.h"
@@ -56,7 +57,9 @@ void CheckContainer(const std::string& path, const v1::ContainerPolicy& policy, 
 }  // namespace
 
 absl::Status PutPolicy(const v1::ApplyPolicyRequest& request, Transaction* transaction) {
-  for (const v1::Handler& handler : request.handlers()) transaction->PutHandler(handler);
+  for (int i = 0; i < request.handlers_size(); ++i) {
+    RETURN_IF_ERROR(AtField(Element("handlers", i), transaction->PutHandler(request.handlers(i))));
+  }
   for (const v1::ContainerClass& value : request.classes()) transaction->PutClass(value);
 
   const State& state = transaction->state();

@@ -109,11 +109,12 @@ TEST_F(ApplyPolicyTest, DryRunSaysTheSameAndChangesNothing) {
 
 TEST_F(ApplyPolicyTest, EveryWrongFieldIsNamedAndNothingChanges) {
   const grpc::Status status = Apply(
-      "handlers { name: 'ok' endpoints: 'grpc://127.0.0.1:1' } handlers { name: 'bad name' }"
+      "handlers { name: 'ok' endpoints: 'grpc://127.0.0.1:1' } handlers { name: 'bad name' "
+      "retries: 9 }"
       "classes { name: 'ok' } classes { name: 'bad' denied_hosts { hosts: '.evil.com' } }"
       "options { timeout { seconds: 99 } }");
   EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
-  for (const char* path : {"handlers[1].name: ", "\nhandlers[1].endpoints: ",
+  for (const char* path : {"handlers[1].name: ", "\nhandlers[1].retries: ",
                            "\nclasses[1].denied_hosts[0]: ", "\noptions.timeout: "}) {
     EXPECT_THAT(status.error_message(), HasSubstr(path));
   }

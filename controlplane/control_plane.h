@@ -4,6 +4,7 @@
 #define SALLYPORT_CONTROLPLANE_CONTROL_PLANE_H_
 
 #include "controlplane/authorizer.h"
+#include "controlplane/live_endpoints.h"
 #include "controlplane/secret_sealer.h"
 #include "controlplane/store/store.h"
 #include "controlplane/sync_hub.h"
@@ -20,6 +21,7 @@ struct ControlPlane {
   SyncHub* hub;
   WriteQueue* writer;
   WatchHub* watchers;
+  LiveEndpoints* live;
   // Of callers over TLS; local ones may do everything.
   const Authorizer* authorizer;
   SecretSealer* sealer;

@@ -13,6 +13,7 @@
 #include "common/base/strings.h"
 #include "common/policy/validate.h"
 #include "controlplane/fingerprint.h"
+#include "controlplane/mutation_result.h"
 #include "controlplane/rpc_status.h"
 
 namespace sallyport {
@@ -68,27 +69,6 @@ absl::Status CheckExpectedRevision(const Mutation& mutation, const State& state)
                               : StrCat("options.expected_revision is ", expected);
   return absl::AbortedError(
       StrCat(is, ", but ", was, "; nothing was changed: read it again, then decide anew"));
-}
-
-v1::MutationResult ToResult(uint64_t revision, const Waiters::Outcome& outcome) {
-  v1::MutationResult result;
-  result.set_revision(revision);
-  for (const std::string& host : outcome.enforced) result.add_enforced_hosts(host);
-  for (const std::string& host : outcome.pending) result.add_pending_hosts(host);
-  for (const std::string& rejection : outcome.rejections) result.add_rejections(rejection);
-  const auto waited = std::chrono::duration_cast<nanoseconds>(outcome.waited).count();
-  result.mutable_waited()->set_seconds(waited / 1'000'000'000);
-  result.mutable_waited()->set_nanos(static_cast<int32_t>(waited % 1'000'000'000));
-  if (!outcome.rejections.empty()) {
-    result.set_enforcement(v1::MutationResult::REJECTED);
-  } else if (!outcome.pending.empty()) {
-    result.set_enforcement(v1::MutationResult::PENDING);
-  } else if (!outcome.enforced.empty()) {
-    result.set_enforcement(v1::MutationResult::ENFORCED);
-  } else {
-    result.set_enforcement(v1::MutationResult::NOT_ATTACHED);
-  }
-  return result;
 }
 
 // Thread-safe; owns itself until gRPC is done with it. Each of its ways ends in one Finish.

@@ -4,6 +4,7 @@
 #include "common/base/strings.h"
 #include "common/policy/effective_policy.h"
 #include "common/policy/normalise.h"
+#include "common/policy/validate.h"
 #include "controlplane/mutation_call.h"
 #include "controlplane/unary.h"
 
@@ -14,6 +15,16 @@ namespace {
 uint64_t LeaseEpochOf(const State& state, const std::string& name) {
   const auto record = state.handlers.Find(name);
   return record == nullptr ? 0 : record->value.lease_epoch();
+}
+
+// What the store adds to a registration.
+void FillInStored(const State& state, v1::Handler* handler) {
+  handler->clear_lease_epoch();
+  handler->clear_live_endpoints();
+  const auto record = state.handlers.Find(handler->name());
+  if (record == nullptr) return;
+  handler->set_lease_epoch(record->value.lease_epoch());
+  *handler->mutable_live_endpoints() = record->value.live_endpoints();
 }
 
 }  // namespace
@@ -36,12 +47,10 @@ RegistryService::Reactor* RegistryService::RegisterHandler(
                         {ResourceId::Handler(handler.name())},
                         request->options(),
                         [handler](Transaction& transaction) {
-                          transaction.PutHandler(handler);
-                          return absl::OkStatus();
+                          return AtField("handler", transaction.PutHandler(handler));
                         },
                         [response](const State& state, const v1::MutationResult& result) {
-                          v1::Handler& stored = *response->mutable_handler();
-                          stored.set_lease_epoch(LeaseEpochOf(state, stored.name()));
+                          FillInStored(state, response->mutable_handler());
                           *response->mutable_result() = result;
                         }});
 }

@@ -4,6 +4,7 @@
 #define SALLYPORT_CONTROLPLANE_REGISTRY_SERVICE_H_
 
 #include "controlplane/control_plane.h"
+#include "controlplane/serve_session.h"
 #include "proto/sallyport/v1/registry.grpc.pb.h"
 
 namespace sallyport {
@@ -24,6 +25,11 @@ class RegistryService final : public v1::HandlerRegistry::CallbackService {
                         v1::ListHandlersResponse* response) override;
   Reactor* RemoveHandler(Context* context, const v1::RemoveHandlerRequest* request,
                          v1::MutationResult* response) override;
+
+  grpc::ServerBidiReactor<v1::ServeHandlerRequest, v1::ServeHandlerResponse>* ServeHandler(
+      Context* context) override {
+    return ServeSession::Start(control_plane_, context);
+  }
 
   Reactor* RevokeLeases(Context* context, const v1::RevokeLeasesRequest* request,
                         v1::RevokeLeasesResponse* response) override;

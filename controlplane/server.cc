@@ -54,15 +54,20 @@ Server::Server(std::unique_ptr<Store> store, std::unique_ptr<pki::TlsFiles> tls_
       sealer_(std::move(sealer)),
       store_(std::move(store)),
       waiters_(store_.get(), [this] { watchers_.Notify(); }),
+      live_(store_.get(), &hub_),
       writer_(store_.get(), kMaxQueuedWrites),
-      control_plane_{store_.get(), &waiters_,    &hub_,        &writer_,
-                     &watchers_,   &authorizer_, sealer_.get()},
+      control_plane_{store_.get(), &waiters_, &hub_,        &writer_,
+                     &watchers_,   &live_,    &authorizer_, sealer_.get()},
       policy_service_(&control_plane_),
       registry_service_(&control_plane_),
       secret_service_(&control_plane_),
       sync_service_(&control_plane_),
       maintenance_service_(&control_plane_) {
-  store_->OnChange([this] { watchers_.Notify(); });
+  store_->OnChange([this] {
+    watchers_.Notify();
+    live_.OnStoreChange();
+  });
+  live_.Start(&writer_);
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(std::unique_ptr<Store> store,
@@ -110,6 +115,7 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
     certificate_watch_.emplace(tls_files_.get(), [this] {
       hub_.RecheckAll();
       watchers_.RecheckAll();
+      live_.RecheckAll();
     });
   }
   return absl::OkStatus();
@@ -127,6 +133,7 @@ std::shared_ptr<grpc::ServerCredentials> Server::CredentialsFor(
 
 Server::~Server() {
   certificate_watch_.reset();
+  live_.Stop();
   if (server_ == nullptr) return;
   watchers_.StopAll();
   hub_.StopAll("the control plane stops; connect again");

@@ -17,6 +17,7 @@
 #include "controlplane/certificate_watch.h"
 #include "controlplane/config.h"
 #include "controlplane/control_plane.h"
+#include "controlplane/live_endpoints.h"
 #include "controlplane/maintenance_service.h"
 #include "controlplane/policy_service.h"
 #include "controlplane/registry_service.h"
@@ -61,6 +62,7 @@ class Server {
   WatchHub watchers_;
   SyncHub hub_;
   Waiters waiters_;
+  LiveEndpoints live_;  // Outlives what the writer was given.
   WriteQueue writer_;
   const ControlPlane control_plane_;
   PolicyService policy_service_;

@@ -207,7 +207,7 @@ TEST_F(WatchFeedTest, HandlersOfOneContainerComeAndGoWithItsRules) {
     for (const char* name : {"kv", "unused"}) {
       v1::Handler handler;
       handler.set_name(name);
-      transaction.PutHandler(handler);
+      ASSERT_TRUE(transaction.PutHandler(handler).ok());
     }
     v1::ContainerPolicy policy = Container("web-1", "web");
     policy.mutable_outbound()->set_handler("kv");

@@ -94,6 +94,11 @@ void SetName(const std::string& name, Message* request) {
     auto* const value = static_cast<v1::Handler*>(reflection.MutableMessage(request, handler));
     value->set_name(name);
     value->add_endpoints("grpc://127.0.0.1:7070");
+  } else if (const auto* start = type.FindFieldByName("start")) {
+    auto* const value =
+        static_cast<v1::ServeHandlerRequest::Start*>(reflection.MutableMessage(request, start));
+    value->set_name(name);
+    value->set_endpoint("grpc://127.0.0.1:7070");
   } else if (const auto* field_name = type.FindFieldByName("name")) {
     reflection.SetString(request, field_name, name);
   } else {

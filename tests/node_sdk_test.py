@@ -1,5 +1,6 @@
 """Handlers by the Node SDK, against the real programs."""
 
+import concurrent.futures
 import json
 import os
 import signal
@@ -85,6 +86,32 @@ class NodeSdkTest(unittest.TestCase):
 
     def test_a_request_to_elsewhere_is_the_handlers_own(self):
         self.assertEqual(self.answer("outside").body, "origin 203.0.113.10 /from-the-handler")
+
+    def live(self):
+        return [one["endpoint"] for one in self.world.api.call("GetHandler", name="wait")["handler"].get("liveEndpoints", [])]
+
+    def test_a_live_endpoint(self):
+        control_plane = f"unix:{self.world.dir}/controlplane.sock"
+        self.world.cli("handler", "register", "wait", "--live", "--health-check=wait", "--health-interval", "100ms")
+        first, second = (self.node.start(HANDLERS, f"unix:{self.world.dir}/{name}.sock", control_plane, "live", "wait") for name in "ab")
+        self.assertEqual(set(self.live()), {first.address, second.address})
+        self.world.enforced("set-outbound-by-host", "web-1", "api.test", "wait")
+        eventually(lambda: self.world.cli_text("handler", "list").count("health: serving") == 2, what="both are healthy")
+        self.world.control_plane.kill()
+        self.world.start_control_plane()
+        eventually(lambda: all("trying again" in program.text() for program in (first, second)), what="they have noticed")
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            answers = [pool.submit(self.container.curl, "http://api.test/") for _ in range(6)]
+            eventually(lambda: sum(int(one.get("inFlight", 0)) for one in self.world.cli("handler", "list")["usage"]["endpoints"]) == 6)
+            os.kill(first.pid, signal.SIGTERM)
+            eventually(lambda: self.live() == [second.address], what="it has drained")
+            self.assertEqual({answer.result().body for answer in answers}, {first.address, second.address})
+        self.assertEqual(first.process.wait(10), 0)
+        self.assertEqual(self.container.curl("http://api.test/").body, second.address)
+        second.kill()
+        self.assertEqual(self.live(), [second.address])
+        with self.assertRaisesRegex(RuntimeError, "there is no handler"):
+            self.node.start(HANDLERS, f"unix:{self.world.dir}/c.sock", control_plane, "live", "stream")
 
     def test_close_lets_requests_end(self):
         program = self.node.start(HANDLERS, f"unix:{self.world.dir}/handlers.sock")

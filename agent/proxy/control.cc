@@ -218,8 +218,10 @@ absl::Status Control::UpdatePolicy(internal::UpdatePolicy* command, internal::Do
   const auto& handlers = applied.snapshot->handlers;
   handler_stats_->Keep([&](const std::string& handler, const std::string& endpoint) {
     const auto found = handlers.find(handler);
-    return found != handlers.end() &&
-           std::ranges::any_of(found->second->endpoints,
+    if (found == handlers.end()) return false;
+    const HandlerSpec& spec = *found->second;
+    return std::ranges::find(spec.draining, endpoint) != spec.draining.end() ||
+           std::ranges::any_of(spec.endpoints,
                                [&](const HandlerEndpoint& one) { return one.text == endpoint; });
   });
   return OnEveryWorker([&](Worker& worker, size_t) {

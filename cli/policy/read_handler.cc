@@ -32,18 +32,33 @@ void ReadOnFailure(const Node& node, FieldReader* reader, v1::Handler* handler) 
   }
 }
 
+void ReadHealthCheck(const Node& node, FieldReader* reader, v1::HealthCheck* check) {
+  reader->Mapping(
+      node, "a health check", "health_check",
+      {{"service", [&](const Node& value) { check->set_service(reader->Text(value)); }},
+       {"interval",
+        [&](const Node& value) { ReadDuration(value, reader, check->mutable_interval()); }},
+       {"timeout",
+        [&](const Node& value) { ReadDuration(value, reader, check->mutable_timeout()); }}});
+}
+
 }  // namespace
 
 void Read(const Node& node, FieldReader* reader, v1::Handler* handler) {
-  reader->Mapping(
+  bool live = false;
+  bool somewhere = false;
+  const bool is_mapping = reader->Mapping(
       node, "a handler", "",
-      {{"endpoint",
+      {{"live", [&](const Node& value) { live = reader->Boolean(value); }},
+       {"endpoint",
         [&](const Node& value) {
+          somewhere = true;
           reader->marks().Set("endpoints[0]", value.mark);
           handler->add_endpoints(reader->Text(value));
         }},
        {"endpoints",
         [&](const Node& value) {
+          somewhere = true;
           if (!handler->endpoints().empty())
             return reader->Fail(value, "write `endpoint` or `endpoints`, not both");
           reader->Texts(value, "endpoints", handler->mutable_endpoints());
@@ -55,6 +70,7 @@ void Read(const Node& node, FieldReader* reader, v1::Handler* handler) {
         [&](const Node& value) { handler->set_holds_secrets(reader->Boolean(value)); }},
        {"builtin",
         [&](const Node& value) {
+          somewhere = true;
           ReadBuiltin(value, "builtin", reader, handler->mutable_builtin());
         }},
        {"connect_timeout",
@@ -63,7 +79,21 @@ void Read(const Node& node, FieldReader* reader, v1::Handler* handler) {
         }},
        {"retries", [&](const Node& value) { handler->set_retries(reader->Number(value)); }},
        {"max_concurrency",
-        [&](const Node& value) { handler->set_max_concurrency(reader->Number(value)); }}});
+        [&](const Node& value) { handler->set_max_concurrency(reader->Number(value)); }},
+       {"health_check", [&](const Node& value) {
+          ReadHealthCheck(value, reader, handler->mutable_health_check());
+        }}});
+  if (!is_mapping) return;
+  if (live && somewhere) {
+    reader->Fail(
+        node,
+        "`live: true` is for a handler without endpoints of its own; services may register "
+        "themselves beside those that it has");
+  } else if (!live && (!somewhere || (!handler->has_builtin() && handler->endpoints().empty()))) {
+    reader->Fail(node,
+                 "where is it? write `endpoint`, `endpoints`, `builtin`, or `live: true` for "
+                 "services that register themselves");
+  }
 }
 
 }  // namespace sallyport::cli

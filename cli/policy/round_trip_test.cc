@@ -184,11 +184,17 @@ class Policies {
       return handler;
     }
     const bool web = Coin();
-    for (uint32_t i = Below(3) + 1; i > 0; --i) {
+    for (uint32_t i = Below(4); i > 0; --i) {
       handler.add_endpoints(Coin() ? StrCat(web ? "http" : "grpc", "://127.0.0.1:", 7000 + i)
                                    : StrCat(web ? "http+unix" : "unix", ":/run/h", i));
     }
     if (Coin()) handler.mutable_connect_timeout()->set_seconds(Below(60) + 1);
+    if (!web && Coin()) {
+      v1::HealthCheck& check = *handler.mutable_health_check();
+      if (Coin()) check.set_service("a.b/~");
+      check.mutable_interval()->set_seconds(Below(60) + 1);
+      check.mutable_timeout()->set_nanos(static_cast<int>(Below(999) + 1) * 1'000'000);
+    }
     handler.set_retries(Below(6));
     handler.set_max_concurrency(Below(3) * 100);
     if (Coin()) handler.mutable_timeout()->set_nanos(static_cast<int>(Below(999) + 1) * 1'000'000);

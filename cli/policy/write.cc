@@ -43,6 +43,14 @@ Node DurationToYaml(const google::protobuf::Duration& duration) {
                                               : StrCat(milliseconds, "ms"));
 }
 
+Node HealthCheckToYaml(const v1::HealthCheck& check) {
+  Node mapping = Node::Mapping(Node::Style::kFlow);
+  if (!check.service().empty()) mapping.Add("service", Node::Text(check.service()));
+  if (check.has_interval()) mapping.Add("interval", DurationToYaml(check.interval()));
+  if (check.has_timeout()) mapping.Add("timeout", DurationToYaml(check.timeout()));
+  return mapping;
+}
+
 Node DenyResponseToYaml(const v1::DenyResponse& response) {
   Node mapping = Node::Mapping();
   if (response.status() != 0) mapping.Add("status", Node::Plain(StrCat(response.status())));
@@ -66,6 +74,8 @@ Node ToYaml(const v1::Handler& handler) {
   Node mapping = Node::Mapping();
   if (handler.has_builtin()) {
     mapping.Add("builtin", ToYaml(handler.builtin()));
+  } else if (handler.endpoints().empty()) {
+    mapping.Add("live", Node::Boolean(true));
   } else if (handler.endpoints_size() == 1) {
     mapping.Add("endpoint", Node::Text(handler.endpoints(0)));
   } else {
@@ -82,6 +92,8 @@ Node ToYaml(const v1::Handler& handler) {
   if (handler.retries() != 0) mapping.Add("retries", Node::Plain(StrCat(handler.retries())));
   if (handler.max_concurrency() != 0)
     mapping.Add("max_concurrency", Node::Plain(StrCat(handler.max_concurrency())));
+  if (handler.has_health_check())
+    mapping.Add("health_check", HealthCheckToYaml(handler.health_check()));
   return mapping;
 }
 

@@ -79,6 +79,16 @@ void FlagSet::StringList(std::string_view name, std::vector<std::string>* target
        }});
 }
 
+void FlagSet::Optional(std::string_view name, std::optional<std::string>* target,
+                       std::string_view value_name, std::string_view help) {
+  Add({std::string(name), "", std::string(help), "",
+       [target](std::string_view value) {
+         *target = std::string(value);
+         return absl::OkStatus();
+       },
+       "", absl::StrCat("[=", Absl(value_name), "]")});
+}
+
 void FlagSet::Bool(std::string_view name, bool* target, std::string_view help) {
   Add({std::string(name), "", std::string(help), *target ? "true" : "",
        [target, name = std::string(name)](std::string_view value) {
@@ -161,7 +171,7 @@ absl::Status FlagSet::ParseFlag(const std::vector<std::string>& arguments, size_
   }
   if (flag == nullptr) return Unknown(name);
   if (has_value) return flag->set(argument.substr(equals + 1));
-  if (flag->value_name.empty()) return flag->set("true");
+  if (flag->value_name.empty()) return flag->set(flag->bare);
   if (*index + 1 >= arguments.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--", Absl(name), " needs a value: --", Absl(name), " ", flag->value_name));
@@ -226,7 +236,8 @@ std::string FlagSet::Help() const {
     absl::StrAppend(&text, help, "\n");
   };
   for (const Flag& flag : flags_) {
-    add(absl::StrCat("--", flag.name, flag.value_name.empty() ? "" : " ", flag.value_name),
+    add(absl::StrCat("--", flag.name, flag.may_have, flag.value_name.empty() ? "" : " ",
+                     flag.value_name),
         absl::StrCat(flag.help, flag.default_text.empty()
                                     ? ""
                                     : absl::StrCat(" (default: ", flag.default_text, ")")));

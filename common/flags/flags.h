@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,9 @@ class FlagSet {
   // Repeatable. The first use on the command line replaces the default.
   void StringList(std::string_view name, std::vector<std::string>* target,
                   std::string_view value_name, std::string_view help);
+  // `--name`: empty; `--name=VALUE`. Never takes the next argument.
+  void Optional(std::string_view name, std::optional<std::string>* target,
+                std::string_view value_name, std::string_view help);
   // `--name`, `--name=true`, `--name=false`. Never takes the next argument.
   void Bool(std::string_view name, bool* target, std::string_view help);
   // Decimal, between `min` and `max`.
@@ -79,10 +83,12 @@ class FlagSet {
  private:
   struct Flag {
     std::string name;
-    std::string value_name;  // Empty: boolean.
+    std::string value_name;  // Empty: it does not take the next argument.
     std::string help;
     std::string default_text;
     std::function<absl::Status(std::string_view value)> set;
+    std::string bare = "true";  // What it is set to without a value.
+    std::string may_have = "";  // "[=VALUE]"
   };
 
   void Add(Flag flag);

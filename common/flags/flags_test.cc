@@ -14,6 +14,7 @@ class FlagsTest : public Test {
     flags_.String("state-dir", &state_dir_, "DIR", "Where the store lives.");
     flags_.StringList("listen", &listen_, "ADDRESS", "Where to listen.");
     flags_.Bool("verbose", &verbose_, "Says more.");
+    flags_.Optional("check", &check_, "NAME", "Looks.");
     flags_.Int("port", &port_, 1, 65535, "PORT", "The port.");
     flags_.Duration("timeout", &timeout_, "TIME", "How long.");
     flags_.set_version("prog 1");
@@ -27,6 +28,7 @@ class FlagsTest : public Test {
   std::string state_dir_ = "/var/lib/prog";
   std::vector<std::string> listen_ = {"unix:/default"};
   bool verbose_ = false;
+  std::optional<std::string> check_;
   int64_t port_ = 80;
   milliseconds timeout_ = milliseconds(5000);
   FlagSet flags_{"prog", "Does things."};
@@ -53,6 +55,17 @@ TEST_F(FlagsTest, ValueMayBeEmptyOrHoldEquals) {
 TEST_F(FlagsTest, RepeatedListReplacesTheDefault) {
   EXPECT_EQ(Error({"--listen", "a", "--listen", "b"}), "");
   EXPECT_EQ(listen_, (std::vector<std::string>{"a", "b"}));
+}
+
+TEST_F(FlagsTest, OptionalValues) {
+  EXPECT_EQ(Error({"--verbose"}), "");
+  EXPECT_EQ(check_, std::nullopt);
+  EXPECT_EQ(Error({"--check"}), "");
+  EXPECT_EQ(check_, "");
+  EXPECT_EQ(Error({"--check=a"}), "");
+  EXPECT_EQ(check_, "a");
+  EXPECT_NE(Error({"--check", "a"}), "") << "the next argument is never its value";
+  EXPECT_NE(flags_.Help().find("--check[=NAME]"), std::string::npos);
 }
 
 TEST_F(FlagsTest, Booleans) {

@@ -213,7 +213,13 @@ TEST(NormaliseHandlerTest, FillsDefaultsAndNamesFields) {
     const char* message;
   } cases[] = {
       {"endpoints: 'grpc://h:1'", "name: is empty"},
-      {"name: 'h'", "endpoints: is empty"},
+      {"name: 'h' endpoints: ''", "endpoints[0]:"},
+      {"name: 'h' endpoints: 'http://h:1' health_check {}",
+       "health_check: is for gRPC (grpc.health.v1), and \"http://h:1\" is a web server"},
+      {"name: 'h' health_check { interval { nanos: 99000000 } }",
+       "health_check.interval: must be whole milliseconds from 100 ms to 10 min"},
+      {"name: 'h' health_check { timeout { seconds: 61 } }",
+       "health_check.timeout: must be whole milliseconds from 1 ms to 1 min"},
       {"name: 'h' endpoints: 'h:1'", "endpoints[0]: \"h:1\" is not of a known form"},
       {"name: 'h' endpoints: 'grpc://h:1' endpoints: 'http://h:1'",
        "endpoints[1]: \"http://h:1\" speaks HTTP, those before it speak gRPC; register two"},
@@ -258,6 +264,40 @@ TEST(HandlerSpecTest, IsParsed) {
   EXPECT_EQ(spec->lease_epoch, 3u);
   EXPECT_TRUE(spec->egress_on_failure);
   EXPECT_EQ(spec->revision, 9u);
+  EXPECT_FALSE(spec->health_check.has_value());
+}
+
+TEST(HandlerSpecTest, LiveEndpointsAreEndpointsUntilTheyDrain) {
+  const auto spec = HandlerSpec::FromProto(
+      FromText<v1::Handler>("name: 'h' endpoints: 'grpc://a:1' health_check { service: 's' }"
+                            " live_endpoints { endpoint: 'grpc://b:1' }"
+                            " live_endpoints { endpoint: 'grpc://c:1' draining: true }"
+                            " live_endpoints { endpoint: 'grpc://a:1' draining: true }"),
+      9);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  ASSERT_EQ(spec->endpoints.size(), 2u) << "what the operator registered drains by nobody's word";
+  EXPECT_EQ(spec->endpoints[0].text, "grpc://a:1");
+  EXPECT_EQ(spec->endpoints[1].text, "grpc://b:1");
+  EXPECT_EQ(spec->draining, std::vector<std::string>{"grpc://c:1"});
+  EXPECT_EQ(*spec->health_check, (HealthCheckSpec{"s", 5'000, 1'000}));
+}
+
+TEST(HandlerSpecTest, ServicesMayBeAllThatItHas) {
+  const auto none = HandlerSpec::FromProto(FromText<v1::Handler>("name: 'h'"), 9);
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_TRUE(none->endpoints.empty());
+  const auto web = HandlerSpec::FromProto(
+      FromText<v1::Handler>("name: 'h' live_endpoints { endpoint: 'http://a:1' }"), 9);
+  ASSERT_TRUE(web.ok()) << web.status();
+  EXPECT_EQ(web->protocol, HandlerEndpoint::Protocol::kHttp);
+  for (const char* bad : {"endpoints: 'grpc://a:1' live_endpoints { endpoint: 'http://a:1' }",
+                          "builtin { scheme: 'https' } live_endpoints { endpoint: 'http://a:1' }",
+                          "health_check {} live_endpoints { endpoint: 'http://a:1' }",
+                          "live_endpoints { endpoint: 'x' }"}) {
+    EXPECT_FALSE(
+        HandlerSpec::FromProto(FromText<v1::Handler>(std::string("name: 'h' ") + bad), 9).ok())
+        << bad;
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "common/policy/handler_spec.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -7,7 +8,9 @@
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/builtin/normalise_builtin.h"
+#include "common/policy/duration.h"
 #include "common/policy/effective_policy.h"
+#include "common/policy/live_endpoint.h"
 #include "common/policy/normalise.h"
 #include "common/policy/validate.h"
 
@@ -21,39 +24,20 @@ constexpr int64_t kMaxConnectTimeoutMs = 60 * 1000;
 constexpr uint32_t kMaxRetries = 5;
 constexpr uint32_t kMaxConcurrency = 1'000'000;
 
-// In milliseconds, 1 to `max_ms`.
-absl::StatusOr<int64_t> ParseDuration(const google::protobuf::Duration& duration, int64_t max_ms) {
-  const bool is_whole_ms = duration.nanos() % 1'000'000 == 0 && duration.nanos() >= 0;
-  // Compared in seconds first: the product of a hostile value would overflow.
-  if (is_whole_ms && duration.nanos() < 1'000'000'000 && duration.seconds() >= 0 &&
-      duration.seconds() <= max_ms / 1000) {
-    const int64_t ms = duration.seconds() * 1000 + duration.nanos() / 1'000'000;
-    if (ms >= 1 && ms <= max_ms) return ms;
-  }
-  return absl::InvalidArgumentError(
-      StrCat("must be whole milliseconds from 1 ms to ", max_ms / 60'000, " min"));
-}
-
 absl::StatusOr<int64_t> ParseTimeout(const v1::Handler& handler) {
   if (!handler.has_timeout()) return kDefaultTimeoutMs;
-  return ParseDuration(handler.timeout(), kMaxTimeoutMs);
+  return ParseMilliseconds(handler.timeout(), 1, kMaxTimeoutMs);
 }
 
 absl::StatusOr<int64_t> ParseConnectTimeout(const v1::Handler& handler) {
   if (!handler.has_connect_timeout()) return kDefaultConnectTimeoutMs;
-  return ParseDuration(handler.connect_timeout(), kMaxConnectTimeoutMs);
+  return ParseMilliseconds(handler.connect_timeout(), 1, kMaxConnectTimeoutMs);
 }
 
-// To canonical text; the first of equal ones stays.
+// To canonical text; the first of equal ones stays. None at all: services register themselves.
 void NormaliseEndpoints(std::string_view path, v1::Handler* handler, Problems* problems) {
   google::protobuf::RepeatedPtrField<std::string> endpoints;
   endpoints.Swap(handler->mutable_endpoints());
-  if (endpoints.empty()) {
-    problems->Add(
-        path,
-        "is empty; write one such as grpc://HOST:PORT, unix:/PATH or http://HOST:PORT, or "
-        "`builtin` for what needs no service");
-  }
   if (endpoints.size() > kMaxEndpoints) {
     problems->Add(path, StrCat("has more than ", kMaxEndpoints, " entries; drop some"));
     endpoints.DeleteSubrange(kMaxEndpoints, endpoints.size() - kMaxEndpoints);
@@ -96,10 +80,21 @@ void CheckCalls(std::string_view path, const v1::Handler& handler, Problems* pro
 void NormaliseTimeout(std::string_view path, v1::Handler* handler, Problems* problems) {
   const absl::StatusOr<int64_t> timeout_ms = ParseTimeout(*handler);
   if (timeout_ms.ok()) {
-    handler->mutable_timeout()->set_seconds(*timeout_ms / 1000);
-    handler->mutable_timeout()->set_nanos(static_cast<int32_t>(*timeout_ms % 1000 * 1'000'000));
+    SetMilliseconds(*timeout_ms, handler->mutable_timeout());
   } else {
     problems->Add(Member(path, "timeout"), ToStd(timeout_ms.status().message()));
+  }
+}
+
+void CheckHealth(std::string_view path, v1::Handler* handler, Problems* problems) {
+  if (!handler->has_health_check()) return;
+  const std::string at = Member(path, "health_check");
+  NormaliseHealthCheck(at, handler->mutable_health_check(), problems);
+  if (handler->endpoints().empty()) return;
+  const absl::StatusOr<HandlerEndpoint> endpoint = HandlerEndpoint::Parse(handler->endpoints(0));
+  if (endpoint.ok() && endpoint->protocol != HandlerEndpoint::Protocol::kGrpc) {
+    problems->Add(at, StrCat("is for gRPC (grpc.health.v1), and ", Quote(endpoint->text),
+                             " is a web server; leave it out"));
   }
 }
 
@@ -115,6 +110,9 @@ void NormaliseBuiltinHandler(std::string_view path, v1::Handler* handler, Proble
   if (handler->retries() != 0 || handler->max_concurrency() != 0) {
     problems->Add(Member(path, handler->retries() != 0 ? "retries" : "max_concurrency"),
                   "a builtin makes no calls; leave it out");
+  }
+  if (handler->has_health_check()) {
+    problems->Add(Member(path, "health_check"), "a builtin asks no service; leave it out");
   }
   if (handler->on_failure() == v1::Handler::ON_FAILURE_EGRESS) {
     problems->Add(Member(path, "on_failure"), "a builtin never fails open; write ON_FAILURE_DENY");
@@ -132,6 +130,7 @@ void NormaliseHandler(std::string_view path, v1::Handler* handler, Problems* pro
     NormaliseEndpoints(Member(path, "endpoints"), handler, problems);
     NormaliseTimeout(path, handler, problems);
     CheckCalls(path, *handler, problems);
+    CheckHealth(path, handler, problems);
   }
   switch (handler->on_failure()) {
     case v1::Handler::ON_FAILURE_UNSPECIFIED:
@@ -157,22 +156,47 @@ absl::Status NormaliseHandler(v1::Handler* handler) {
   return problems.ToStatus();
 }
 
+namespace {
+
+absl::Status AddEndpoints(const v1::Handler& handler, HandlerSpec* spec) {
+  const auto add = [spec](const std::string& text) -> absl::Status {
+    ASSIGN_OR_RETURN(HandlerEndpoint endpoint, HandlerEndpoint::Parse(text));
+    spec->protocol = endpoint.protocol;
+    spec->endpoints.push_back(std::move(endpoint));
+    return absl::OkStatus();
+  };
+  for (const std::string& text : handler.endpoints()) RETURN_IF_ERROR(add(text));
+  RETURN_IF_ERROR(CheckLiveEndpoints(handler));
+  for (const v1::LiveEndpoint& live : handler.live_endpoints()) {
+    // One that the operator registered stays, whatever a service says of it.
+    if (std::ranges::find(handler.endpoints(), live.endpoint()) != handler.endpoints().end())
+      continue;
+    if (live.draining()) {
+      spec->draining.push_back(live.endpoint());
+    } else {
+      RETURN_IF_ERROR(add(live.endpoint()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<HandlerSpec> HandlerSpec::FromProto(const v1::Handler& handler, uint64_t revision) {
   v1::Handler normal = handler;
   RETURN_IF_ERROR(NormaliseHandler(&normal));
   HandlerSpec spec;
   spec.name = normal.name();
-  for (const std::string& text : normal.endpoints()) {
-    ASSIGN_OR_RETURN(HandlerEndpoint endpoint, HandlerEndpoint::Parse(text));
-    spec.protocol = endpoint.protocol;
-    spec.endpoints.push_back(std::move(endpoint));
-  }
+  RETURN_IF_ERROR(AddEndpoints(normal, &spec));
   ASSIGN_OR_RETURN(spec.timeout_ms, ParseTimeout(normal));
   if (normal.has_builtin()) {
     ASSIGN_OR_RETURN(BuiltinSpec builtin, BuiltinSpec::FromProto(normal.builtin()));
     spec.builtin = std::make_shared<const BuiltinSpec>(std::move(builtin));
   }
   ASSIGN_OR_RETURN(spec.connect_timeout_ms, ParseConnectTimeout(normal));
+  if (normal.has_health_check()) {
+    ASSIGN_OR_RETURN(spec.health_check, HealthCheckSpec::FromProto(normal.health_check()));
+  }
   spec.retries = static_cast<int>(normal.retries());
   spec.max_concurrency = normal.max_concurrency();
   spec.egress_on_failure = normal.on_failure() == v1::Handler::ON_FAILURE_EGRESS;

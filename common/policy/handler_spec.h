@@ -5,12 +5,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/builtin/builtin_spec.h"
 #include "common/policy/handler_endpoint.h"
+#include "common/policy/health_check_spec.h"
 #include "proto/sallyport/v1/policy.pb.h"
 
 namespace sallyport {
@@ -18,9 +20,13 @@ namespace sallyport {
 // Immutable.
 struct HandlerSpec {
   std::string name;
-  std::vector<HandlerEndpoint> endpoints;  // All speak `protocol`; empty: built in.
+  // Those that get new calls, registered and live ones; all speak `protocol`. Empty: built in, or
+  // no service is there now.
+  std::vector<HandlerEndpoint> endpoints;
+  std::vector<std::string> draining;  // Texts of live ones that get no new calls.
   HandlerEndpoint::Protocol protocol = HandlerEndpoint::Protocol::kGrpc;
   std::shared_ptr<const BuiltinSpec> builtin;  // Null: a service.
+  std::optional<HealthCheckSpec> health_check;
   int64_t timeout_ms = 30'000;
   int64_t connect_timeout_ms = 5'000;
   bool egress_on_failure = false;

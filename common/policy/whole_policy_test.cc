@@ -26,7 +26,8 @@ TEST(WholePolicyTest, EverythingIsNormalised) {
 
 TEST(WholePolicyTest, EveryWrongFieldHasALine) {
   auto policy = FromText<v1::ApplyPolicyRequest>(
-      "handlers { name: 'h' } handlers { name: 'h' endpoints: 'grpc://h:1' timeout {} }"
+      "handlers { name: 'h' endpoints: 'h' } handlers { name: 'h' endpoints: 'grpc://h:1' timeout "
+      "{} }"
       "classes { name: 'c' }"
       "classes { name: 'd' denied_hosts { hosts: 'ok' hosts: 'x:1' } http_ports: 0 }"
       "classes { name: 'c' denied_hosts { hosts: '.evil.com' } }"
@@ -36,7 +37,7 @@ TEST(WholePolicyTest, EveryWrongFieldHasALine) {
   std::string paths;
   for (const FieldProblem& problem : problems.first()) paths += problem.path + "\n";
   EXPECT_EQ(paths,
-            "handlers[0].endpoints\n"
+            "handlers[0].endpoints[0]\n"
             "handlers[1].timeout\n"
             "handlers[1].name\n"
             "classes[1].denied_hosts[1]\n"

@@ -88,8 +88,7 @@ TEST_F(SqliteStoreTest, StateSurvivesReopening) {
                       transaction.PutClass(web);
                       v1::Handler handler;
                       handler.set_name("kv");
-                      transaction.PutHandler(handler);
-                      return absl::OkStatus();
+                      return transaction.PutHandler(handler);
                     })
                     .ok());
     ASSERT_TRUE(Put(store.get(), "web-1").ok());

@@ -8,6 +8,7 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/policy/live_endpoint.h"
 
 namespace sallyport {
 namespace {
@@ -39,9 +40,34 @@ void Transaction::PutContainer(const v1::ContainerPolicy& value) {
   state_.SetContainer(value, revision_);
 }
 
-void Transaction::PutHandler(v1::Handler value) {
+absl::Status Transaction::PutHandler(v1::Handler value) {
   const auto before = state_.handlers.Find(value.name());
-  value.set_lease_epoch(before == nullptr ? 0 : before->value.lease_epoch());
+  value.clear_lease_epoch();
+  value.clear_live_endpoints();
+  if (before != nullptr) {
+    value.set_lease_epoch(before->value.lease_epoch());
+    *value.mutable_live_endpoints() = before->value.live_endpoints();
+  }
+  RETURN_IF_ERROR(CheckLiveEndpoints(value));
+  StoreHandler(value);
+  return absl::OkStatus();
+}
+
+absl::Status Transaction::PutLiveEndpoint(const std::string& handler,
+                                          const v1::LiveEndpoint& live) {
+  const auto record = state_.handlers.Find(handler);
+  if (record == nullptr) return NoHandler(handler);
+  v1::Handler value = record->value;
+  RETURN_IF_ERROR(sallyport::PutLiveEndpoint(live, &value));
+  StoreHandler(value);
+  return absl::OkStatus();
+}
+
+void Transaction::DeleteLiveEndpoint(const std::string& handler, const std::string& endpoint) {
+  const auto record = state_.handlers.Find(handler);
+  if (record == nullptr || FindLiveEndpoint(record->value, endpoint) == nullptr) return;
+  v1::Handler value = record->value;
+  RemoveLiveEndpoint(endpoint, &value);
   StoreHandler(value);
 }
 

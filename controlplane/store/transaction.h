@@ -44,8 +44,13 @@ class Transaction {
   // The values must be normalised (common/policy).
   void PutClass(const v1::ContainerClass& value);
   void PutContainer(const v1::ContainerPolicy& value);
-  // The stored handler's lease epoch stays, whatever the value says.
-  void PutHandler(v1::Handler value);
+  // The stored handler's lease epoch and live endpoints stay, whatever the value says.
+  // INVALID_ARGUMENT, without the field's path, if it does not fit the latter.
+  absl::Status PutHandler(v1::Handler value);
+  // Adds it, or replaces the one at the same place. NOT_FOUND; else as in
+  // common/policy/live_endpoint.h.
+  absl::Status PutLiveEndpoint(const std::string& handler, const v1::LiveEndpoint& live);
+  void DeleteLiveEndpoint(const std::string& handler, const std::string& endpoint);
   // Counts its lease epoch up. NOT_FOUND.
   absl::Status RevokeLeases(const std::string& name);
   void DeleteClass(const std::string& name);

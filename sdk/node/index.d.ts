@@ -80,8 +80,15 @@ export type Handler<Env = any> = HandlerFunction<Env> | ({ fetch: HandlerFunctio
 export interface ServeOptions<Env = any> {
   /** "HOST:PORT", port 0: a free one; or "unix:PATH". */
   listen: string;
-  /** Registers the handlers there. Address as in `new ControlPlane`. */
+  /** Registers the handlers there; with `live`, the endpoint. Address as in `new ControlPlane`. */
   controlPlane?: string | ControlPlane;
+  /**
+   * Registers the endpoint for as long as it is served, with all handlers or those of these names. They are registered already, as by
+   * `sallyport handler register NAME --live`. When the server closes, no new calls come, and those that run end.
+   */
+  live?: boolean | string[];
+  /** For that: seconds for which the endpoint stays when the program is gone without a word. Default: 10. */
+  gracePeriod?: number;
   /** ca.crt, tls.crt and tls.key for the control plane. Default: SALLYPORT_TLS_DIR. */
   tlsDir?: string;
   /** The endpoint to register, if it is not what is listened on: "grpc://10.0.0.5:7070". */
@@ -100,6 +107,8 @@ export class Server {
   private constructor();
   /** "127.0.0.1:7070" or "unix:/path". */
   readonly address: string;
+  /** What it says of itself when it is asked (grpc.health.v1), of the whole and of each handler. Default: true, until it closes. */
+  serving: boolean;
   /** Takes no new requests, and ends when those that run have; those that take longer are cut. Default: 10 seconds. */
   close(graceSeconds?: number): Promise<void>;
 }
@@ -139,6 +148,8 @@ export class ControlPlane {
   readonly address: string;
   close(): void;
   registerHandler(name: string, endpoints: string | string[], registration?: Registration, options?: CallOptions): Promise<Change>;
+  /** Registers an endpoint of a handler, which is there already, until it is closed or this program is gone. */
+  serveHandler(name: string, endpoint: string, options?: { gracePeriod?: number }): Promise<LiveEndpoint>;
   removeHandler(name: string, options?: CallOptions): Promise<Change>;
   /** Ends every lease that the handler gave. */
   revokeLeases(name: string, options?: CallOptions): Promise<Change>;
@@ -147,6 +158,19 @@ export class ControlPlane {
   container(id: string): ContainerRules;
   /** Any call of the API by its name. */
   call(service: string, method: string, fields: Record<string, any>, options?: CallOptions): Promise<any>;
+}
+
+/** Comes back by itself when the control plane was away. */
+export class LiveEndpoint {
+  private constructor();
+  readonly name: string;
+  readonly endpoint: string;
+  /** Whether the control plane knows it now. */
+  readonly registered: boolean;
+  /** Resolves when no host sends new calls any more, or cannot be told. Those that run go on. */
+  drain(): Promise<void>;
+  /** Takes the endpoint away. */
+  close(): Promise<void>;
 }
 
 /** One container's rules. */

@@ -1,10 +1,10 @@
 // Handlers for tests, by the Node SDK; each does what its name says.
 //
-//   node node_handlers.mjs LISTEN [CONTROL_PLANE]
+//   node node_handlers.mjs LISTEN [CONTROL_PLANE [live HANDLER]]
 
 import { serve } from "@sallyport/handler";
 
-const [listen, controlPlane] = process.argv.slice(2);
+const [listen, controlPlane, , live] = process.argv.slice(2);
 
 const pieces = () => new ReadableStream({
   start(controller) {
@@ -13,7 +13,7 @@ const pieces = () => new ReadableStream({
   },
 });
 
-await serve({ listen, controlPlane, env: { secret: "s3cret" } }, {
+await serve({ listen, controlPlane, live: live && [live], gracePeriod: live && 60, env: { secret: "s3cret" } }, {
   forward: async (request, env) => {
     request.headers.set("authorization", `Bearer ${env.secret}`);
     return fetch(request);
@@ -26,5 +26,6 @@ await serve({ listen, controlPlane, env: { secret: "s3cret" } }, {
   raises: () => { throw new Error("canary"); },
   unread: async (request) => { await request.text(); return fetch(request); },
   limited: { timeout: 2.5, holdsSecrets: true, retries: 1, maxConcurrency: 7, fetch: () => new Response("limited") },
+  wait: () => new Promise((resolve) => setTimeout(() => resolve(new Response(listen)), 1000)),
   outside: () => fetch("http://203.0.113.10/from-the-handler"),
 });

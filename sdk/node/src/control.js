@@ -6,12 +6,18 @@ import { join } from "node:path";
 import grpc from "@grpc/grpc-js";
 
 import { duration } from "./context.js";
+import { LiveEndpoint } from "./live.js";
 import { service } from "./proto.js";
 import { toStruct } from "./struct.js";
 
 export const DEFAULT_ADDRESS = "unix:/run/sallyport/controlplane.sock";
 // Beyond the wait for enforcement before the call itself is given up.
 const MARGIN_SECONDS = 5;
+// A control plane that was away is found again soon, and one that went without a word is noticed.
+const CHANNEL = {
+  "grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 3000,
+  "grpc.keepalive_time_ms": 20_000, "grpc.keepalive_timeout_ms": 10_000,
+};
 
 /** The control plane refused, or cannot be reached. */
 export class ControlPlaneError extends Error {
@@ -36,7 +42,8 @@ export class ControlPlaneError extends Error {
 /** @typedef {{ wait?: "ENFORCED" | "STORED", timeout?: number, expectedRevision?: number, requestId?: string }} CallOptions */
 
 export class ControlPlane {
-  #client;
+  /** gRPC's, for calls that are not here. */
+  client;
 
   /**
    * @param {string} [address] HOST:PORT or unix:PATH; default: SALLYPORT_CONTROL_PLANE, else the local socket
@@ -48,11 +55,23 @@ export class ControlPlane {
     const credentials = tlsDir
       ? grpc.credentials.createSsl(read("ca.crt"), read("tls.key"), read("tls.crt"))
       : grpc.credentials.createInsecure();
-    this.#client = new grpc.Client(this.address, credentials);
+    this.client = new grpc.Client(this.address, credentials, CHANNEL);
   }
 
   close() {
-    this.#client.close();
+    this.client.close();
+  }
+
+  /**
+   * Registers an endpoint of a handler, which is there already, until it is closed or this program is gone.
+   * @param {string} name
+   * @param {string} endpoint as the containers' hosts see it
+   * @param {{ gracePeriod?: number }} [options] seconds for which it stays when this program is gone without a word; default: 10
+   */
+  async serveHandler(name, endpoint, options = {}) {
+    const live = new LiveEndpoint(this, name, endpoint, options);
+    await live.register();
+    return live;
   }
 
   /**
@@ -102,13 +121,13 @@ export class ControlPlane {
     if (definition === undefined) throw new TypeError(`${name} has no method ${method}`);
     const request = { ...fields, options: { wait: `WAIT_${wait}`, timeout: duration(timeout), expectedRevision, requestId } };
     const deadline = Date.now() + (timeout + MARGIN_SECONDS) * 1000;
-    return new Promise((resolve, reject) => this.#client.makeUnaryRequest(
+    return new Promise((resolve, reject) => this.client.makeUnaryRequest(
       definition.path, definition.requestSerialize, definition.responseDeserialize, request, { deadline },
-      (error, answer) => (error ? reject(this.#errorOf(error)) : resolve(answer))));
+      (error, answer) => (error ? reject(this.errorOf(error)) : resolve(answer))));
   }
 
-  /** @param {grpc.ServiceError} error */
-  #errorOf(error) {
+  /** @param {grpc.StatusObject} error */
+  errorOf(error) {
     const code = grpc.status[error.code];
     const unreachable = error.code === grpc.status.UNAVAILABLE;
     return new ControlPlaneError(code, unreachable ? `cannot reach the control plane at ${this.address}: ${error.details}` : error.details);

@@ -9,6 +9,7 @@ import { Call } from "./call.js";
 import { makeContext } from "./context.js";
 import { ControlPlane } from "./control.js";
 import { installGlobals } from "./fetch.js";
+import { Health } from "./health.js";
 import { service } from "./proto.js";
 import { runHandler, UNSEEN } from "./returned.js";
 
@@ -21,9 +22,12 @@ const GRACE_SECONDS = 10;
 /**
  * @typedef {object} Options
  * @property {string} listen "HOST:PORT", port 0: a free one; or "unix:PATH"
- * @property {string | ControlPlane} [controlPlane] registers the handlers there
+ * @property {string | ControlPlane} [controlPlane] registers the handlers there; with `live`, the endpoint
  * @property {string} [tlsDir] of this client of the control plane
  * @property {string} [advertise] the endpoint to register; default: what is listened on
+ * @property {boolean | string[]} [live] registers the endpoint for as long as it is served, with all handlers or those of these
+ *   names; they are registered already
+ * @property {number} [gracePeriod] for that: seconds for which it stays when the program is gone without a word; default: 10
  * @property {unknown} [env] the handlers' second argument
  * @property {boolean} [globals] false: `fetch` and `Request` must be imported
  * @property {boolean} [signals] false: SIGINT and SIGTERM are left to the program
@@ -48,6 +52,11 @@ export class Server {
   #options;
   /** @type {Map<string, { fetch: HandlerFunction } & Registration>} */
   #handlers;
+  #health;
+  /** @type {import("./live.js").LiveEndpoint[]} */
+  #live = [];
+  /** @type {ControlPlane | undefined} of our own, for #live */
+  #connection;
   /** @type {Set<Promise<unknown>>} */
   #tasks = new Set();
   /** @type {Promise<void> | undefined} */
@@ -62,6 +71,8 @@ export class Server {
       name, typeof handler === "function" ? { fetch: handler } : handler]));
     const handle = (/** @type {any} */ stream) => this.#handle(stream);
     this.#grpc.addService(service("OutboundHandler"), { Handle: handle });
+    this.#health = new Health(this.#handlers.keys());
+    this.#health.addTo(this.#grpc);
   }
 
   async start() {
@@ -73,8 +84,10 @@ export class Server {
     if (listen.startsWith("unix:")) chmodSync(listen.slice("unix:".length), 0o600);
     this.address = listen.startsWith("unix:") ? listen : listen.replace(/:\d+$/, `:${port}`);
     try {
-      if (controlPlane !== undefined) await this.#register(controlPlane);
+      if (this.#options.live) await this.#registerLive(this.#options.live);
+      else if (controlPlane !== undefined) await this.#register(controlPlane);
     } catch (error) {
+      await this.#leave();
       this.#grpc.forceShutdown();
       throw error;
     }
@@ -86,12 +99,40 @@ export class Server {
   async #register(controlPlane) {
     const own = typeof controlPlane === "string" ? new ControlPlane(controlPlane, { tlsDir: this.#options.tlsDir }) : undefined;
     const client = own ?? /** @type {ControlPlane} */ (controlPlane);
-    const endpoint = this.#options.advertise ?? (this.address.startsWith("unix:") ? this.address : `grpc://${this.address}`);
     try {
-      for (const [name, handler] of this.#handlers) await client.registerHandler(name, endpoint, handler);
+      for (const [name, handler] of this.#handlers) await client.registerHandler(name, this.#endpoint, handler);
     } finally {
       own?.close();
     }
+  }
+
+  /** As handlers are registered by. */
+  get #endpoint() {
+    return this.#options.advertise ?? (this.address.startsWith("unix:") ? this.address : `grpc://${this.address}`);
+  }
+
+  /** @param {true | string[]} live */
+  async #registerLive(live) {
+    const { controlPlane, gracePeriod, tlsDir } = this.#options;
+    if (!(controlPlane instanceof ControlPlane)) this.#connection = new ControlPlane(controlPlane, { tlsDir });
+    const client = this.#connection ?? /** @type {ControlPlane} */ (controlPlane);
+    for (const name of live === true ? this.#handlers.keys() : live) {
+      this.#live.push(await client.serveHandler(name, this.#endpoint, { gracePeriod }));
+    }
+  }
+
+  async #leave() {
+    await Promise.all(this.#live.map((endpoint) => endpoint.close()));
+    this.#connection?.close();
+  }
+
+  /** What it says of itself when it is asked (grpc.health.v1), of the whole and of each handler. */
+  get serving() {
+    return this.#health.serving;
+  }
+
+  set serving(value) {
+    this.#health.serving = value;
   }
 
   /** Takes no new requests, and ends when those that run have; those that take longer than `graceSeconds` are cut. */
@@ -102,6 +143,9 @@ export class Server {
 
   /** @param {number} graceSeconds */
   async #drain(graceSeconds) {
+    this.serving = false;
+    await Promise.all(this.#live.map((endpoint) => endpoint.drain()));
+    await this.#leave();
     /** @type {NodeJS.Timeout | undefined} */
     let timer;
     const late = new Promise((resolve) => { timer = setTimeout(resolve, graceSeconds * 1000); });

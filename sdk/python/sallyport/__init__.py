@@ -21,12 +21,13 @@ from .handlers import Answer, Handler, Handlers, handler
 from .headers import Headers, MutableHeaders
 from .inbox import HungUp
 from .lease import Lease
+from .live import LiveEndpoint
 from .origin_response import OriginResponse
 from .request import Request
 from .service import Server, serve
 
 __all__ = [
     "Answer", "BodyTooLarge", "Change", "Container", "Context", "ControlPlane", "ControlPlaneError", "Enforcement", "Forward",
-    "Handler", "Handlers", "Headers", "HungUp", "Lease", "MutableHeaders", "OriginResponse", "PassResponse", "Request", "Response",
-    "Server", "Transform", "Unread", "handler", "serve",
+    "Handler", "Handlers", "Headers", "HungUp", "Lease", "LiveEndpoint", "MutableHeaders", "OriginResponse", "PassResponse", "Request",
+    "Response", "Server", "Transform", "Unread", "handler", "serve",
 ]

@@ -20,10 +20,15 @@ from google.protobuf import json_format
 from . import schema
 from .change import Change
 from .container import Container
+from .live import LiveEndpoint
 
 DEFAULT_ADDRESS = "unix:/run/sallyport/controlplane.sock"
 _MARGIN = 5  # Seconds beyond the wait for enforcement before the call itself is given up.
 
+
+# A control plane that was away is found again soon, and one that went without a word is noticed.
+_CHANNEL = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.min_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 3000),
+            ("grpc.keepalive_time_ms", 20_000), ("grpc.keepalive_timeout_ms", 10_000), ("grpc.http2.max_pings_without_data", 0)]
 
 _Container = TypeVar("_Container", bound=Container)
 
@@ -46,9 +51,9 @@ class ControlPlane:
         tls_dir = tls_dir or os.environ.get("SALLYPORT_TLS_DIR")
         if tls_dir:
             files = [pathlib.Path(tls_dir, name).read_bytes() for name in ("ca.crt", "tls.key", "tls.crt")]
-            self._channel = grpc.aio.secure_channel(self.address, grpc.ssl_channel_credentials(*files))
+            self._channel = grpc.aio.secure_channel(self.address, grpc.ssl_channel_credentials(*files), options=_CHANNEL)
         else:
-            self._channel = grpc.aio.insecure_channel(self.address)
+            self._channel = grpc.aio.insecure_channel(self.address, options=_CHANNEL)
         self._stubs: dict[tuple[str, str], Any] = {}
 
     async def __aenter__(self) -> "ControlPlane":
@@ -67,8 +72,8 @@ class ControlPlane:
     async def register_handler(self, name: str, endpoints: Union[str, Sequence[str]], timeout: Optional[float] = None,
                                on_failure: str = "DENY", holds_secrets: bool = False, *, connect_timeout: Optional[float] = None,
                                retries: int = 0, max_concurrency: int = 0, **options: Any) -> Change:
-        """endpoints: "grpc://HOST:PORT", "unix:/PATH", "http://HOST:PORT", …, or a list of them. timeout: seconds until the answer
-        begins. on_failure: "DENY" or "EGRESS". The others as in the API's Handler."""
+        """endpoints: "grpc://HOST:PORT", "unix:/PATH", "http://HOST:PORT", …, or a list of them; none: services register themselves
+        (`serve_handler`). timeout: seconds until the answer begins. on_failure: "DENY" or "EGRESS". The others as in the API's Handler."""
         fields: dict[str, Any] = {
             "name": name, "endpoints": [endpoints] if isinstance(endpoints, str) else list(endpoints),
             "onFailure": f"ON_FAILURE_{on_failure}", "holdsSecrets": holds_secrets}
@@ -78,6 +83,11 @@ class ControlPlane:
         fields |= {key: count for key, count in (("retries", retries), ("maxConcurrency", max_concurrency)) if count}
         answer = await self.call("HandlerRegistry", "RegisterHandler", {"handler": fields}, **options)
         return Change.of(answer.result)
+
+    def serve_handler(self, name: str, endpoint: str, grace_period: Optional[float] = None) -> LiveEndpoint:
+        """Registers an endpoint of a handler for as long as the returned context is entered. The handler is there already.
+        grace_period: seconds for which the endpoint stays when this program is gone without a word; default: 10."""
+        return LiveEndpoint(self, name, endpoint, grace_period)
 
     async def revoke_leases(self, name: str, **options: Any) -> Change:
         """Ends every lease that the handler gave, to any container."""
@@ -119,10 +129,18 @@ class ControlPlane:
         try:
             return await stub(request, timeout=timeout + _MARGIN)
         except grpc.aio.AioRpcError as error:
-            text = error.details()
-            if error.code() is grpc.StatusCode.UNAVAILABLE:
-                text = f"cannot reach the control plane at {self.address}: {text}"
-            raise ControlPlaneError(error.code().name, text) from None
+            raise self.error(error) from None
+
+    def error(self, ended: Any) -> ControlPlaneError:
+        """Of how a call ended."""
+        text = ended.details()
+        if ended.code() is grpc.StatusCode.UNAVAILABLE:
+            text = f"cannot reach the control plane at {self.address}: {text}"
+        return ControlPlaneError(ended.code().name, text)
+
+    def open_stream(self, method: schema.Method) -> Any:
+        return self._channel.stream_stream(
+            method.path, request_serializer=method.request.SerializeToString, response_deserializer=method.response.FromString)()
 
     def _stub(self, service: str, name: str) -> Any:
         if (service, name) not in self._stubs:

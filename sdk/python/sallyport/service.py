@@ -1,12 +1,13 @@
 """Serves handlers to the proxy."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import pathlib
 import signal
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Optional
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 import grpc
 import grpc.aio
@@ -15,6 +16,7 @@ from .answers import Forward, PassResponse, Response
 from .call import HANDLE, Call
 from .context import Context
 from .handlers import Handlers, default
+from .health import Health
 from .inbox import HungUp
 from .origin_response import OriginResponse
 from .request import Request
@@ -22,8 +24,10 @@ from .request import Request
 if TYPE_CHECKING:
     from .container import Container
     from .control import ControlPlane
+    from .live import LiveEndpoint
 
 _GRACE = 2  # Seconds for calls to end.
+_GRACE_LIVE = 10  # The same where no new ones come.
 _log = logging.getLogger("sallyport")
 
 
@@ -40,7 +44,21 @@ class Server:
         self._listen = listen
         self._mode = mode
         self._tls_dir = tls_dir
+        self._health = Health(self._serves)
+        self.grace: float = _GRACE
         self.port = 0
+
+    def _serves(self, service: str) -> bool:
+        return service == HANDLE.path.split("/")[1] or service in self._handlers.names()
+
+    @property
+    def serving(self) -> bool:
+        """What it says of itself when it is asked (grpc.health.v1), of the whole and of each handler. Settable."""
+        return self._health.serving
+
+    @serving.setter
+    def serving(self, value: bool) -> None:
+        self._health.serving = value
 
     @property
     def address(self) -> str:
@@ -62,7 +80,7 @@ class Server:
             self._handle, HANDLE.request.FromString, HANDLE.response.SerializeToString)
         service = HANDLE.path.split("/")[1]
         self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(service, {"Handle": method}),))
+            (grpc.method_handlers_generic_handler(service, {"Handle": method}), self._health.handler()))
         try:
             self.port = self._add_port()
         except RuntimeError as error:
@@ -85,7 +103,8 @@ class Server:
         return int(self._server.add_secure_port(self._listen, credentials))
 
     async def __aexit__(self, *_: object) -> None:
-        await self._server.stop(grace=_GRACE)
+        self.serving = False
+        await self._server.stop(grace=self.grace)
 
     async def wait(self) -> None:
         await self._server.wait_for_termination()
@@ -134,11 +153,15 @@ async def _give(call: Call, request: Request, answer: object) -> None:
 
 
 def serve(listen: str, handlers: Optional[Handlers] = None, *, containers: Sequence[type["Container"]] = (),
-          control_plane: Optional["ControlPlane"] = None, **options: Any) -> None:
+          control_plane: Union["ControlPlane", str, None] = None, live: Union[bool, Iterable[str]] = False,
+          advertise: Optional[str] = None, grace_period: Optional[float] = None, **options: Any) -> None:
     """Serves until SIGINT or SIGTERM, then lets calls end for two seconds. listen, options: as for Server.
 
     containers: subclasses of Container, whose handlers are served, registered, and named in their classes.
-    control_plane: for that; default: the one of the environment.
+    control_plane: for that, and for `live`: one, or its address; default: the one of the environment.
+    live: registers the endpoint while this program lives, with all handlers, or those of these names; they are registered
+    already. At the end no new calls come, and those that run have ten seconds.
+    advertise: the endpoint as hosts see it; default: what is listened on. grace_period: as for `serve_handler`.
     """
     served = handlers or default
     for container in containers:
@@ -149,18 +172,28 @@ def serve(listen: str, handlers: Optional[Handlers] = None, *, containers: Seque
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        async with Server(listen, served, **options) as server:
-            if containers:
-                await _publish(containers, server.endpoint, control_plane)
+        async with Server(listen, served, **options) as server, contextlib.AsyncExitStack() as stack:
+            endpoint = advertise or server.endpoint
+            names = served.names() if live is True else list(live or ())
+            if containers or names:
+                connection = await stack.enter_async_context(_connect(control_plane))
+                for container in containers:
+                    await container.publish(connection, endpoint)
+                for name in names:
+                    registered = connection.serve_handler(name, endpoint, grace_period)
+                    endpoints.append(await stack.enter_async_context(registered))
             _log.info("serving %s on %s", ", ".join(served.names()), server.address)
             print(f"listening on {server.address}", flush=True)
             await stop.wait()
+            server.serving = False
+            if endpoints:
+                await asyncio.gather(*(one.drain() for one in endpoints))
+                server.grace = _GRACE_LIVE
 
+    endpoints: list["LiveEndpoint"] = []
     asyncio.run(run())
 
 
-async def _publish(containers: Sequence[type["Container"]], endpoint: str, control_plane: Optional["ControlPlane"]) -> None:
+def _connect(control_plane: Union["ControlPlane", str, None]) -> "ControlPlane":
     from .control import ControlPlane  # Handlers alone need no control plane.
-    async with control_plane or ControlPlane() as connection:
-        for container in containers:
-            await container.publish(connection, endpoint)
+    return ControlPlane(control_plane) if control_plane is None or isinstance(control_plane, str) else control_plane

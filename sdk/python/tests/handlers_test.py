@@ -219,6 +219,20 @@ class TlsTest(unittest.IsolatedAsyncioTestCase):
         await self.ask()
 
 
+class HealthTest(unittest.IsolatedAsyncioTestCase):
+    async def test_of_the_whole_and_of_each_handler(self):
+        proxy = await self.enterAsyncContext(Proxy(handlers))
+        check = proxy.channel.unary_unary("/grpc.health.v1.Health/Check")
+        whole, of_text, of_nobody = b"", b"\n\x04text", b"\n\x06nobody"
+        serving, not_serving = b"\x08\x01", b"\x08\x02"
+        self.assertEqual([await check(whole), await check(of_text)], [serving, serving])
+        proxy.server.serving = False
+        self.assertEqual([await check(whole), await check(of_text)], [not_serving, not_serving])
+        with self.assertRaises(grpc.aio.AioRpcError) as unknown:
+            await check(of_nobody)
+        self.assertEqual(unknown.exception.code(), grpc.StatusCode.NOT_FOUND)
+
+
 class ValuesTest(unittest.TestCase):
     def test_headers(self):
         headers = MutableHeaders([("A", "1"), ("b", b"\xe9"), ("a", "2")])
