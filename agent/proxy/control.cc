@@ -153,6 +153,7 @@ absl::Status Control::Configure(const internal::Configure& command,
   monitor_.emplace(overload_, *std::move(memory_usage_), command.max_memory_bytes());
   for (uint32_t i = 0; i < command.workers(); ++i) {
     ASSIGN_OR_RETURN(std::unique_ptr<Worker> worker, Worker::Create(config));
+    if (i == 0) RETURN_IF_ERROR(worker->CheckHandlers());
     worker->Start();
     workers_.push_back(std::move(worker));
   }

@@ -32,6 +32,14 @@ Worker::Worker(std::shared_ptr<const WorkerConfig> config)
 
 Worker::~Worker() { Stop(); }
 
+absl::Status Worker::CheckHandlers() {
+  ASSIGN_OR_RETURN(checker_tls_, UpstreamTls::Create(config_->roots));
+  health_checker_ = std::make_unique<HealthChecker>(
+      EndpointDial{&context_, resolver_.get(), checker_tls_.get(), config_->handler_sockets},
+      config_->handler_stats);
+  return absl::OkStatus();
+}
+
 void Worker::Start() {
   boost::asio::co_spawn(context_, Sweep(this), boost::asio::detached);
   thread_ = std::thread([this] { context_.run(); });
@@ -59,6 +67,7 @@ void Worker::Post(std::function<void()> work) { boost::asio::post(context_, std:
 void Worker::SwapSnapshot(std::shared_ptr<const PolicySnapshot> snapshot) {
   snapshot_ = std::move(snapshot);
   for (auto& [id, served] : served_) served.container->OnPolicyChange();
+  if (health_checker_ != nullptr) health_checker_->OnPolicyChange(*snapshot_);
 }
 
 absl::Status Worker::AddContainer(ContainerSetup setup) {

@@ -13,6 +13,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "agent/proxy/container.h"
+#include "agent/proxy/handlers/health_checker.h"
 #include "agent/proxy/listener.h"
 #include "agent/proxy/overload.h"
 #include "agent/proxy/turns.h"
@@ -43,12 +44,14 @@ struct ContainerSetup {
   std::vector<UniqueFd> dns_sockets;  // Empty on all workers but one.
 };
 
-// Everything but Start, Post and Stop is called on the worker's own thread only.
+// Everything but CheckHandlers, Start, Post and Stop is called on the worker's own thread only.
 class Worker {
  public:
   static absl::StatusOr<std::unique_ptr<Worker>> Create(std::shared_ptr<const WorkerConfig> config);
   ~Worker();
 
+  // This one asks handlers whether they serve, for all workers. Before Start.
+  absl::Status CheckHandlers();
   void Start();
   // Ends the loop and joins the thread. Thread-safe.
   void Stop();
@@ -91,6 +94,8 @@ class Worker {
   boost::asio::executor_work_guard<Executor> work_guard_;
   TurnShare::Passes passes_{context_};
   std::unique_ptr<Resolver> resolver_;
+  std::unique_ptr<UpstreamTls> checker_tls_;
+  std::unique_ptr<HealthChecker> health_checker_;  // Null: another one does it.
   std::shared_ptr<const PolicySnapshot> snapshot_ = std::make_shared<PolicySnapshot>();
   std::shared_ptr<const SecretTable> secrets_ = std::make_shared<SecretTable>();
   absl::flat_hash_map<std::string, Served> served_;

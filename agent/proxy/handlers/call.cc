@@ -1,6 +1,7 @@
 #include "agent/proxy/handlers/call.h"
 
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "agent/proxy/handlers/grpc_wire.h"
@@ -66,7 +67,43 @@ Task<absl::StatusOr<v1::HandleResponse>> ReceiveFrom(SessionPtr session, StatePt
   }
 }
 
+// The answer, once the stream has ended well after it.
+Task<absl::StatusOr<std::string>> ReceiveOnly(Http2Session& session, CallState& call,
+                                              SteadyTime deadline) {
+  std::optional<std::string> answer;
+  while (true) {
+    while (const std::optional<std::string_view> bytes = call.response.NextMessage()) {
+      if (answer.has_value())
+        co_return absl::InternalError("the handler sent two messages in answer to one");
+      session.Consume(call, kGrpcPrefixBytes + bytes->size());
+      answer = std::string(*bytes);
+    }
+    const std::optional<absl::Status>& result = call.response.result();
+    if (result.has_value() && !absl::IsOutOfRange(*result)) co_return *result;
+    if (result.has_value() && answer.has_value()) co_return *std::move(answer);
+    if (result.has_value()) co_return absl::InternalError("the handler ended the call in silence");
+    session.Consume(call, call.owed);
+    call.readable.Reset();
+    const absl::Status waited = co_await call.readable.Wait(deadline);
+    if (!waited.ok()) co_return absl::DeadlineExceededError("the handler sent nothing in time");
+  }
+}
+
 }  // namespace
+
+Task<absl::StatusOr<std::string>> AskOnce(SessionPtr session, StatePtr state, std::string request,
+                                          SteadyTime deadline) {
+  absl::Status encoded = AppendGrpcBytes(request, &state->outgoing);
+  if (!encoded.ok()) {
+    session->Abandon(*state);
+    co_return encoded;
+  }
+  state->half_close = true;
+  session->ResumeSending(*state);
+  absl::StatusOr<std::string> answer = co_await ReceiveOnly(*session, *state, deadline);
+  session->Abandon(*state);
+  co_return answer;
+}
 
 Http2Call::Http2Call(SessionPtr session, StatePtr state)
     : session_(std::move(session)), state_(std::move(state)) {}

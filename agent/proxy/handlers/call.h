@@ -4,6 +4,7 @@
 #define SALLYPORT_AGENT_PROXY_HANDLERS_CALL_H_
 
 #include <memory>
+#include <string>
 
 #include "agent/proxy/handlers/http2_session.h"
 #include "agent/proxy/handlers/link.h"
@@ -27,6 +28,11 @@ class Http2Call final : public HandlerCall {
   const std::shared_ptr<Http2Session> session_;
   const std::shared_ptr<CallState> state_;
 };
+
+// A unary call: one message there, one back. `state` was opened by `session`.
+Task<absl::StatusOr<std::string>> AskOnce(std::shared_ptr<Http2Session> session,
+                                          std::shared_ptr<CallState> state, std::string request,
+                                          SteadyTime deadline);
 
 }  // namespace sallyport::proxy
 

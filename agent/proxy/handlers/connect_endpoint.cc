@@ -62,6 +62,12 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(EndpointDial dial, Handler
 
 }  // namespace
 
+std::string AuthorityOf(const HandlerEndpoint& endpoint) {
+  if (endpoint.is_unix()) return "localhost";
+  const bool v6 = endpoint.host.find(':') != std::string::npos;
+  return StrCat(v6 ? "[" : "", endpoint.host, v6 ? "]" : "", ":", endpoint.port);
+}
+
 Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectEndpoint(EndpointDial dial,
                                                               HandlerEndpoint endpoint,
                                                               SteadyTime deadline) {

@@ -5,6 +5,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "agent/proxy/dns/resolver.h"
@@ -29,6 +30,9 @@ struct EndpointDial {
 Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectEndpoint(EndpointDial dial,
                                                               HandlerEndpoint endpoint,
                                                               SteadyTime deadline);
+
+// What :authority says of it; of a Unix socket as gRPC's clients do.
+std::string AuthorityOf(const HandlerEndpoint& endpoint);
 
 }  // namespace sallyport::proxy
 

@@ -57,6 +57,7 @@ void EndpointStats::FillIn(v1::UsageResponse::Endpoint* usage) const {
   usage->set_ejections(ejections_.load(kRelaxed));
   usage->set_latency_p50_us(Percentile(50));
   usage->set_latency_p99_us(Percentile(99));
+  usage->set_health(checked_.text());
 }
 
 std::shared_ptr<EndpointStats> HandlerStats::Of(const std::string& handler,
@@ -76,7 +77,7 @@ void HandlerStats::Keep(
 void HandlerStats::FillIn(v1::UsageResponse* usage) const {
   MutexLock lock(&mutex_);
   for (const auto& [key, stats] : stats_) {
-    if (stats->calls() == 0) continue;
+    if (stats->calls() == 0 && stats->checked().text().empty()) continue;
     v1::UsageResponse::Endpoint* const endpoint = usage->add_endpoints();
     endpoint->set_handler(key.first);
     endpoint->set_endpoint(key.second);

@@ -14,13 +14,14 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "agent/proxy/handlers/checked_health.h"
 #include "common/base/mutex.h"
 #include "proto/sallyport/v1/agent.pb.h"
 
 namespace sallyport::proxy {
 
-// Of one endpoint of one handler. Thread-safe, without locks. Its numbers decide nothing but which
-// of several endpoints is asked: what one container's calls do to them costs no other a call.
+// Of one endpoint of one handler. Thread-safe, the numbers without locks: they decide nothing but
+// which of several endpoints is asked: what one container's calls do to them costs no other a call.
 class EndpointStats {
  public:
   void Begin() {
@@ -31,6 +32,10 @@ class EndpointStats {
   void Answered(std::chrono::microseconds after);
   void Failed();
   void Ejected() { ejections_.fetch_add(1, std::memory_order_relaxed); }
+
+  // What health checks say; of the operator's wish.
+  CheckedHealth& checked() { return checked_; }
+  const CheckedHealth& checked() const { return checked_; }
 
   int64_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
   uint64_t calls() const { return calls_.load(std::memory_order_relaxed); }
@@ -45,6 +50,7 @@ class EndpointStats {
   static uint64_t EndOf(size_t bucket);
   uint64_t Percentile(int percent) const;
 
+  CheckedHealth checked_;
   std::atomic<int64_t> in_flight_{0};
   std::atomic<uint64_t> calls_{0};
   std::atomic<uint64_t> failures_{0};
@@ -59,7 +65,7 @@ class HandlerStats {
   std::shared_ptr<EndpointStats> Of(const std::string& handler, const std::string& endpoint);
   // Forgets the endpoints for which it is false.
   void Keep(absl::FunctionRef<bool(const std::string& handler, const std::string& endpoint)> kept);
-  // Those that were called.
+  // Those that were called or are checked.
   void FillIn(v1::UsageResponse* usage) const;
 
  private:

@@ -15,18 +15,28 @@ size_t LengthAt(std::string_view buffer, size_t prefix) {
   return length;
 }
 
-}  // namespace
-
-absl::Status AppendGrpcMessage(const google::protobuf::MessageLite& message, std::string* out) {
-  const size_t length = message.ByteSizeLong();
+absl::Status AppendPrefix(size_t length, std::string* out) {
   if (length > kMaxGrpcMessageBytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "a message of ", length, " bytes to a handler; at most ", kMaxGrpcMessageBytes));
   }
   out->push_back(0);
   for (int shift = 24; shift >= 0; shift -= 8) out->push_back(static_cast<char>(length >> shift));
-  message.AppendToString(out);
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status AppendGrpcMessage(const google::protobuf::MessageLite& message, std::string* out) {
+  absl::Status status = AppendPrefix(message.ByteSizeLong(), out);
+  if (status.ok()) message.AppendToString(out);
+  return status;
+}
+
+absl::Status AppendGrpcBytes(std::string_view message, std::string* out) {
+  absl::Status status = AppendPrefix(message.size(), out);
+  if (status.ok()) out->append(message);
+  return status;
 }
 
 absl::Status GrpcDecoder::Append(std::string_view bytes) {

@@ -24,6 +24,8 @@ inline constexpr size_t kMaxGrpcMessageBytes = (size_t{1} << 20) + 64;
 // Appends the message with its prefix. INVALID_ARGUMENT if it is too long; then nothing is
 // appended.
 absl::Status AppendGrpcMessage(const google::protobuf::MessageLite& message, std::string* out);
+// The same of a message that is serialized already.
+absl::Status AppendGrpcBytes(std::string_view message, std::string* out);
 
 // Cuts received bytes into messages. Holds what was appended and not yet taken.
 class GrpcDecoder {

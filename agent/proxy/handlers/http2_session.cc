@@ -21,8 +21,6 @@ constexpr size_t kMaxStreams = 256;
 // How long a stream that needs no reset may take to end.
 constexpr std::chrono::seconds kLingerTime{1};
 
-constexpr std::string_view kPath = "/sallyport.v1.OutboundHandler/Handle";
-
 nghttp2_nv Field(std::string_view name, std::string_view value) {
   const auto bytes = [](std::string_view text) {
     return reinterpret_cast<uint8_t*>(const_cast<char*>(text.data()));
@@ -172,13 +170,13 @@ bool Http2Session::accepts_calls() const {
   return streams_.size() < std::min(limit, kMaxStreams);
 }
 
-std::shared_ptr<CallState> Http2Session::Open() {
+std::shared_ptr<CallState> Http2Session::Open(std::string_view path) {
   ResetOverdue(std::chrono::steady_clock::now());
   auto call = std::make_shared<CallState>(context_);
   const std::array<nghttp2_nv, 7> fields = {
       Field(":method", "POST"),
       Field(":scheme", "http"),
-      Field(":path", kPath),
+      Field(":path", path),
       Field(":authority", authority_),
       Field("te", "trailers"),
       Field("content-type", "application/grpc"),

@@ -27,6 +27,8 @@ namespace sallyport::proxy {
 // way.
 class Http2Session {
  public:
+  static constexpr std::string_view kHandlePath = "/sallyport.v1.OutboundHandler/Handle";
+
   Http2Session(boost::asio::io_context& context, std::string authority);
   ~Http2Session();
   Http2Session(const Http2Session&) = delete;
@@ -43,8 +45,8 @@ class Http2Session {
 
   // Whether a call may begin: alive, no GOAWAY, below the peer's and our own limit of streams.
   bool accepts_calls() const;
-  // REQUIRES: accepts_calls().
-  std::shared_ptr<CallState> Open();
+  // A call of the method with this path. REQUIRES: accepts_calls().
+  std::shared_ptr<CallState> Open(std::string_view path = kHandlePath);
   // After `outgoing` or `half_close` was set.
   void ResumeSending(CallState& call);
   // Gives up to `bytes` of the stream's window back.

@@ -87,6 +87,10 @@ Task<void> WriteLoop(std::shared_ptr<Connection> connection) {
   connection->stream->Close(Stream::How::kGraceful);
 }
 
+Task<absl::StatusOr<std::string>> Refuse() {
+  co_return NotProcessedError("the connection to the handler takes no calls");
+}
+
 class Http2Link final : public HandlerLink {
  public:
   explicit Http2Link(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
@@ -102,6 +106,13 @@ class Http2Link final : public HandlerLink {
   absl::StatusOr<std::unique_ptr<HandlerCall>> Call() override {
     if (!usable()) return NotProcessedError("the connection to the handler takes no calls");
     return std::make_unique<Http2Call>(connection_->session, connection_->session->Open());
+  }
+
+  Task<absl::StatusOr<std::string>> Ask(std::string_view path, std::string request,
+                                        SteadyTime deadline) override {
+    if (!usable()) return Refuse();
+    return AskOnce(connection_->session, connection_->session->Open(path), std::move(request),
+                   deadline);
   }
 
   void Close() override {

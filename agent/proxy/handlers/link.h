@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "agent/proxy/stream.h"
@@ -57,6 +58,10 @@ class HandlerLink {
   virtual size_t calls_in_flight() const = 0;
   // Begins a call. UNAVAILABLE if not usable.
   virtual absl::StatusOr<std::unique_ptr<HandlerCall>> Call() = 0;
+  // A unary call of another method: one message there, one back, both serialized. Errors as
+  // HandlerCall's; a second message is INTERNAL. The link may go meanwhile.
+  virtual Task<absl::StatusOr<std::string>> Ask(std::string_view path, std::string request,
+                                                SteadyTime deadline) = 0;
   // Ends every call (UNAVAILABLE) and the connection.
   virtual void Close() = 0;
 };

@@ -1,6 +1,7 @@
 #include "agent/proxy/handlers/pool.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "common/base/status.h"
@@ -14,6 +15,8 @@ using EndpointPtr = std::shared_ptr<PooledEndpoint>;
 
 // A server may wait long for a person, or a model, between two pieces.
 constexpr std::chrono::minutes kBodyPause{5};
+// About what a record says of endpoints that are not healthy.
+constexpr size_t kMaxReasonBytes = 500;
 
 void DropLongIdle(PooledEndpoint& endpoint) {
   const SteadyTime oldest = Clock::now() - HandlerPool::kMaxIdleTime;
@@ -43,11 +46,20 @@ bool TakeKept(PooledEndpoint& endpoint, HandlerPool::Idle idle, HandlerConnectio
   return connection->reused;
 }
 
-// What :authority says of a Unix socket, as gRPC's clients do.
-std::string AuthorityOf(const HandlerEndpoint& endpoint) {
-  if (endpoint.is_unix()) return "localhost";
-  const bool v6 = endpoint.host.find(':') != std::string::npos;
-  return StrCat(v6 ? "[" : "", endpoint.host, v6 ? "]" : "", ":", endpoint.port);
+bool MayBeCalled(const EndpointPtr& endpoint) { return endpoint->stats->checked().may_be_called(); }
+
+// Why there is none to be asked.
+absl::Status NoneToAsk(const HandlerPool::Endpoints& endpoints) {
+  if (endpoints.empty()) {
+    return absl::UnavailableError(
+        "the handler has no endpoint now: no service has registered itself with it");
+  }
+  std::string why = "no endpoint is healthy";
+  for (const EndpointPtr& endpoint : endpoints) {
+    if (why.size() > kMaxReasonBytes) break;
+    why += StrCat("; ", endpoint->endpoint.text, " is ", endpoint->stats->checked().text());
+  }
+  return absl::UnavailableError(why);
 }
 
 void Use(boost::asio::io_context& context, PooledEndpoint& endpoint, std::unique_ptr<Stream> stream,
@@ -118,16 +130,18 @@ HandlerPool::Known& HandlerPool::Learn(const std::shared_ptr<const HandlerSpec>&
   return known;
 }
 
-HandlerPool::Endpoints HandlerPool::OrderOf(Known& known, const Endpoints& tried) {
-  if (known.endpoints.size() == 1) return known.endpoints;
+HandlerPool::Endpoints HandlerPool::OrderOf(const Known& known, const Endpoints& tried) {
+  Endpoints healthy;
+  std::ranges::copy_if(known.endpoints, std::back_inserter(healthy), MayBeCalled);
+  if (healthy.size() <= 1) return healthy;
   std::vector<EndpointCandidate> candidates;
-  for (const EndpointPtr& endpoint : known.endpoints) {
+  for (const EndpointPtr& endpoint : healthy) {
     candidates.push_back({endpoint->stats->in_flight(), endpoint->health.ejected_until(),
                           std::ranges::find(tried, endpoint) != tried.end()});
   }
   Endpoints order;
   for (const size_t index : OrderToTry(candidates, turn_++, Clock::now()))
-    order.push_back(known.endpoints[index]);
+    order.push_back(healthy[index]);
   return order;
 }
 
@@ -143,8 +157,9 @@ Task<absl::StatusOr<HandlerConnection>> HandlerPool::Get(std::shared_ptr<const H
                                                     "takes (max_concurrency)"));
     }
   }
-  absl::Status last = absl::UnavailableError("the handler has no endpoint");
-  const Endpoints order = OrderOf(Learn(handler), tried);
+  Known& known = Learn(handler);
+  const Endpoints order = OrderOf(known, tried);
+  absl::Status last = order.empty() ? NoneToAsk(known.endpoints) : absl::OkStatus();
   for (const EndpointPtr& endpoint : order) {
     HandlerConnection connection;
     connection.call = EndpointCall(endpoint, std::move(concurrency));

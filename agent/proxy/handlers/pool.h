@@ -105,7 +105,8 @@ class HandlerPool {
   };
 
   Known& Learn(const std::shared_ptr<const HandlerSpec>& handler);
-  Endpoints OrderOf(Known& known, const Endpoints& tried);
+  // Those that may be called.
+  Endpoints OrderOf(const Known& known, const Endpoints& tried);
 
   const EndpointDial dial_;
   const std::shared_ptr<HandlerStats> stats_;
