@@ -39,11 +39,18 @@ ProxySupervisor::Options ProxyOptions(const Config& config, UniqueFd audit_file)
   return options;
 }
 
-SyncClient::Options SyncOptions(const Config& config) {
+HandlerCertificateFiles CertificateFiles(const Config& config) {
+  if (!config.handler_certificate.empty()) return {config.handler_certificate, config.handler_key};
+  if (config.tls_dir.empty()) return {};
+  return {config.tls_dir + "/tls.crt", config.tls_dir + "/tls.key"};
+}
+
+SyncClient::Options SyncOptions(const Config& config, const TokenKeys* token_keys) {
   return {.target = config.control_plane,
           .tls_dir = config.tls_dir,
           .host_name = config.host_name,
-          .version = kVersion};
+          .version = kVersion,
+          .token_keys = token_keys};
 }
 
 }  // namespace
@@ -51,20 +58,25 @@ SyncClient::Options SyncOptions(const Config& config) {
 absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
   ASSIGN_OR_RETURN(std::unique_ptr<RunDirectory> run_directory, RunDirectory::Open(config.run_dir));
   ASSIGN_OR_RETURN(std::unique_ptr<PolicyCache> cache, PolicyCache::Open(config.state_dir));
+  ASSIGN_OR_RETURN(std::unique_ptr<TokenKeys> token_keys, TokenKeys::Create());
   ASSIGN_OR_RETURN(UniqueFd audit_file, OpenAuditFile("--audit", config.audit));
-  std::unique_ptr<Agent> agent(
-      new Agent(config, std::move(run_directory), std::move(cache), std::move(audit_file)));
+  std::unique_ptr<Agent> agent(new Agent(config, std::move(run_directory), std::move(cache),
+                                         std::move(token_keys), std::move(audit_file)));
   ASSIGN_OR_RETURN(agent->server_, ServeOnSocket(config.socket_path(), &agent->control_service_));
   return agent;
 }
 
 Agent::Agent(const Config& config, std::unique_ptr<RunDirectory> run_directory,
-             std::unique_ptr<PolicyCache> cache, UniqueFd audit_file)
+             std::unique_ptr<PolicyCache> cache, std::unique_ptr<TokenKeys> token_keys,
+             UniqueFd audit_file)
     : run_directory_(std::move(run_directory)),
       cache_(std::move(cache)),
+      token_keys_(std::move(token_keys)),
       supervisor_(ProxyOptions(config, std::move(audit_file)), cache_.get()),
       secret_refresher_(&supervisor_),
-      sync_(SyncOptions(config), &supervisor_, cache_.get()),
+      sync_(SyncOptions(config, token_keys_.get()), &supervisor_, cache_.get()),
+      identity_keeper_(config.host_name, CertificateFiles(config), token_keys_.get(), &supervisor_,
+                       &sync_),
       containers_(run_directory_.get(), &supervisor_, &sync_),
       control_service_({.host_name = config.host_name,
                         .control_plane = config.control_plane,

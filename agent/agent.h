@@ -12,6 +12,8 @@
 #include "agent/config.h"
 #include "agent/containers.h"
 #include "agent/control_service.h"
+#include "agent/identity/identity_keeper.h"
+#include "agent/identity/token_keys.h"
 #include "agent/policy_cache.h"
 #include "agent/proxy_supervisor.h"
 #include "agent/secret_refresher.h"
@@ -29,13 +31,16 @@ class Agent {
 
  private:
   Agent(const Config& config, std::unique_ptr<RunDirectory> run_directory,
-        std::unique_ptr<PolicyCache> cache, UniqueFd audit_file);
+        std::unique_ptr<PolicyCache> cache, std::unique_ptr<TokenKeys> token_keys,
+        UniqueFd audit_file);
 
   const std::unique_ptr<RunDirectory> run_directory_;
   const std::unique_ptr<PolicyCache> cache_;
+  const std::unique_ptr<TokenKeys> token_keys_;
   ProxySupervisor supervisor_;
   SecretRefresher secret_refresher_;
   SyncClient sync_;
+  IdentityKeeper identity_keeper_;
   Containers containers_;
   ControlService control_service_;
   std::unique_ptr<grpc::Server> server_;

@@ -134,6 +134,11 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
   flags.StringList("handler-socket-dir", &config.handler_socket_dirs, "DIR",
                    "Where handlers' Unix sockets may be; the agent connects to no other, whatever "
                    "is registered. Repeatable. Default: handlers in the run directory.");
+  flags.String("handler-certificate", &config.handler_certificate, "FILE",
+               "Certificate chain (PEM) that handlers are shown which are registered with "
+               "--client-certificate. Read anew when it changes. Default: tls.crt of --tls-dir.");
+  flags.String("handler-key", &config.handler_key, "FILE",
+               "Its key (PEM). The proxy is given it; a key of its own keeps the agent's from it.");
   flags.StringList("resolver", &config.resolvers, "ADDRESS",
                    "Name server to ask for containers: ADDRESS[:PORT]. Repeatable.");
   flags.StringList(
@@ -184,6 +189,10 @@ absl::Status CheckConfig(const Config& config) {
     if (path.empty() || path.front() != '/') {
       return absl::InvalidArgumentError(StrCat(flag, " ", Quote(path), ": write an absolute path"));
     }
+  }
+  if (config.handler_certificate.empty() != config.handler_key.empty()) {
+    return absl::InvalidArgumentError(
+        "--handler-certificate and --handler-key go together; give both or none");
   }
   for (const std::string& directory : config.handler_socket_dirs) {
     if (directory.size() < 2 || directory.front() != '/' || directory.back() == '/') {

@@ -29,6 +29,9 @@ struct Config {
   std::vector<std::string> open_ranges;
   std::string audit;
   std::string secrets_dir = "/etc/sallyport/secrets";
+  // What handlers are shown; empty: tls.crt and tls.key in tls_dir, if there is one.
+  std::string handler_certificate;
+  std::string handler_key;
   int64_t workers = 1;
   int64_t max_memory_mib = 0;       // 0: the limit of the cgroup alone counts.
   std::vector<std::string> limits;  // NAME=VALUE; a later one of a name wins.

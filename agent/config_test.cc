@@ -99,6 +99,7 @@ TEST(ConfigTest, NamesTheFlagThatIsWrong) {
       {[](Config* c) { c->limits = {"connections=1", "connection=1"}; },
        "--limit \"connection=1\""},
       {[](Config* c) { c->limits = {"connections=0"}; }, "between 1 and"},
+      {[](Config* c) { c->handler_key = "/k"; }, "--handler-certificate and --handler-key go"},
   };
   for (const auto& c : kCases) {
     Config config = Good();

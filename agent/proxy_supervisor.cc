@@ -69,6 +69,12 @@ bool TouchesSecrets(const v1::Delta& policy) {
   });
 }
 
+bool ShowsCertificate(const v1::Delta& policy) {
+  return std::any_of(policy.updated().begin(), policy.updated().end(), [](const auto& resource) {
+    return resource.handler().tls().client_certificate();
+  });
+}
+
 absl::Status Refusal(const internal::Done& done) {
   if (done.error().empty()) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("the proxy refused: ", done.error()));
@@ -112,6 +118,9 @@ internal::SecretValues ProxySupervisor::ResolveSecrets() {
 ProxySupervisor::~ProxySupervisor() {
   Stop();
   thread_.join();
+  MutexLock lock(&call_mutex_);
+  Wipe(identity_.mutable_private_key());
+  Wipe(identity_.mutable_token_key());
 }
 
 absl::Status ProxySupervisor::AddContainer(std::shared_ptr<const ProxyContainer> container,
@@ -143,6 +152,7 @@ absl::StatusOr<std::vector<v1::Ack::Rejected>> ProxySupervisor::UpdatePolicy(
   const v1::Delta policy = secrets_.Take(delta, &secrets_changed);
   const References before = references_;
   Apply(policy, &references_);
+  GiveCertificateFor(policy);
   internal::Command command = UpdateCommand(policy, revision);
   std::optional<size_t> hash;
   if (secrets_changed || before.size() != references_.size() || TouchesSecrets(policy)) {
@@ -178,6 +188,41 @@ void ProxySupervisor::RefreshSecrets() {
     secrets_hash_ = hash;
   }
   WipeSecrets(&command);
+}
+
+void ProxySupervisor::SetIdentity(internal::Identity identity) {
+  MutexLock lock(&call_mutex_);
+  Wipe(identity_.mutable_private_key());
+  Wipe(identity_.mutable_token_key());
+  identity_ = std::move(identity);
+  UpdateIdentity();
+}
+
+internal::Command ProxySupervisor::IdentityCommand() const {
+  internal::Command command;
+  internal::Identity& identity = *command.mutable_set_identity();
+  identity.set_token_key(identity_.token_key());
+  identity.set_token_key_id(identity_.token_key_id());
+  identity.set_issuer(identity_.issuer());
+  if (!shows_certificate_) return command;
+  identity.set_certificate_chain(identity_.certificate_chain());
+  identity.set_private_key(identity_.private_key());
+  return command;
+}
+
+void ProxySupervisor::UpdateIdentity() {
+  if (!link_.has_value()) return;  // A proxy that is started later gets it first.
+  internal::Command command = IdentityCommand();
+  const absl::StatusOr<internal::Done> done = CallThis(command, {});
+  WipeSecrets(&command);
+  if (done.ok() && !done->error().empty())
+    LogError("handlers do not know this host: ", done->error());
+}
+
+void ProxySupervisor::GiveCertificateFor(const v1::Delta& policy) {
+  if (shows_certificate_ || !ShowsCertificate(policy)) return;
+  shows_certificate_ = true;
+  UpdateIdentity();
 }
 
 void ProxySupervisor::ForgetPolicy(const std::string& container_id) {
@@ -294,6 +339,12 @@ absl::Status ProxySupervisor::Replay(ProxyLink* link, const HandlerSockets& sock
   ASSIGN_OR_RETURN(const internal::Done configured, link->Call(std::move(configure), fds));
   RETURN_IF_ERROR(Refusal(configured));
 
+  shows_certificate_ = shows_certificate_ || ShowsCertificate(cache_->Full());
+  if (!identity_.issuer().empty()) {
+    ASSIGN_OR_RETURN(const internal::Done known, link->Call(IdentityCommand(), {}));
+    // Calls that need it fail, and say so.
+    if (!known.error().empty()) LogError("handlers do not know this host: ", known.error());
+  }
   RETURN_IF_ERROR(ReplayPolicy(link));
   for (const auto& [id, container] : containers_) {
     ASSIGN_OR_RETURN(const internal::Done added,

@@ -80,6 +80,10 @@ class ProxySupervisor {
   // Reads the secrets that handlers refer to, and gives them to the proxy if any has changed.
   void RefreshSecrets();
   const Secrets& secrets() const { return secrets_; }
+  // By which handlers know this host, for this proxy and those that follow. The certificate stays
+  // here until a handler is registered that is to be shown it: with its key, who takes the proxy
+  // over has what the control plane knows the agent by, unless it is one for handlers alone.
+  void SetIdentity(internal::Identity identity);
   // Removes one container's rules from proxy and cache.
   void ForgetPolicy(const std::string& container_id);
 
@@ -99,6 +103,10 @@ class ProxySupervisor {
   absl::Status Replay(ProxyLink* link, const HandlerSockets& sockets)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   absl::Status ReplayPolicy(ProxyLink* link) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
+  internal::Command IdentityCommand() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
+  void UpdateIdentity() ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
+  // Before a policy whose handlers are shown the certificate.
+  void GiveCertificateFor(const v1::Delta& policy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   // The secrets of all handlers, for the next command.
   internal::SecretValues ResolveSecrets() ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   // Whether a registered handler names the socket, and it is where such may be.
@@ -135,6 +143,8 @@ class ProxySupervisor {
   static References ReferencesOf(const v1::Delta& delta);
   References references_ ABSL_GUARDED_BY(call_mutex_);
   size_t secrets_hash_ ABSL_GUARDED_BY(call_mutex_) = 0;  // Of what the proxy was given last.
+  internal::Identity identity_ ABSL_GUARDED_BY(call_mutex_);
+  bool shows_certificate_ ABSL_GUARDED_BY(call_mutex_) = false;  // A handler was to be shown it.
 
   // Never held for long. Taken after call_mutex_.
   mutable Mutex state_mutex_;

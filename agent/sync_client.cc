@@ -137,6 +137,25 @@ bool SyncClient::Rejected(const std::string& id, const Container& container,
   return false;
 }
 
+void SyncClient::AnnounceIdentityKeys() {
+  if (options_.token_keys == nullptr) return;
+  MutexLock lock(&mutex_);
+  if (!greeted_) return;
+  TokenKeys::Announcement announcement = options_.token_keys->announcement();
+  v1::SyncRequest request;
+  *request.mutable_identity_keys() = std::move(announcement.keys);
+  Send(std::move(request));
+  sent_keys_ = announcement.number;
+  keys_sent_at_ = Clock::now();
+}
+
+uint64_t SyncClient::told_identity_keys() const {
+  MutexLock lock(&mutex_);
+  if (!state_.connected) return told_keys_;
+  if (sent_keys_ != 0 && Clock::now() - keys_sent_at_ >= options_.heard_after) return sent_keys_;
+  return std::max(told_keys_, greeted_keys_);
+}
+
 SyncClient::State SyncClient::state() const {
   MutexLock lock(&mutex_);
   return state_;
@@ -221,6 +240,12 @@ v1::Hello SyncClient::Greeting() {
   cache_->FillHello(&hello);
   supervisor_->secrets().FillHello(&hello);
   MutexLock lock(&mutex_);
+  if (options_.token_keys != nullptr) {
+    TokenKeys::Announcement announcement = options_.token_keys->announcement();
+    *hello.mutable_identity_keys() = std::move(announcement.keys);
+    greeted_keys_ = announcement.number;
+  }
+  sent_keys_ = 0;
   outbox_.clear();
   unanswered_.clear();
   enforced_ = 0;
@@ -357,6 +382,8 @@ milliseconds SyncClient::NoteEnd(const grpc::Status& status) {
                "; the last known policy is enforced");
   }
   state_.error = reason;
+  // Its first answer comes when what the Hello said is stored.
+  if (state_.connected) told_keys_ = std::max(told_keys_, greeted_keys_);
   if (std::exchange(state_.connected, false)) state_.lost = std::chrono::system_clock::now();
   changed_.SignalAll();
   return std::chrono::duration_cast<milliseconds>(up);

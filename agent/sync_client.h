@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/identity/token_keys.h"
 #include "agent/policy_cache.h"
 #include "agent/proxy_supervisor.h"
 #include "common/base/mutex.h"
@@ -45,6 +46,11 @@ class SyncClient {
     std::string tls_dir;  // For targets other than unix sockets; empty: no TLS.
     std::string host_name;
     std::string version;
+    // Announced to the control plane; null: there are none. Outlives the client.
+    const TokenKeys* token_keys = nullptr;
+    // An announcement counts as heard when the stream that it went out on has lived for so long
+    // after it: whether the other end is there is asked more often.
+    std::chrono::milliseconds heard_after{30'000};
     std::chrono::milliseconds first_pause{100};
     std::chrono::milliseconds longest_pause{5'000};
   };
@@ -61,6 +67,10 @@ class SyncClient {
   void Attached(const std::string& container_id, const std::string& class_name);
   // `forget`: the control plane is to delete the container's record.
   void Detached(const std::string& container_id, bool forget);
+  // What the keys are now, unless the next Hello says so.
+  void AnnounceIdentityKeys();
+  // The number of the newest announcement that the control plane has; 0: of none is it known.
+  uint64_t told_identity_keys() const;
   // Waits until it is known what comes of the policy of an attached container, or `deadline`.
   Enforcement WaitEnforced(const std::string& container_id,
                            std::chrono::steady_clock::time_point deadline);
@@ -133,6 +143,12 @@ class SyncClient {
   // How many answers are still to come for a container id: only the last one counts.
   std::map<std::string, int> unanswered_ ABSL_GUARDED_BY(mutex_);
   uint64_t enforced_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Announcements of identity keys: the one of the Hello, and the one that followed last.
+  uint64_t greeted_keys_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t sent_keys_ ABSL_GUARDED_BY(mutex_) = 0;
+  Clock::time_point keys_sent_at_ ABSL_GUARDED_BY(mutex_) = Clock::time_point::max();
+
+  uint64_t told_keys_ ABSL_GUARDED_BY(mutex_) = 0;  // Of former streams.
 
   std::thread thread_;  // Last: it uses the rest.
 };

@@ -25,6 +25,7 @@ struct Command {
 void AddClassCommands(std::vector<Command>* commands);
 void AddHandlerCommands(std::vector<Command>* commands);
 void AddSecretCommands(std::vector<Command>* commands);
+void AddIdentityCommands(std::vector<Command>* commands);
 void AddContainerCommands(std::vector<Command>* commands);
 void AddMutationCommands(std::vector<Command>* commands);
 void AddApplyCommand(std::vector<Command>* commands);

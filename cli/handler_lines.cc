@@ -61,6 +61,11 @@ std::string HandlerLine(const v1::Handler& handler) {
     const std::string& service = handler.health_check().service();
     line += StrCat("   health check", service.empty() ? "" : " of ", service);
   }
+  if (handler.tls().client_certificate()) line += "   mutual TLS";
+  if (handler.has_identity_token()) {
+    const std::string& audience = handler.identity_token().audience();
+    line += StrCat("   identity token for ", audience.empty() ? handler.name() : audience);
+  }
   if (handler.lease_epoch() > 0) line += StrCat("   lease epoch ", handler.lease_epoch());
   return line + "\n";
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/handler_lines.h"
+#include "cli/handler_security_flags.h"
 #include "cli/policy/builtin_text.h"
 #include "common/base/strings.h"
 #include "common/policy/duration.h"
@@ -108,12 +109,14 @@ int RegisterHandler(const Arguments& arguments) {
   MutationFlags options;
   // --timeout is the handler's own here.
   ServiceFlags service;
+  HandlerSecurityFlags security;
   std::string builtin;
   bool holds_secrets = false;
   bool live = false;
   common.AddTo(&flags);
   options.AddTo(&flags);
   service.AddTo(&flags);
+  security.AddTo(&flags);
   flags.Bool("live", &live,
              "No endpoints of its own: services register themselves, and while none is there "
              "requests fail.");
@@ -142,6 +145,8 @@ int RegisterHandler(const Arguments& arguments) {
     *handler.mutable_builtin() = *parsed;
   }
   handler.set_holds_secrets(holds_secrets);
+  if (const absl::Status filled = security.Fill(&handler); !filled.ok())
+    return WrongUsage(kCommand, std::string(filled.message()));
   if (!wait.ToOptions(request.mutable_options())) return kUsage;
   if (!options.ToOptions(request.mutable_options())) return kUsage;
   const Connection connection(Connection::Server::kControlPlane, common);

@@ -28,6 +28,7 @@ std::vector<Command> AllCommands() {
   AddClassCommands(&commands);
   AddHandlerCommands(&commands);
   AddSecretCommands(&commands);
+  AddIdentityCommands(&commands);
   AddContainerCommands(&commands);
   AddMutationCommands(&commands);
   AddTestCommand(&commands);

@@ -59,6 +59,8 @@ constexpr AllowRow kTable[] = {
     {REGISTRY("RemoveHandler"),                     kNo,    kNo,   kOwn},
     {REGISTRY("RevokeLeases"),                      kNo,    kNo,   kOwn},
     {REGISTRY("ServeHandler"),                      kNo,    kNo,   kOwn},
+    // Public, to all whom we know.
+    {REGISTRY("GetIdentityKeys"),                   kYes,   kYes,  kYes},
 
     {SECRETS("SetSecret"),                          kNo,    kNo,   kNo},
     {SECRETS("ListSecrets"),                        kYes,   kNo,   kNo},

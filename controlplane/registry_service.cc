@@ -1,10 +1,13 @@
 #include "controlplane/registry_service.h"
 
+#include <chrono>
+
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/policy/effective_policy.h"
 #include "common/policy/normalise.h"
 #include "common/policy/validate.h"
+#include "controlplane/identity_keys.h"
 #include "controlplane/mutation_call.h"
 #include "controlplane/unary.h"
 
@@ -126,6 +129,14 @@ RegistryService::Reactor* RegistryService::RevokeLeases(Context* context,
          response->set_lease_epoch(LeaseEpochOf(state, request->name()));
          *response->mutable_result() = result;
        }});
+}
+
+RegistryService::Reactor* RegistryService::GetIdentityKeys(Context* context,
+                                                           const v1::GetIdentityKeysRequest*,
+                                                           v1::GetIdentityKeysResponse* response) {
+  response->set_jwks(
+      IdentityJwks(*control_plane_->store->Read(), std::chrono::system_clock::now()));
+  return Answer(context, absl::OkStatus());
 }
 
 }  // namespace sallyport

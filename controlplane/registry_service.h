@@ -33,6 +33,8 @@ class RegistryService final : public v1::HandlerRegistry::CallbackService {
 
   Reactor* RevokeLeases(Context* context, const v1::RevokeLeasesRequest* request,
                         v1::RevokeLeasesResponse* response) override;
+  Reactor* GetIdentityKeys(Context* context, const v1::GetIdentityKeysRequest* request,
+                           v1::GetIdentityKeysResponse* response) override;
 
  private:
   const ControlPlane* const control_plane_;

@@ -1,6 +1,7 @@
 #include "controlplane/sync_session.h"
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/builtin/secret_reference.h"
+#include "controlplane/identity_keys.h"
 #include "controlplane/rpc_status.h"
 
 namespace sallyport {
@@ -141,6 +143,10 @@ absl::Status SyncSession::Greet(const v1::Hello& hello, Effect* effect, Transact
     host_ = hello.host_name();
   }
   effect->host = hello.host_name();
+  if (hello.has_identity_keys()) {
+    RETURN_IF_ERROR(AnnounceIdentityKeys(effect->host, hello.identity_keys(),
+                                         std::chrono::system_clock::now(), transaction));
+  }
   control_plane_->hub->Claim(effect->host, shared_from_this());
 
   std::set<std::string> ids;
@@ -166,6 +172,10 @@ absl::Status SyncSession::Change(const v1::SyncRequest& request, Effect* effect,
     MutexLock lock(&mutex_);
     if (ended_) return absl::CancelledError();  // A newer stream may speak for the host.
     effect->host = host_;
+  }
+  if (request.has_identity_keys()) {
+    return AnnounceIdentityKeys(effect->host, request.identity_keys(),
+                                std::chrono::system_clock::now(), transaction);
   }
   effect->left.insert(effect->host);
   if (request.has_detached()) Detach(effect->host, request.detached(), transaction);

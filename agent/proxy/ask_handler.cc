@@ -46,12 +46,15 @@ struct Question {
 Task<absl::Status> Begin(Question* question, v1::HandleRequest start,
                          HandlerPool::Endpoints tried) {
   Container& container = *question->exchange.client.container;
+  CO_ASSIGN_OR_RETURN(
+      const std::string token,
+      container.IdentityToken(question->handler, question->exchange.policy->class_name));
   absl::StatusOr<HandlerConnection> connection =
       co_await container.handlers().Get(question->handler, question->deadline(), std::move(tried));
   if (!connection.ok()) co_return connection.status();
   question->endpoint = std::move(connection->call);
   question->link = std::move(connection->link);
-  absl::StatusOr<std::unique_ptr<HandlerCall>> call = question->link->Call();
+  absl::StatusOr<std::unique_ptr<HandlerCall>> call = question->link->Call(token);
   if (!call.ok()) co_return call.status();
   question->conversation = std::make_unique<HandlerConversation>(
       *container.dial_context().context, &container.budget(), *std::move(call));

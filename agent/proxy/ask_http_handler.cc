@@ -14,6 +14,7 @@
 #include "agent/proxy/handlers/http_protocol.h"
 #include "agent/proxy/refusal.h"
 #include "agent/proxy/use_lease.h"
+#include "common/base/status.h"
 #include "common/base/strings.h"
 
 namespace sallyport::proxy {
@@ -51,15 +52,19 @@ struct Question {
 // Connects and sends the head; the body only once the server has asked for it, or says nothing.
 Task<absl::Status> Begin(Question& question, const v1::RequestStart& start,
                          HandlerPool::Endpoints tried, HandlerPool::Idle idle) {
-  absl::StatusOr<HandlerConnection> connection =
-      co_await question.exchange.client.container->handlers().Get(
-          question.handler, question.deadline, std::move(tried), idle);
+  Container& container = *question.exchange.client.container;
+  CO_ASSIGN_OR_RETURN(
+      const std::string token,
+      container.IdentityToken(question.handler, question.exchange.policy->class_name));
+  absl::StatusOr<HandlerConnection> connection = co_await container.handlers().Get(
+      question.handler, question.deadline, std::move(tried), idle);
   if (!connection.ok()) co_return connection.status();
   question.endpoint = std::move(connection->call);
   question.http = std::move(connection->http);
   question.reused = connection->reused;
 
   RequestHead head = HttpRequestOf(start);
+  if (!token.empty()) head.headers.Add("sallyport-identity", token);
   head.framing = question.exchange.head.framing;
   head.content_length = question.exchange.head.content_length;
   const absl::Status written = co_await question.http->WriteHead(head, start.authority());

@@ -38,7 +38,8 @@ Container::Container(Worker* worker, Parts parts)
       origins_(worker->io_context()),
       handlers_({&worker->io_context(), resolver_.get(), parts_.upstream_tls.get(),
                  worker->handler_sockets()},
-                worker->handler_stats(), parts_.budget),
+                &worker->handler_tls(), worker->handler_stats(), parts_.budget),
+      tokens_(parts_.id),
       request_prefix_(RandomNumber()) {}
 
 std::shared_ptr<const EffectivePolicy> Container::policy() const {
@@ -59,6 +60,18 @@ std::shared_ptr<const HandlerSpec> Container::handler(const std::string& name) c
 }
 
 const SecretTable& Container::secrets() const { return worker_->secrets(); }
+
+absl::StatusOr<std::string> Container::IdentityToken(
+    const std::shared_ptr<const HandlerSpec>& handler, const std::string& class_name) {
+  if (!handler->identity_token.has_value()) return std::string();
+  const std::shared_ptr<const TokenSigner>& signer = worker_->token_signer();
+  if (signer == nullptr) {
+    return absl::FailedPreconditionError(
+        "the handler's calls are to bear an identity token, and the agent has given no key for it: "
+        "its log says why");
+  }
+  return tokens_.Get(signer, handler, class_name);
+}
 
 DialContext Container::dial_context() const {
   DialContext context = worker_->dial_context();
@@ -113,6 +126,7 @@ void Container::OnPolicyChange() {
   DropLeases(*this);
   for (ClosableConnection* connection : connections_) connection->OnPolicyChange(now.get());
   handlers_.OnPolicyChange([this](const std::string& name) { return handler(name); });
+  tokens_.OnPolicyChange([this](const std::string& name) { return handler(name); });
 }
 
 void Container::Shutdown() {

@@ -19,6 +19,7 @@
 #include "agent/proxy/dns/server.h"
 #include "agent/proxy/handlers/lease_table.h"
 #include "agent/proxy/handlers/pool.h"
+#include "agent/proxy/identity/token_cache.h"
 #include "agent/proxy/origins.h"
 #include "agent/proxy/tls/leaf.h"
 #include "agent/proxy/tls/upstream.h"
@@ -70,6 +71,10 @@ class Container {
   Origins& origins() { return origins_; }
   HandlerPool& handlers() { return handlers_; }
   LeaseTable& leases() { return *parts_.leases; }
+  // What a call of the handler bears; empty: it is registered without one. FAILED_PRECONDITION: the
+  // agent has given no key.
+  absl::StatusOr<std::string> IdentityToken(const std::shared_ptr<const HandlerSpec>& handler,
+                                            const std::string& class_name);
 
   // The policy in force at this moment; null: none, and nothing is permitted.
   std::shared_ptr<const EffectivePolicy> policy() const;
@@ -93,6 +98,7 @@ class Container {
   // A connection is registered before it is checked, so that no change of policy slips between.
   class Registration;
   void OnPolicyChange();
+  void OnIdentityChange() { handlers_.OnCertificateChange(); }
   // Ends every connection; nothing new is permitted.
   void Shutdown();
   bool closed() const { return closed_; }
@@ -105,6 +111,7 @@ class Container {
   const std::unique_ptr<ContainerResolver> resolver_;
   Origins origins_;
   HandlerPool handlers_;
+  TokenCache tokens_;
   std::list<ClosableConnection*> connections_;
   bool closed_ = false;
   size_t dns_streams_ = 0;

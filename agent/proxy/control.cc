@@ -56,7 +56,8 @@ Limit LimitOf(DnsLimit limit) {
 }
 
 bool HoldsSecrets(const internal::Command& command) {
-  return command.has_set_secrets() || command.update_policy().has_secrets();
+  return command.has_set_secrets() || command.has_set_identity() ||
+         command.update_policy().has_secrets();
 }
 
 }  // namespace
@@ -112,10 +113,12 @@ internal::Done Control::Handle(internal::Command* command, std::vector<UniqueFd>
     case internal::Command::kSetSecrets:
       status = SetSecrets(command->mutable_set_secrets());
       break;
+    case internal::Command::kSetIdentity:
+      status = SetIdentity(command->mutable_set_identity());
+      break;
     case internal::Command::kGetUsage:
       *done.mutable_usage() = Usage();
       break;
-    case internal::Command::kSetIdentity:
     case internal::Command::COMMAND_NOT_SET:
       status = absl::InvalidArgumentError("an empty command");
       break;
@@ -237,6 +240,16 @@ absl::Status Control::SetSecrets(internal::SecretValues* secrets) {
   return OnEveryWorker([&](Worker& worker, size_t) {
     worker.SwapSecrets(table);
     return absl::OkStatus();
+  });
+}
+
+absl::Status Control::SetIdentity(internal::Identity* identity) {
+  if (workers_.empty()) return absl::FailedPreconditionError("the proxy is not configured yet");
+  absl::Status usable;
+  identity_ = HandlerIdentity::Take(identity, *identity_, &usable);
+  return OnEveryWorker([&](Worker& worker, size_t) {
+    worker.SwapIdentity(identity_);
+    return usable;
   });
 }
 

@@ -43,6 +43,7 @@ class Control {
   absl::Status RemoveContainer(const internal::RemoveContainer& command);
   absl::Status UpdatePolicy(internal::UpdatePolicy* command, internal::Done* done);
   absl::Status SetSecrets(internal::SecretValues* secrets);
+  absl::Status SetIdentity(internal::Identity* identity);
   v1::UsageResponse Usage() const;
   // Runs `work` on every worker, and returns when all have. The first error wins.
   absl::Status OnEveryWorker(absl::FunctionRef<absl::Status(Worker& worker, size_t index)> work);
@@ -52,6 +53,7 @@ class Control {
   SnapshotBuilder builder_;
   const std::shared_ptr<Overload> overload_ = std::make_shared<Overload>();
   const std::shared_ptr<HandlerStats> handler_stats_ = std::make_shared<HandlerStats>();
+  std::shared_ptr<const HandlerIdentity> identity_ = std::make_shared<HandlerIdentity>();
   std::optional<MemoryUsage> memory_usage_;  // Until Configure.
   std::optional<OverloadMonitor> monitor_;   // From Configure on.
   std::vector<std::unique_ptr<Worker>> workers_;

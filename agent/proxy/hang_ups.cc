@@ -66,10 +66,13 @@ void HangUps::Deliver() {
   do {
     count = epoll_wait(epoll_.native_handle(), events.data(), kEventsAtOnce, 0);
     for (int i = 0; i < count; ++i) {
+      // A copy: epoll_event is packed, and nothing may refer to its members.
+      const epoll_event event = events[static_cast<size_t>(i)];
+      const uint64_t id = event.data.u64;
       // One that was told may have had others forgotten.
-      const auto found = watched_.find(events[static_cast<size_t>(i)].data.u64);
+      const auto found = watched_.find(id);
       if (found == watched_.end()) continue;
-      const bool whole = (events[static_cast<size_t>(i)].events & (EPOLLHUP | EPOLLERR)) != 0;
+      const bool whole = (event.events & (EPOLLHUP | EPOLLERR)) != 0;
       const std::function<void(HangUp)> callback = found->second;
       callback(whole ? HangUp::kWhole : HangUp::kHalf);
     }

@@ -28,7 +28,9 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(std::shared_ptr<const Wor
 }
 
 Worker::Worker(std::shared_ptr<const WorkerConfig> config)
-    : config_(std::move(config)), work_guard_(context_.get_executor()) {}
+    : config_(std::move(config)),
+      work_guard_(context_.get_executor()),
+      handler_tls_(config_->roots) {}
 
 Worker::~Worker() { Stop(); }
 
@@ -36,7 +38,7 @@ absl::Status Worker::CheckHandlers() {
   ASSIGN_OR_RETURN(checker_tls_, UpstreamTls::Create(config_->roots));
   health_checker_ = std::make_unique<HealthChecker>(
       EndpointDial{&context_, resolver_.get(), checker_tls_.get(), config_->handler_sockets},
-      config_->handler_stats);
+      &handler_tls_, config_->handler_stats);
   return absl::OkStatus();
 }
 
@@ -68,6 +70,12 @@ void Worker::SwapSnapshot(std::shared_ptr<const PolicySnapshot> snapshot) {
   snapshot_ = std::move(snapshot);
   for (auto& [id, served] : served_) served.container->OnPolicyChange();
   if (health_checker_ != nullptr) health_checker_->OnPolicyChange(*snapshot_);
+}
+
+void Worker::SwapIdentity(std::shared_ptr<const HandlerIdentity> identity) {
+  identity_ = std::move(identity);
+  handler_tls_.SetCertificate(identity_->certificate);
+  for (auto& [id, served] : served_) served.container->OnIdentityChange();
 }
 
 absl::Status Worker::AddContainer(ContainerSetup setup) {

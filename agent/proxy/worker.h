@@ -13,7 +13,9 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "agent/proxy/container.h"
+#include "agent/proxy/handlers/handler_tls.h"
 #include "agent/proxy/handlers/health_checker.h"
+#include "agent/proxy/identity/handler_identity.h"
 #include "agent/proxy/listener.h"
 #include "agent/proxy/overload.h"
 #include "agent/proxy/turns.h"
@@ -63,6 +65,8 @@ class Worker {
   void SwapSnapshot(std::shared_ptr<const PolicySnapshot> snapshot);
   // The secrets that its handlers refer to; comes before the snapshot that needs them.
   void SwapSecrets(std::shared_ptr<const SecretTable> secrets) { secrets_ = std::move(secrets); }
+  // Whom this host is to handlers, from the next call on.
+  void SwapIdentity(std::shared_ptr<const HandlerIdentity> identity);
   absl::Status AddContainer(ContainerSetup setup);
   void RemoveContainer(const std::string& id);
 
@@ -72,6 +76,9 @@ class Worker {
   Overload& overload() { return *config_->overload; }
   const std::shared_ptr<const SocketSource>& handler_sockets() { return config_->handler_sockets; }
   const std::shared_ptr<HandlerStats>& handler_stats() { return config_->handler_stats; }
+  HandlerTlsSource& handler_tls() { return handler_tls_; }
+  // Null: there is no key.
+  const std::shared_ptr<const TokenSigner>& token_signer() const { return identity_->signer; }
   TurnShare::Passes& passes() { return passes_; }
   DialContext dial_context() {
     return DialContext{&context_, resolver_.get(), &config_->open_ranges};
@@ -98,6 +105,8 @@ class Worker {
   std::unique_ptr<HealthChecker> health_checker_;  // Null: another one does it.
   std::shared_ptr<const PolicySnapshot> snapshot_ = std::make_shared<PolicySnapshot>();
   std::shared_ptr<const SecretTable> secrets_ = std::make_shared<SecretTable>();
+  std::shared_ptr<const HandlerIdentity> identity_ = std::make_shared<HandlerIdentity>();
+  HandlerTlsSource handler_tls_;
   absl::flat_hash_map<std::string, Served> served_;
   std::thread thread_;
 };

@@ -128,6 +128,10 @@ void Secrets::Fill(const v1::SecretReference& reference,
 
 void WipeSecrets(internal::Command* command) {
   if (command->has_set_secrets()) WipeSecrets(command->mutable_set_secrets());
+  if (command->has_set_identity()) {
+    Wipe(command->mutable_set_identity()->mutable_private_key());
+    Wipe(command->mutable_set_identity()->mutable_token_key());
+  }
   if (command->update_policy().has_secrets()) {
     WipeSecrets(command->mutable_update_policy()->mutable_secrets());
   }

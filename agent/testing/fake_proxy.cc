@@ -96,12 +96,17 @@ class FakeProxy {
       case internal::Command::kSetSecrets:
         Log(SecretsLine(command.set_secrets()));
         break;
+      case internal::Command::kSetIdentity: {
+        const internal::Identity& identity = command.set_identity();
+        Log(absl::StrCat("identity ", identity.issuer(), " ", identity.token_key_id(),
+                         identity.private_key().empty() ? "" : " certificate"));
+        break;
+      }
       case internal::Command::kGetUsage:
         Log("usage");
         FailIfAsked("usage");
         done->mutable_usage()->mutable_proxy()->set_connections(7);
         break;
-      case internal::Command::kSetIdentity:
       case internal::Command::COMMAND_NOT_SET:
         done->set_error("no command");
     }

@@ -10,6 +10,12 @@
 namespace sallyport::cli {
 
 void Read(const yaml::Node& node, FieldReader* reader, v1::Handler* handler);
+// "5s", "250ms", "2m".
+void ReadDuration(const yaml::Node& node, FieldReader* reader,
+                  google::protobuf::Duration* duration);
+// What stands behind `tls:` and `identity_token:`.
+void ReadHandlerTls(const yaml::Node& node, FieldReader* reader, v1::HandlerTls* tls);
+void ReadIdentityToken(const yaml::Node& node, FieldReader* reader, v1::IdentityToken* token);
 // What stands behind `builtin:`. Marks are set for paths that begin with `path`.
 void ReadBuiltin(const yaml::Node& node, const std::string& path, FieldReader* reader,
                  v1::Builtin* builtin);

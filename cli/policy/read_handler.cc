@@ -6,21 +6,6 @@ namespace {
 
 using yaml::Node;
 
-// "5s", "250ms", "2m".
-void ReadDuration(const Node& node, FieldReader* reader, google::protobuf::Duration* duration) {
-  const std::string text = reader->Text(node);
-  const size_t digits = text.find_first_not_of("0123456789");
-  int64_t count = 0;
-  const std::string unit = digits == std::string::npos ? "" : text.substr(digits);
-  const int64_t milliseconds = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : 0;
-  if (milliseconds == 0 || !absl::SimpleAtoi(text.substr(0, digits), &count) || count > 1'000'000) {
-    reader->Fail(node, "expected a duration such as 5s, 250ms or 2m");
-    return;
-  }
-  duration->set_seconds(count * milliseconds / 1000);
-  duration->set_nanos(static_cast<int32_t>(count * milliseconds % 1000) * 1'000'000);
-}
-
 void ReadOnFailure(const Node& node, FieldReader* reader, v1::Handler* handler) {
   const std::string text = reader->Text(node);
   if (text == "deny") {
@@ -43,6 +28,20 @@ void ReadHealthCheck(const Node& node, FieldReader* reader, v1::HealthCheck* che
 }
 
 }  // namespace
+
+void ReadDuration(const Node& node, FieldReader* reader, google::protobuf::Duration* duration) {
+  const std::string text = reader->Text(node);
+  const size_t digits = text.find_first_not_of("0123456789");
+  int64_t count = 0;
+  const std::string unit = digits == std::string::npos ? "" : text.substr(digits);
+  const int64_t milliseconds = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : 0;
+  if (milliseconds == 0 || !absl::SimpleAtoi(text.substr(0, digits), &count) || count > 1'000'000) {
+    reader->Fail(node, "expected a duration such as 5s, 250ms or 2m");
+    return;
+  }
+  duration->set_seconds(count * milliseconds / 1000);
+  duration->set_nanos(static_cast<int32_t>(count * milliseconds % 1000) * 1'000'000);
+}
 
 void Read(const Node& node, FieldReader* reader, v1::Handler* handler) {
   bool live = false;
@@ -76,6 +75,11 @@ void Read(const Node& node, FieldReader* reader, v1::Handler* handler) {
        {"connect_timeout",
         [&](const Node& value) {
           ReadDuration(value, reader, handler->mutable_connect_timeout());
+        }},
+       {"tls", [&](const Node& value) { ReadHandlerTls(value, reader, handler->mutable_tls()); }},
+       {"identity_token",
+        [&](const Node& value) {
+          ReadIdentityToken(value, reader, handler->mutable_identity_token());
         }},
        {"retries", [&](const Node& value) { handler->set_retries(reader->Number(value)); }},
        {"max_concurrency",

@@ -176,6 +176,22 @@ class Policies {
     return builtin;
   }
 
+  v1::HandlerTls Tls() {
+    v1::HandlerTls tls;
+    if (Coin()) {
+      tls.set_ca_certificates("-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n");
+    }
+    tls.set_client_certificate(Coin());
+    if (Coin()) tls.set_server_name(StrCat("s", Below(9), ".no"));
+    return tls;
+  }
+  v1::IdentityToken IdentityToken() {
+    v1::IdentityToken token;
+    if (Coin()) token.set_audience(StrCat("https://no-", Below(9)));
+    if (Coin()) token.mutable_ttl()->set_seconds(10 + Below(3591));
+    return token;
+  }
+
   v1::Handler Handler() {
     v1::Handler handler;
     handler.set_name(Name("handler"));
@@ -184,7 +200,12 @@ class Policies {
       return handler;
     }
     const bool web = Coin();
-    for (uint32_t i = Below(4); i > 0; --i) {
+    if (Coin()) {
+      handler.add_endpoints(StrCat(web ? "https" : "grpcs", "://h.test:", 7000 + Below(9)));
+      *handler.mutable_tls() = Tls();
+    }
+    if (Coin()) *handler.mutable_identity_token() = IdentityToken();
+    for (uint32_t i = handler.has_tls() ? 0 : Below(4); i > 0; --i) {
       handler.add_endpoints(Coin() ? StrCat(web ? "http" : "grpc", "://127.0.0.1:", 7000 + i)
                                    : StrCat(web ? "http+unix" : "unix", ":/run/h", i));
     }

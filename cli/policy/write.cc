@@ -68,6 +68,22 @@ Node OverrideToYaml(const v1::HostListOverride& list) {
   return mapping;
 }
 
+Node TlsToYaml(const v1::HandlerTls& tls) {
+  Node mapping = Node::Mapping();
+  if (!tls.ca_certificates().empty())
+    mapping.Add("ca_certificates", Node::Text(tls.ca_certificates()));
+  if (tls.client_certificate()) mapping.Add("client_certificate", Node::Boolean(true));
+  if (!tls.server_name().empty()) mapping.Add("server_name", Node::Text(tls.server_name()));
+  return mapping;
+}
+
+Node IdentityTokenToYaml(const v1::IdentityToken& token) {
+  Node mapping = Node::Mapping();
+  if (!token.audience().empty()) mapping.Add("audience", Node::Text(token.audience()));
+  if (token.has_ttl()) mapping.Add("ttl", DurationToYaml(token.ttl()));
+  return mapping;
+}
+
 }  // namespace
 
 Node ToYaml(const v1::Handler& handler) {
@@ -94,6 +110,9 @@ Node ToYaml(const v1::Handler& handler) {
     mapping.Add("max_concurrency", Node::Plain(StrCat(handler.max_concurrency())));
   if (handler.has_health_check())
     mapping.Add("health_check", HealthCheckToYaml(handler.health_check()));
+  if (handler.has_tls()) mapping.Add("tls", TlsToYaml(handler.tls()));
+  if (handler.has_identity_token())
+    mapping.Add("identity_token", IdentityTokenToYaml(handler.identity_token()));
   return mapping;
 }
 

@@ -132,6 +132,8 @@ void NormaliseHandler(std::string_view path, v1::Handler* handler, Problems* pro
     CheckCalls(path, *handler, problems);
     CheckHealth(path, handler, problems);
   }
+  NormaliseHandlerTls(path, handler, problems);
+  CheckIdentityToken(path, *handler, problems);
   switch (handler->on_failure()) {
     case v1::Handler::ON_FAILURE_UNSPECIFIED:
     case v1::Handler::ON_FAILURE_DENY:
@@ -201,6 +203,8 @@ absl::StatusOr<HandlerSpec> HandlerSpec::FromProto(const v1::Handler& handler, u
   spec.max_concurrency = normal.max_concurrency();
   spec.egress_on_failure = normal.on_failure() == v1::Handler::ON_FAILURE_EGRESS;
   spec.revision = revision;
+  if (normal.has_tls()) spec.tls = TlsSpecOf(normal.tls());
+  if (normal.has_identity_token()) spec.identity_token = TokenSpecOf(normal);
   spec.lease_epoch = normal.lease_epoch();
   return spec;
 }

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "common/builtin/builtin_spec.h"
 #include "common/policy/handler_endpoint.h"
+#include "common/policy/handler_security.h"
 #include "common/policy/health_check_spec.h"
 #include "proto/sallyport/v1/policy.pb.h"
 
@@ -33,6 +34,8 @@ struct HandlerSpec {
   int retries = 0;
   int64_t max_concurrency = 0;  // Of one container; 0: no limit.
   uint64_t revision = 0;
+  std::optional<HandlerTlsSpec> tls;
+  std::optional<IdentityTokenSpec> identity_token;
   uint64_t lease_epoch = 0;  // When it changes, every lease of the handler ends.
 
   static absl::StatusOr<HandlerSpec> FromProto(const v1::Handler& handler, uint64_t revision);

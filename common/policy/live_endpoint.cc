@@ -30,6 +30,11 @@ absl::Status CheckLiveEndpoints(const v1::Handler& handler) {
   const auto check = [&](const std::string& text) -> absl::Status {
     ASSIGN_OR_RETURN(HandlerEndpoint endpoint, HandlerEndpoint::Parse(text));
     if (!first.has_value()) first = endpoint;
+    if (handler.has_tls() && !endpoint.tls) {
+      return absl::InvalidArgumentError(
+          StrCat("the handler is registered with TLS settings, and ", Quote(text),
+                 " speaks no TLS; serve grpcs:// or https://, or register it without"));
+    }
     if (endpoint.protocol == first->protocol) return absl::OkStatus();
     return absl::InvalidArgumentError(StrCat(
         Quote(text), " speaks ", ProtocolName(endpoint.protocol), ", this handler's ",

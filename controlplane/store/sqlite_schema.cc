@@ -32,6 +32,8 @@ const char* TableName(Change::Table table) {
       return "requests";
     case Change::Table::kSecrets:
       return "secrets";
+    case Change::Table::kIdentityKeys:
+      return "identity_keys";
   }
   SALLYPORT_CHECK(false);
 }
@@ -89,7 +91,8 @@ absl::Status Migrate(SqliteDatabase* database) {
   if (version == kSchemaVersion) return absl::OkStatus();
   return database->Execute(
       StrCat("BEGIN IMMEDIATE; ", version < 2 ? CreateTable(Change::Table::kRequests) : "",
-             CreateTable(Change::Table::kSecrets), "UPDATE meta SET value = ", kSchemaVersion,
+             version < 3 ? CreateTable(Change::Table::kSecrets) : "",
+             CreateTable(Change::Table::kIdentityKeys), "UPDATE meta SET value = ", kSchemaVersion,
              " WHERE key = 'schema_version'; COMMIT"));
 }
 

@@ -15,12 +15,14 @@
 
 namespace sallyport {
 
-// Of this program. It reads older ones, too: 1 has no table of requests, 2 none of secrets.
-inline constexpr int kSchemaVersion = 3;
+// Of this program. It reads older ones, too: 1 has no table of requests, 2 none of secrets, 3 none
+// of identity keys.
+inline constexpr int kSchemaVersion = 4;
 
-inline constexpr Change::Table kTables[] = {Change::Table::kClasses,  Change::Table::kContainers,
-                                            Change::Table::kHandlers, Change::Table::kPlacements,
-                                            Change::Table::kRequests, Change::Table::kSecrets};
+inline constexpr Change::Table kTables[] = {Change::Table::kClasses,     Change::Table::kContainers,
+                                            Change::Table::kHandlers,    Change::Table::kPlacements,
+                                            Change::Table::kRequests,    Change::Table::kSecrets,
+                                            Change::Table::kIdentityKeys};
 const char* TableName(Change::Table table);
 
 // Of one row.

@@ -157,6 +157,13 @@ absl::StatusOr<State> LoadState(const SqliteDatabase& database) {
           return true;
         }));
   }
+  if (version >= 4) {
+    RETURN_IF_ERROR(ReadTable(database, Table::kIdentityKeys,
+                              [&state](const std::string& key, uint64_t, const std::string& value) {
+                                state.identity_keys.Set(key, std::make_shared<std::string>(value));
+                                return true;
+                              }));
+  }
   return state;
 }
 

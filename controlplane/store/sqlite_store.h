@@ -8,6 +8,8 @@
 //              restore took away while it was attached.
 //   requests   the same: request id → "NUMBER REVISION FINGERPRINT"; since schema 2
 //   secrets    the same: name → what SecretSealer made of the value; since schema 3
+//   identity_keys  the same: host name → a serialized IdentityKeys; since schema 4. Not in backups:
+//              agents bring them
 //
 // Write-ahead log, synchronous=FULL: a commit returns after its fsync. Checksums cover key,
 // revision and value, because SQLite's quick_check does not look inside of values and a flipped bit

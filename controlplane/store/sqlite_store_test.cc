@@ -194,8 +194,8 @@ TEST_F(SqliteStoreTest, ChangedPolicyIsRefused) {
 TEST_F(SqliteStoreTest, FirstSchemaIsBroughtToThePresentOne) {
   MakeOne();
   const uint64_t epoch = (*OpenSqliteStore(dir_))->Read()->epoch;
-  Sql("DROP TABLE requests; DROP TABLE secrets; UPDATE meta SET value = 1 WHERE key = "
-      "'schema_version'");
+  Sql("DROP TABLE requests; DROP TABLE secrets; DROP TABLE identity_keys; "
+      "UPDATE meta SET value = 1 WHERE key = 'schema_version'");
   {
     auto store = OpenSqliteStore(dir_);
     ASSERT_TRUE(store.ok()) << store.status();
@@ -211,7 +211,8 @@ TEST_F(SqliteStoreTest, FirstSchemaIsBroughtToThePresentOne) {
 TEST_F(SqliteStoreTest, SecondSchemaIsBroughtToThePresentOne) {
   MakeOne();
   ASSERT_TRUE(Remember(OpenSqliteStore(dir_)->get(), 1).ok());
-  Sql("DROP TABLE secrets; UPDATE meta SET value = 2 WHERE key = 'schema_version'");
+  Sql("DROP TABLE secrets; DROP TABLE identity_keys; "
+      "UPDATE meta SET value = 2 WHERE key = 'schema_version'");
   auto store = OpenSqliteStore(dir_);
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_NE((*store)->Read()->requests.Find("r-1"), nullptr);
@@ -242,10 +243,44 @@ TEST_F(SqliteStoreTest, SecretsAreKeptAsTheyAreSealed) {
   EXPECT_EQ(state->secrets.Find("github")->revision, 1u);
 }
 
+TEST_F(SqliteStoreTest, ThirdSchemaIsBroughtToThePresentOne) {
+  MakeOne();
+  Sql("DROP TABLE identity_keys; UPDATE meta SET value = 3 WHERE key = 'schema_version'");
+  auto store = OpenSqliteStore(dir_);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_NE((*store)->Read()->containers.Find("web-1"), nullptr);
+  EXPECT_EQ((*store)->Read()->identity_keys.size(), 0u);
+}
+
+TEST_F(SqliteStoreTest, IdentityKeysAreKeptAndTakeNoRevision) {
+  {
+    const auto store = OpenSqliteStore(dir_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    ASSERT_TRUE((*store)
+                    ->Write([](Transaction& transaction) {
+                      transaction.PutIdentityKeys("host-7", std::string("\x01\0\xff", 3));
+                      transaction.PutIdentityKeys("gone", "x");
+                      return absl::OkStatus();
+                    })
+                    .ok());
+    ASSERT_TRUE((*store)
+                    ->Write([](Transaction& transaction) {
+                      transaction.DeleteIdentityKeys("gone");
+                      return absl::OkStatus();
+                    })
+                    .ok());
+  }
+  const auto state = (*OpenSqliteStore(dir_))->Read();
+  EXPECT_EQ(state->revision, 0u);
+  EXPECT_EQ(state->identity_keys.size(), 1u);
+  ASSERT_NE(state->identity_keys.Find("host-7"), nullptr);
+  EXPECT_EQ(*state->identity_keys.Find("host-7"), std::string("\x01\0\xff", 3));
+}
+
 TEST_F(SqliteStoreTest, DamagedDatabaseOfTheFirstSchemaIsLeftAlone) {
   MakeOne();
-  Sql("DROP TABLE requests; DROP TABLE secrets; UPDATE meta SET value = 1 WHERE key = "
-      "'schema_version';"
+  Sql("DROP TABLE requests; DROP TABLE secrets; DROP TABLE identity_keys; "
+      "UPDATE meta SET value = 1 WHERE key = 'schema_version';"
       "UPDATE containers SET value = replace(value, 'web', 'wob')");
   EXPECT_NE(RefusalLeavingFileAlone().find("is not as written"), std::string::npos);
 }

@@ -59,6 +59,9 @@ struct State {
   CowMap<ContainerRecord> containers;
   CowMap<HandlerRecord> handlers;
   CowMap<SecretRecord> secrets;
+  // Name of a host → the keys by which its agents sign identity tokens: a serialized
+  // v1::IdentityKeys.
+  CowMap<std::string> identity_keys;
   // Container id → name of the host that attached it last and has not let go of it.
   CowMap<std::string> placements;
   // The same the other way round. Derived.

@@ -24,8 +24,10 @@ bool Same(const std::shared_ptr<const Record>& record, const Message& value) {
 void Transaction::Add(Change::Table table, const std::string& key,
                       std::optional<std::string> value) {
   changes_.push_back({table, key, revision_, std::move(value)});
-  // A request that is remembered is nothing that agents or operators see.
-  if (table != Change::Table::kRequests) takes_revision_ = true;
+  // A request that is remembered is nothing that agents or operators see, and an agent's key is no
+  // policy.
+  if (table != Change::Table::kRequests && table != Change::Table::kIdentityKeys)
+    takes_revision_ = true;
 }
 
 void Transaction::PutClass(const v1::ContainerClass& value) {
@@ -127,6 +129,19 @@ void Transaction::Unplace(const std::string& container_id) {
   if (state_.placements.Find(container_id) == nullptr) return;
   Add(Change::Table::kPlacements, container_id, std::nullopt);
   state_.Unplace(container_id);
+}
+
+void Transaction::PutIdentityKeys(const std::string& host, const std::string& keys) {
+  const auto before = state_.identity_keys.Find(host);
+  if (before != nullptr && *before == keys) return;
+  Add(Change::Table::kIdentityKeys, host, keys);
+  state_.identity_keys.Set(host, std::make_shared<std::string>(keys));
+}
+
+void Transaction::DeleteIdentityKeys(const std::string& host) {
+  if (state_.identity_keys.Find(host) == nullptr) return;
+  Add(Change::Table::kIdentityKeys, host, std::nullopt);
+  state_.identity_keys.Erase(host);
 }
 
 void Transaction::Restore(const State& backup, uint64_t epoch) {

@@ -17,13 +17,22 @@ namespace sallyport {
 
 // One row of durable storage, after a change.
 struct Change {
-  enum class Table { kClasses, kContainers, kHandlers, kPlacements, kRequests, kSecrets };
+  enum class Table {
+    kClasses,
+    kContainers,
+    kHandlers,
+    kPlacements,
+    kRequests,
+    kSecrets,
+    kIdentityKeys
+  };
   Table table;
   std::string key;
   // Of the transaction that made it.
   uint64_t revision = 0;
-  // Serialized message, a host's name for kPlacements, "NUMBER REVISION FINGERPRINT" for kRequests,
-  // or what SecretSealer made for kSecrets. nullopt: the row is deleted.
+  // Serialized message (v1::IdentityKeys for kIdentityKeys), a host's name for kPlacements, "NUMBER
+  // REVISION FINGERPRINT" for kRequests, or what SecretSealer made for kSecrets. nullopt: the row
+  // is deleted.
   std::optional<std::string> value;
 };
 
@@ -62,6 +71,9 @@ class Transaction {
   void DeleteSecret(const std::string& name);
   void Place(const std::string& container_id, const std::string& host);
   void Unplace(const std::string& container_id);
+  // `keys`: a serialized v1::IdentityKeys. Takes no revision.
+  void PutIdentityKeys(const std::string& host, const std::string& keys);
+  void DeleteIdentityKeys(const std::string& host);
 
   // Makes classes, containers, handlers and secrets those of the backup, all at one new revision
   // that neither has had, and gives the store a new epoch. Containers stay placed where they are,

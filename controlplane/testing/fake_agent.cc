@@ -87,6 +87,12 @@ void FakeAgent::Detach(const std::string& id, bool forget) {
   Send(request);
 }
 
+void FakeAgent::Announce(const v1::IdentityKeys& keys) {
+  v1::SyncRequest request;
+  *request.mutable_identity_keys() = keys;
+  Send(request);
+}
+
 std::optional<v1::Delta> FakeAgent::NextDelta() {
   const auto deadline = Patience();
   MutexLock lock(&mutex_);

@@ -45,6 +45,7 @@ class FakeAgent {
   void Ack(uint64_t revision, const std::vector<v1::Ack::Rejected>& rejected = {});
   void Attach(const std::string& id, const std::string& class_name);
   void Detach(const std::string& id, bool forget);
+  void Announce(const v1::IdentityKeys& keys);
 
   // In order of arrival.
   std::optional<v1::Delta> NextDelta();

@@ -32,8 +32,11 @@ absl::Status Threw() { return absl::InternalError("the handler threw an exceptio
 
 }  // namespace
 
-Call* Call::Start(const CallSettings* settings) {
+Call* Call::Start(const CallSettings* settings, const grpc::CallbackServerContext& context) {
   const std::shared_ptr<Call> call(new Call(settings));
+  const auto token = context.client_metadata().find("sallyport-identity");
+  if (token != context.client_metadata().end())
+    call->identity_token_.assign(token->second.data(), token->second.size());
   MutexLock lock(&call->mutex_);
   call->self_ = call;
   call->StartRead(&call->received_);
@@ -90,7 +93,8 @@ void Call::Begin(bool ok) {
 
 void Call::Run(HandlerPtr handler) {
   v1::RequestStart start = std::move(*received_.mutable_start());
-  const Context context = RequestBuilder::BuildContext(std::move(*start.mutable_context()));
+  Context context = RequestBuilder::BuildContext(std::move(*start.mutable_context()));
+  context.identity_token = std::move(identity_token_);
   const Request request = RequestBuilder::BuildRequest(std::move(start), this);
   Act(Ask(*handler, request, context));
 }

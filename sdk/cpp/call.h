@@ -3,6 +3,7 @@
 #ifndef SALLYPORT_SDK_CPP_CALL_H_
 #define SALLYPORT_SDK_CPP_CALL_H_
 
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <functional>
@@ -38,7 +39,7 @@ class Call final : public std::enable_shared_from_this<Call>,
                    private MessageStream {
  public:
   // For gRPC. `settings` outlives the call.
-  static Call* Start(const CallSettings* settings);
+  static Call* Start(const CallSettings* settings, const grpc::CallbackServerContext& context);
 
  private:
   using HandlerPtr = const HandlerFunction*;
@@ -74,6 +75,7 @@ class Call final : public std::enable_shared_from_this<Call>,
   v1::HandleRequest received_;
   v1::HandleResponse sending_;
   std::string handler_name_;
+  std::string identity_token_;
   bool body_asked_ = false;
   bool body_ended_ = false;
 

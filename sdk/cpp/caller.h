@@ -23,10 +23,12 @@ namespace sallyport {
 // One call, as a proxy makes it.
 class Caller {
  public:
-  explicit Caller(const std::string& address)
+  explicit Caller(const std::string& address, const std::string& identity_token = "")
       : stub_(v1::OutboundHandler::NewStub(
-            grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))),
-        stream_(stub_->Handle(&context_)) {}
+            grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))) {
+    if (!identity_token.empty()) context_.AddMetadata("sallyport-identity", identity_token);
+    stream_ = stub_->Handle(&context_);
+  }
 
   Caller& Start(const std::string& handler, bool has_body = false) {
     v1::HandleRequest message;

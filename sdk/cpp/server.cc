@@ -25,8 +25,8 @@ class HandlerService final : public v1::OutboundHandler::CallbackService {
   explicit HandlerService(const CallSettings* settings) : settings_(settings) {}
 
   grpc::ServerBidiReactor<v1::HandleRequest, v1::HandleResponse>* Handle(
-      grpc::CallbackServerContext*) override {
-    return Call::Start(settings_);
+      grpc::CallbackServerContext* context) override {
+    return Call::Start(settings_, *context);
   }
 
  private:

@@ -21,6 +21,17 @@ TEST(ServerTest, UnknownHandlersAreNotFound) {
             "status 5: this service has no handler of the name other");
 }
 
+TEST(ServerTest, HandlersSeeTheTokenOfTheCall) {
+  const auto server = Serve([](const Request&, const Context& context) {
+    return Respond(200, "token: " + context.identity_token);
+  });
+  for (const char* token : {"", "a.b.c"}) {
+    Caller caller(server->address(), token);
+    caller.Start("test").Next();
+    EXPECT_EQ(caller.Next(), std::string("body token: ") + token);
+  }
+}
+
 TEST(ServerTest, ACallBeginsWithAStart) {
   const auto server = Serve([](const Request&, const Context&) { return Respond(200); });
   EXPECT_EQ(Caller(server->address()).End().All(), "status 3: a call begins with a start message");

@@ -45,6 +45,8 @@ export interface Context<Params = Record<string, any>> {
   readonly tlsServerName: string;
   /** Of the container: "HTTP/1.1". */
   readonly httpVersion: string;
+  /** Who asks, signed: for verifyIdentity. Empty: the handler is registered without. Not enumerable; log it nowhere. */
+  readonly identityToken: string;
   /** The server does not end before it; its failure is logged. */
   waitUntil(task: unknown): void;
   /** Throws: a handler that fails lets nothing out, unless it is registered with `onFailure: "EGRESS"`. */
@@ -116,6 +118,34 @@ export class Server {
 /** Resolves when the handlers can be asked. */
 export function serve<Env = any>(options: ServeOptions<Env>, handlers: Record<string, Handler<Env>>): Promise<Server>;
 
+/** A JWK Set. */
+export interface IdentityKeys {
+  keys: Record<string, any>[];
+}
+
+export interface IdentityClaims {
+  /** The host. */
+  iss: string;
+  /** The container. */
+  sub: string;
+  aud: string;
+  iat: number;
+  nbf: number;
+  exp: number;
+  class: string;
+  handler: string;
+}
+
+/** The token does not prove who asks; the message says why. */
+export class IdentityError extends Error {}
+
+/**
+ * What a token says that holds; throws IdentityError. token: of the context, or of the header `sallyport-identity`. audience: as the
+ * handler is registered; by default its name. now: seconds since 1970.
+ */
+export function verifyIdentity(
+  token: string, jwks: IdentityKeys | string, audience: string, options?: { now?: number }): IdentityClaims;
+
 /** The control plane refused, or cannot be reached. */
 export class ControlPlaneError extends Error {
   constructor(code: string, message: string);
@@ -151,6 +181,8 @@ export class ControlPlane {
   /** Registers an endpoint of a handler, which is there already, until it is closed or this program is gone. */
   serveHandler(name: string, endpoint: string, options?: { gracePeriod?: number }): Promise<LiveEndpoint>;
   removeHandler(name: string, options?: CallOptions): Promise<Change>;
+  /** The keys that verifyIdentity takes, of all hosts. They change daily, and when an agent is started. */
+  identityKeys(): Promise<IdentityKeys>;
   /** Ends every lease that the handler gave. */
   revokeLeases(name: string, options?: CallOptions): Promise<Change>;
   /** ContainerClass of the API, by its names in JSON. */

@@ -10,10 +10,10 @@
 namespace sallyport::proxy {
 namespace {
 
-absl::StatusOr<Host> HostOf(const HandlerEndpoint& endpoint) {
-  const absl::StatusOr<IpAddress> address = IpAddress::Parse(endpoint.host);
+absl::StatusOr<Host> HostOf(const std::string& text) {
+  const absl::StatusOr<IpAddress> address = IpAddress::Parse(text);
   if (address.ok()) return Host::FromAddress(*address);
-  return Host::Parse(endpoint.host);
+  return Host::Parse(text);
 }
 
 Task<absl::StatusOr<std::unique_ptr<TcpStream>>> ConnectOverTcp(EndpointDial dial, Host host,
@@ -44,7 +44,7 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> Secure(UpstreamTls* tls,
 }
 
 Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(EndpointDial dial, HandlerEndpoint endpoint,
-                                                      SteadyTime deadline) {
+                                                      SteadyTime deadline, EndpointTls tls) {
   if (endpoint.is_unix()) {
     if (dial.sockets == nullptr) co_return absl::UnavailableError("the agent gives no sockets");
     CO_ASSIGN_OR_RETURN(
@@ -52,12 +52,15 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(EndpointDial dial, Handler
         co_await ConnectToSocket(dial.context, dial.sockets, std::move(endpoint.path), deadline));
     co_return std::move(socket);
   }
-  CO_ASSIGN_OR_RETURN(const Host host, HostOf(endpoint));
+  CO_ASSIGN_OR_RETURN(const Host host, HostOf(endpoint.host));
   CO_ASSIGN_OR_RETURN(std::unique_ptr<TcpStream> stream,
                       co_await ConnectOverTcp(dial, host, endpoint.port, deadline));
   stream->SetDeadline(deadline);
   if (!endpoint.tls) co_return std::move(stream);
-  co_return co_await Secure(dial.tls, std::move(stream), host, endpoint.protocol);
+  const std::string& name = tls.server_name.empty() ? endpoint.host : tls.server_name;
+  CO_ASSIGN_OR_RETURN(const Host expected, HostOf(name));
+  co_return co_await Secure(tls.context != nullptr ? tls.context.get() : dial.tls,
+                            std::move(stream), expected, endpoint.protocol);
 }
 
 }  // namespace
@@ -70,8 +73,10 @@ std::string AuthorityOf(const HandlerEndpoint& endpoint) {
 
 Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectEndpoint(EndpointDial dial,
                                                               HandlerEndpoint endpoint,
-                                                              SteadyTime deadline) {
-  absl::StatusOr<std::unique_ptr<Stream>> stream = co_await Connect(dial, endpoint, deadline);
+                                                              SteadyTime deadline,
+                                                              EndpointTls tls) {
+  absl::StatusOr<std::unique_ptr<Stream>> stream =
+      co_await Connect(dial, endpoint, deadline, std::move(tls));
   if (stream.ok()) {
     (*stream)->SetDeadline(SteadyTime::max());
     co_return stream;

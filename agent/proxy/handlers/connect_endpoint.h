@@ -20,8 +20,14 @@ namespace sallyport::proxy {
 struct EndpointDial {
   boost::asio::io_context* context = nullptr;
   Resolver* resolver = nullptr;
-  UpstreamTls* tls = nullptr;
+  UpstreamTls* tls = nullptr;                        // For handlers without settings of their own.
   std::shared_ptr<const SocketSource> sockets = {};  // Null: Unix sockets cannot be reached.
+};
+
+// How to shake hands with one handler.
+struct EndpointTls {
+  std::shared_ptr<UpstreamTls> context = {};  // Null: EndpointDial's.
+  std::string server_name = {};               // Empty: the endpoint's host.
 };
 
 // Connects, and shakes hands where TLS is asked for; the stream has no deadline then. No policy
@@ -29,7 +35,8 @@ struct EndpointDial {
 // the message names it. DEADLINE_EXCEEDED.
 Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectEndpoint(EndpointDial dial,
                                                               HandlerEndpoint endpoint,
-                                                              SteadyTime deadline);
+                                                              SteadyTime deadline,
+                                                              EndpointTls tls = {});
 
 // What :authority says of it; of a Unix socket as gRPC's clients do.
 std::string AuthorityOf(const HandlerEndpoint& endpoint);

@@ -37,11 +37,18 @@ absl::Status Understand(const std::string& answer, const std::string& service) {
 }  // namespace
 
 struct HealthChecker::Check {
-  Check(boost::asio::io_context& context, HandlerEndpoint asked, HealthCheckSpec how)
-      : endpoint(std::move(asked)), spec(std::move(how)), wake(context) {}
+  Check(boost::asio::io_context& context, HandlerEndpoint asked, const HandlerSpec& handler,
+        HandlerTlsSource* source)
+      : endpoint(std::move(asked)),
+        spec(*handler.health_check),
+        tls(handler.tls),
+        tls_source(source),
+        wake(context) {}
 
   const HandlerEndpoint endpoint;
   const HealthCheckSpec spec;
+  const std::optional<HandlerTlsSpec> tls;
+  HandlerTlsSource* const tls_source;
   std::shared_ptr<EndpointStats> stats;
   std::shared_ptr<HandlerLink> link;
   Event wake;  // It is stopped.
@@ -68,11 +75,11 @@ void HealthChecker::OnPolicyChange(const PolicySnapshot& policy) {
       const auto found = before.find(key);
       // Figures of one that was away have been forgotten.
       if (found != before.end() && found->second->spec == *handler->health_check &&
-          found->second->stats == stats) {
+          found->second->tls == handler->tls && found->second->stats == stats) {
         checks_.insert(before.extract(found));
         continue;
       }
-      auto check = std::make_shared<Check>(*dial_.context, endpoint, *handler->health_check);
+      auto check = std::make_shared<Check>(*dial_.context, endpoint, *handler, tls_);
       check->stats = stats;
       checks_[key] = std::move(check);
     }
@@ -102,15 +109,24 @@ Task<void> HealthChecker::Run(EndpointDial dial, std::shared_ptr<Check> check) {
   if (check->link != nullptr) check->link->Close();
 }
 
+// By the certificate of this moment.
+Task<absl::Status> HealthChecker::Connect(EndpointDial dial, Check* check, SteadyTime deadline) {
+  EndpointTls tls;
+  if (check->tls.has_value()) {
+    CO_ASSIGN_OR_RETURN(tls.context, check->tls_source->Make(*check->tls));
+    tls.server_name = check->tls->server_name;
+  }
+  absl::StatusOr<std::unique_ptr<Stream>> stream =
+      co_await ConnectEndpoint(dial, check->endpoint, deadline, std::move(tls));
+  if (!stream.ok()) co_return stream.status();
+  check->link = HandlerLink::Start(*dial.context, *std::move(stream), AuthorityOf(check->endpoint));
+  co_return absl::OkStatus();
+}
+
 Task<absl::Status> HealthChecker::Ask(EndpointDial dial, std::shared_ptr<Check> check) {
   const SteadyTime deadline = Clock::now() + milliseconds(check->spec.timeout_ms);
-  if (check->link == nullptr || !check->link->usable()) {
-    absl::StatusOr<std::unique_ptr<Stream>> stream =
-        co_await ConnectEndpoint(dial, check->endpoint, deadline);
-    if (!stream.ok()) co_return stream.status();
-    check->link =
-        HandlerLink::Start(*dial.context, *std::move(stream), AuthorityOf(check->endpoint));
-  }
+  if (check->link == nullptr || !check->link->usable())
+    CO_RETURN_IF_ERROR(co_await Connect(dial, check.get(), deadline));
   internal::HealthCheckRequest request;
   request.set_service(check->spec.service);
   const absl::StatusOr<std::string> answer =

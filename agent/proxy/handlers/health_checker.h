@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "agent/proxy/handlers/connect_endpoint.h"
 #include "agent/proxy/handlers/endpoint_stats.h"
+#include "agent/proxy/handlers/handler_tls.h"
 #include "agent/proxy/handlers/link.h"
 #include "common/policy/snapshot.h"
 
@@ -22,8 +23,9 @@ namespace sallyport::proxy {
 // worker.
 class HealthChecker {
  public:
-  HealthChecker(EndpointDial dial, std::shared_ptr<HandlerStats> stats)
-      : dial_(std::move(dial)), stats_(std::move(stats)) {}
+  // `tls` outlives it.
+  HealthChecker(EndpointDial dial, HandlerTlsSource* tls, std::shared_ptr<HandlerStats> stats)
+      : dial_(std::move(dial)), tls_(tls), stats_(std::move(stats)) {}
   ~HealthChecker();
   HealthChecker(const HealthChecker&) = delete;
   HealthChecker& operator=(const HealthChecker&) = delete;
@@ -38,9 +40,11 @@ class HealthChecker {
   static Task<void> Run(EndpointDial dial, std::shared_ptr<Check> check);
   // OK: it serves.
   static Task<absl::Status> Ask(EndpointDial dial, std::shared_ptr<Check> check);
+  static Task<absl::Status> Connect(EndpointDial dial, Check* check, SteadyTime deadline);
   static void Stop(Check& check);
 
   const EndpointDial dial_;
+  HandlerTlsSource* const tls_;
   const std::shared_ptr<HandlerStats> stats_;
   std::map<Key, std::shared_ptr<Check>> checks_;
 };

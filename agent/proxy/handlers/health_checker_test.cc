@@ -78,7 +78,8 @@ class HealthCheckerTest : public testing::Test {
   std::string last_bytes_;
   const std::unique_ptr<Resolver> resolver_ = *Resolver::Create(context_, {});
   const std::shared_ptr<HandlerStats> stats_ = std::make_shared<HandlerStats>();
-  HealthChecker checker_{{&context_, resolver_.get(), nullptr}, stats_};
+  HandlerTlsSource tls_{nullptr};
+  HealthChecker checker_{{&context_, resolver_.get(), nullptr}, &tls_, stats_};
 
  private:
   void Accept() {

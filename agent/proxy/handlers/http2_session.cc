@@ -170,10 +170,13 @@ bool Http2Session::accepts_calls() const {
   return streams_.size() < std::min(limit, kMaxStreams);
 }
 
-std::shared_ptr<CallState> Http2Session::Open(std::string_view path) {
+std::shared_ptr<CallState> Http2Session::Open(std::string_view path,
+                                              std::string_view identity_token) {
   ResetOverdue(std::chrono::steady_clock::now());
   auto call = std::make_shared<CallState>(context_);
-  const std::array<nghttp2_nv, 7> fields = {
+  // The token is the last. It may be indexed (RFC 7541 section 7.1): a connection is one
+  // container's, and nothing that it says is among these.
+  const std::array<nghttp2_nv, 8> fields = {
       Field(":method", "POST"),
       Field(":scheme", "http"),
       Field(":path", path),
@@ -181,12 +184,14 @@ std::shared_ptr<CallState> Http2Session::Open(std::string_view path) {
       Field("te", "trailers"),
       Field("content-type", "application/grpc"),
       Field("user-agent", "sallyport-proxy/0.1"),
+      Field("sallyport-identity", identity_token),
   };
+  const size_t count = fields.size() - (identity_token.empty() ? 1 : 0);
   nghttp2_data_provider body;
   body.source.ptr = call.get();
   body.read_callback = Callbacks::ReadOutgoing;
   const int32_t id =
-      nghttp2_submit_request(session_, nullptr, fields.data(), fields.size(), &body, nullptr);
+      nghttp2_submit_request(session_, nullptr, fields.data(), count, &body, nullptr);
   if (id < 0) {
     call->stream_closed = true;
     call->response.Fail(NotProcessedError("no stream could be opened"));

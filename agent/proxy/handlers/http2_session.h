@@ -45,8 +45,10 @@ class Http2Session {
 
   // Whether a call may begin: alive, no GOAWAY, below the peer's and our own limit of streams.
   bool accepts_calls() const;
-  // A call of the method with this path. REQUIRES: accepts_calls().
-  std::shared_ptr<CallState> Open(std::string_view path = kHandlePath);
+  // A call of the method with this path. `identity_token` becomes the metadata
+  // `sallyport-identity`; empty: none. REQUIRES: accepts_calls().
+  std::shared_ptr<CallState> Open(std::string_view path = kHandlePath,
+                                  std::string_view identity_token = {});
   // After `outgoing` or `half_close` was set.
   void ResumeSending(CallState& call);
   // Gives up to `bytes` of the stream's window back.

@@ -103,9 +103,12 @@ class Http2Link final : public HandlerLink {
   }
   size_t calls_in_flight() const override { return connection_->session->calls_in_flight(); }
 
-  absl::StatusOr<std::unique_ptr<HandlerCall>> Call() override {
+  using HandlerLink::Call;
+  absl::StatusOr<std::unique_ptr<HandlerCall>> Call(std::string_view identity_token) override {
     if (!usable()) return NotProcessedError("the connection to the handler takes no calls");
-    return std::make_unique<Http2Call>(connection_->session, connection_->session->Open());
+    return std::make_unique<Http2Call>(
+        connection_->session,
+        connection_->session->Open(Http2Session::kHandlePath, identity_token));
   }
 
   Task<absl::StatusOr<std::string>> Ask(std::string_view path, std::string request,

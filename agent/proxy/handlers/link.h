@@ -56,8 +56,10 @@ class HandlerLink {
   // the peer takes bytes.
   virtual bool usable() const = 0;
   virtual size_t calls_in_flight() const = 0;
-  // Begins a call. UNAVAILABLE if not usable.
-  virtual absl::StatusOr<std::unique_ptr<HandlerCall>> Call() = 0;
+  // Begins a call, with the metadata `sallyport-identity` unless the token is empty. UNAVAILABLE if
+  // not usable.
+  virtual absl::StatusOr<std::unique_ptr<HandlerCall>> Call(std::string_view identity_token) = 0;
+  absl::StatusOr<std::unique_ptr<HandlerCall>> Call() { return Call({}); }
   // A unary call of another method: one message there, one back, both serialized. Errors as
   // HandlerCall's; a second message is INTERNAL. The link may go meanwhile.
   virtual Task<absl::StatusOr<std::string>> Ask(std::string_view path, std::string request,

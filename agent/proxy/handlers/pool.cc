@@ -109,15 +109,21 @@ void EndpointCall::Release() {
   concurrency_.Release();
 }
 
-HandlerPool::HandlerPool(EndpointDial dial, std::shared_ptr<HandlerStats> stats,
+HandlerPool::HandlerPool(EndpointDial dial, HandlerTlsSource* tls,
+                         std::shared_ptr<HandlerStats> stats,
                          std::shared_ptr<ContainerBudget> budget)
-    : dial_(std::move(dial)), stats_(std::move(stats)), budget_(std::move(budget)) {}
+    : dial_(std::move(dial)), tls_(tls), stats_(std::move(stats)), budget_(std::move(budget)) {}
 
 HandlerPool::Known& HandlerPool::Learn(const std::shared_ptr<const HandlerSpec>& handler) {
   Known& known = known_[handler->name];
   if (known.spec == handler) return known;
-  const Endpoints before = std::move(known.endpoints);
+  Endpoints before = std::move(known.endpoints);
   known.endpoints.clear();
+  if (known.spec != nullptr && known.spec->tls != handler->tls) {
+    before.clear();
+    known.tls = {};
+    known.certificate = nullptr;
+  }
   for (const HandlerEndpoint& endpoint : handler->endpoints) {
     const auto kept = std::ranges::find_if(
         before, [&](const EndpointPtr& one) { return one->endpoint.text == endpoint.text; });
@@ -128,6 +134,28 @@ HandlerPool::Known& HandlerPool::Learn(const std::shared_ptr<const HandlerSpec>&
   }
   known.spec = handler;
   return known;
+}
+
+void HandlerPool::LetGoOfTls(Known& known) {
+  known.tls = {};
+  known.certificate = nullptr;
+  for (EndpointPtr& endpoint : known.endpoints) {
+    auto fresh = std::make_shared<PooledEndpoint>();
+    fresh->endpoint = endpoint->endpoint;
+    fresh->stats = endpoint->stats;
+    endpoint = std::move(fresh);
+  }
+}
+
+absl::StatusOr<EndpointTls> HandlerPool::TlsOf(Known& known) {
+  const std::optional<HandlerTlsSpec>& spec = known.spec->tls;
+  if (!spec.has_value()) return EndpointTls{};
+  if (known.tls.context == nullptr) {
+    ASSIGN_OR_RETURN(known.tls.context, tls_->Make(*spec));
+    known.tls.server_name = spec->server_name;
+    known.certificate = tls_->CertificateFor(*spec);
+  }
+  return known.tls;
 }
 
 HandlerPool::Endpoints HandlerPool::OrderOf(const Known& known, const Endpoints& tried) {
@@ -158,6 +186,7 @@ Task<absl::StatusOr<HandlerConnection>> HandlerPool::Get(std::shared_ptr<const H
     }
   }
   Known& known = Learn(handler);
+  CO_ASSIGN_OR_RETURN(const EndpointTls tls, TlsOf(known));
   const Endpoints order = OrderOf(known, tried);
   absl::Status last = order.empty() ? NoneToAsk(known.endpoints) : absl::OkStatus();
   for (const EndpointPtr& endpoint : order) {
@@ -167,7 +196,7 @@ Task<absl::StatusOr<HandlerConnection>> HandlerPool::Get(std::shared_ptr<const H
     const SteadyTime patience =
         std::min(deadline, Clock::now() + std::chrono::milliseconds(handler->connect_timeout_ms));
     absl::StatusOr<std::unique_ptr<Stream>> stream =
-        co_await ConnectEndpoint(dial_, endpoint->endpoint, patience);
+        co_await ConnectEndpoint(dial_, endpoint->endpoint, patience, tls);
     if (stream.ok()) {
       Use(*dial_.context, *endpoint, *std::move(stream), &connection);
       co_return std::move(connection);
@@ -197,6 +226,16 @@ void HandlerPool::OnPolicyChange(Registry registry) {
       known_.erase(here);
     } else if (now != here->second.spec) {
       Learn(now);
+    }
+  }
+}
+
+void HandlerPool::OnCertificateChange() {
+  for (auto& [name, known] : known_) {
+    const std::optional<HandlerTlsSpec>& spec = known.spec->tls;
+    if (spec.has_value() && known.tls.context != nullptr &&
+        known.certificate != tls_->CertificateFor(*spec)) {
+      LetGoOfTls(known);
     }
   }
 }

@@ -15,6 +15,7 @@
 #include "agent/proxy/handlers/connect_endpoint.h"
 #include "agent/proxy/handlers/endpoint_choice.h"
 #include "agent/proxy/handlers/endpoint_stats.h"
+#include "agent/proxy/handlers/handler_tls.h"
 #include "agent/proxy/handlers/link.h"
 #include "agent/proxy/http/h1_connection.h"
 #include "common/policy/handler_spec.h"
@@ -79,7 +80,8 @@ class HandlerPool {
   using Endpoints = std::vector<std::shared_ptr<PooledEndpoint>>;
   enum class Idle { kWelcome, kUnwanted };
 
-  HandlerPool(EndpointDial dial, std::shared_ptr<HandlerStats> stats,
+  // `tls` outlives the pool.
+  HandlerPool(EndpointDial dial, HandlerTlsSource* tls, std::shared_ptr<HandlerStats> stats,
               std::shared_ptr<ContainerBudget> budget);
 
   // A connection to the endpoint with the fewest calls in flight that answers; those in `tried`
@@ -95,20 +97,28 @@ class HandlerPool {
   // Lets go of what is registered otherwise now, or not at all: null.
   using Registry = absl::FunctionRef<std::shared_ptr<const HandlerSpec>(const std::string& name)>;
   void OnPolicyChange(Registry registry);
+  // Lets go of connections that show another certificate than this host's of now.
+  void OnCertificateChange();
   // Closes every link and its calls.
   void Clear();
 
  private:
   struct Known {
     std::shared_ptr<const HandlerSpec> spec;
-    Endpoints endpoints;  // As in `spec`.
+    Endpoints endpoints;  // As in `spec`. Their connections are by `tls` alone.
+    EndpointTls tls;      // Made when it is needed.
+    std::shared_ptr<const ClientCertificate> certificate;  // That `tls` shows.
   };
 
   Known& Learn(const std::shared_ptr<const HandlerSpec>& handler);
+  // By the settings and the certificate of this moment.
+  absl::StatusOr<EndpointTls> TlsOf(Known& known);
+  void LetGoOfTls(Known& known);
   // Those that may be called.
   Endpoints OrderOf(const Known& known, const Endpoints& tried);
 
   const EndpointDial dial_;
+  HandlerTlsSource* const tls_;
   const std::shared_ptr<HandlerStats> stats_;
   const std::shared_ptr<ContainerBudget> budget_;
   absl::flat_hash_map<std::string, Known> known_;  // By the handler's name.

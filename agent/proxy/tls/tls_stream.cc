@@ -12,6 +12,7 @@
 #include "agent/proxy/tls/record_gather.h"
 #include "agent/proxy/tls/socket_bio.h"
 #include "common/base/status.h"
+#include "common/base/strings.h"
 
 namespace sallyport::proxy {
 namespace {
@@ -29,6 +30,24 @@ uint32_t AsPlainAlert(uint32_t tls_error, const SocketBio& bio) {
     return tls_error;
   }
   return ERR_PACK(ERR_LIB_SSL, SSL_AD_REASON_OFFSET + *alert);
+}
+
+// What the peer says of our certificate (RFC 8446 section 6.2): in TLS 1.3 after the handshake.
+std::string_view MeaningOf(uint32_t tls_error) {
+  if (ERR_GET_LIB(tls_error) != ERR_LIB_SSL) return "";
+  switch (ERR_GET_REASON(tls_error)) {
+    case SSL_AD_REASON_OFFSET + SSL_AD_CERTIFICATE_REQUIRED:
+      return " (the peer asks for a client certificate)";
+    case SSL_AD_REASON_OFFSET + SSL_AD_BAD_CERTIFICATE:
+    case SSL_AD_REASON_OFFSET + SSL_AD_UNSUPPORTED_CERTIFICATE:
+    case SSL_AD_REASON_OFFSET + SSL_AD_CERTIFICATE_REVOKED:
+    case SSL_AD_REASON_OFFSET + SSL_AD_CERTIFICATE_EXPIRED:
+    case SSL_AD_REASON_OFFSET + SSL_AD_CERTIFICATE_UNKNOWN:
+    case SSL_AD_REASON_OFFSET + SSL_AD_UNKNOWN_CA:
+      return " (the peer refuses our certificate)";
+    default:
+      return "";
+  }
 }
 
 bool IsWait(int wanted) { return wanted == SSL_ERROR_WANT_READ || wanted == SSL_ERROR_WANT_WRITE; }
@@ -67,7 +86,9 @@ struct TlsStream::State {
   absl::Status Failure() const {
     absl::Status transport_failure = TransportFailure();
     if (!transport_failure.ok()) return transport_failure;
-    return absl::DataLossError(absl::StrCat("TLS failed: ", TlsErrorText(ERR_peek_last_error())));
+    const uint32_t error = ERR_peek_last_error();
+    const std::string_view meaning = SSL_is_server(ssl.get()) ? "" : MeaningOf(error);
+    return absl::DataLossError(StrCat("TLS failed: ", TlsErrorText(error), meaning));
   }
 
   // Destroyed last: pending waits refer to it.

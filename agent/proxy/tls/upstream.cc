@@ -59,22 +59,24 @@ bool IsCertificateError(uint32_t tls_error) {
   }
 }
 
-absl::Status CannotBeVerified(const Host& host, const std::string& why) {
+// `peer`: "origin api.test".
+absl::Status CannotBeVerified(const std::string& peer, const std::string& why) {
   return absl::UnauthenticatedError(
-      absl::StrCat("the certificate of the origin ", host.text(), " cannot be verified: ", why));
+      absl::StrCat("the certificate of the ", peer, " cannot be verified: ", why));
 }
 
-absl::Status Explain(const TlsStream::HandshakeResult& result, const SSL* ssl, const Host& host) {
+absl::Status Explain(const TlsStream::HandshakeResult& result, const SSL* ssl,
+                     const std::string& peer) {
   if (!result.transport.ok()) return result.transport;
   const std::string reason = TlsErrorText(result.tls_error);
   if (!IsCertificateError(result.tls_error)) {
     return absl::UnavailableError(
-        absl::StrCat("the TLS handshake with the origin ", host.text(), " failed: ", reason));
+        absl::StrCat("the TLS handshake with the ", peer, " failed: ", reason));
   }
   const long verified = SSL_get_verify_result(ssl);
   // What BoringSSL refuses before it looks at the chain: a key that is not for signing.
   const bool looked_at = verified != X509_V_OK && verified != X509_V_ERR_INVALID_CALL;
-  return CannotBeVerified(host, looked_at ? X509_verify_cert_error_string(verified) : reason);
+  return CannotBeVerified(peer, looked_at ? X509_verify_cert_error_string(verified) : reason);
 }
 
 // Common names never count. In BoringSSL a wildcard is the whole leftmost label of three or more.
@@ -108,22 +110,23 @@ bool ChoseHttp2(const SSL* ssl) {
 
 Task<absl::StatusOr<UpstreamTls::Connected>> ShakeHands(absl::StatusOr<bssl::UniquePtr<SSL>> ssl,
                                                         std::unique_ptr<TcpStream> transport,
-                                                        Host host) {
+                                                        std::string peer) {
   if (!ssl.ok()) co_return ssl.status();
   auto stream = std::make_unique<TlsStream>(std::move(transport), *std::move(ssl), std::string());
   const TlsStream::HandshakeResult result = co_await stream->Handshake();
-  if (!result.ok()) co_return Explain(result, stream->ssl(), host);
+  if (!result.ok()) co_return Explain(result, stream->ssl(), peer);
   const absl::Status usable = CheckOriginCertificate(stream->ssl());
-  if (!usable.ok()) co_return CannotBeVerified(host, std::string(usable.message()));
+  if (!usable.ok()) co_return CannotBeVerified(peer, std::string(usable.message()));
   const bool http2 = ChoseHttp2(stream->ssl());
   co_return UpstreamTls::Connected{std::move(stream), http2};
 }
 
 class BoringUpstreamTls final : public UpstreamTls {
  public:
-  BoringUpstreamTls(bssl::UniquePtr<SSL_CTX> context, std::function<time_t()> now)
+  BoringUpstreamTls(bssl::UniquePtr<SSL_CTX> context, std::function<time_t()> now, std::string peer)
       : context_(std::move(context)),
         now_(std::move(now)),
+        peer_(std::move(peer)),
         sessions_(std::make_shared<SessionCache>(now_)),
         http1_sessions_(std::make_shared<SessionCache>(now_)) {}
 
@@ -131,7 +134,7 @@ class BoringUpstreamTls final : public UpstreamTls {
   Task<absl::StatusOr<Connected>> Connect(std::unique_ptr<TcpStream> transport, Host host,
                                           AlpnOffer offer) override {
     absl::StatusOr<bssl::UniquePtr<SSL>> ssl = NewConnection(host, offer);
-    return ShakeHands(std::move(ssl), std::move(transport), std::move(host));
+    return ShakeHands(std::move(ssl), std::move(transport), absl::StrCat(peer_, " ", host.text()));
   }
 
  private:
@@ -151,6 +154,7 @@ class BoringUpstreamTls final : public UpstreamTls {
 
   const bssl::UniquePtr<SSL_CTX> context_;
   const std::function<time_t()> now_;
+  const std::string peer_;
   // By offer: a session belongs to the protocol that was chosen with it.
   const std::shared_ptr<SessionCache> sessions_;
   const std::shared_ptr<SessionCache> http1_sessions_;
@@ -159,13 +163,16 @@ class BoringUpstreamTls final : public UpstreamTls {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<UpstreamTls>> UpstreamTls::Create(std::shared_ptr<const Roots> roots,
-                                                                 std::function<time_t()> now) {
+                                                                 std::function<time_t()> now,
+                                                                 UpstreamPeer peer) {
   bssl::UniquePtr<SSL_CTX> context(SSL_CTX_new(TLS_method()));
   if (context == nullptr || !SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) ||
       !SSL_CTX_set_strict_cipher_list(context.get(), kCiphers) ||
       !SSL_CTX_set_verify_algorithm_prefs(context.get(), kSignatures, std::size(kSignatures))) {
     return absl::InternalError("BoringSSL cannot make a client context");
   }
+  if (peer.certificate != nullptr && !peer.certificate->GiveTo(context.get()))
+    return absl::InternalError("BoringSSL does not take the client certificate");
   // The roots end with the last context that uses them.
   SSL_CTX_set_cert_store(context.get(), roots->NewReference().release());
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
@@ -174,7 +181,8 @@ absl::StatusOr<std::unique_ptr<UpstreamTls>> UpstreamTls::Create(std::shared_ptr
   SSL_CTX_set_timeout(context.get(), kSessionLifetime);
   SSL_CTX_set_session_psk_dhe_timeout(context.get(), kSessionLifetime);
   SessionCache::Enable(context.get());
-  return std::make_unique<BoringUpstreamTls>(std::move(context), std::move(now));
+  return std::make_unique<BoringUpstreamTls>(std::move(context), std::move(now),
+                                             std::move(peer.called));
 }
 
 }  // namespace sallyport::proxy

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "agent/proxy/stream.h"
 #include "agent/proxy/tcp_stream.h"
+#include "agent/proxy/tls/client_certificate.h"
 #include "common/net/host.h"
 
 namespace sallyport::proxy {
@@ -22,8 +23,16 @@ enum class AlpnOffer {
   kHttp1,          // "http/1.1" alone.
 };
 
-// The roots and settings for connections to origins. One a container and worker, so that no session
-// is resumed across containers. Belongs to one worker.
+// Whom the connections are for.
+struct UpstreamPeer {
+  std::string called = "origin";  // In messages.
+  // Shown to a peer that asks for one; null: none is.
+  std::shared_ptr<const ClientCertificate> certificate;
+};
+
+// The roots and settings for connections to origins, or to a handler. One a container and worker,
+// so that no session is resumed across containers; one for each certificate, so that none is across
+// identities. Belongs to one worker.
 class UpstreamTls {
  public:
   // Parsed system roots, shared between threads, immutable.
@@ -33,7 +42,7 @@ class UpstreamTls {
   // `now`: seconds since 1970, by which certificates are valid or not.
   static absl::StatusOr<std::unique_ptr<UpstreamTls>> Create(
       std::shared_ptr<const Roots> roots,
-      std::function<time_t()> now = [] { return time(nullptr); });
+      std::function<time_t()> now = [] { return time(nullptr); }, UpstreamPeer peer = {});
   virtual ~UpstreamTls() = default;
 
   struct Connected {
@@ -46,8 +55,7 @@ class UpstreamTls {
   // session is resumed for the same host and offer only. UNAUTHENTICATED: the certificate cannot be
   // verified, is a CA's, or is revoked by the OCSP response that came with it; the message says
   // why, for the operator. UNAVAILABLE: the handshake failed otherwise. Honours the transport's
-  // deadline. No byte of a request is sent before verification. No client certificate, no
-  // renegotiation.
+  // deadline. No byte of a request is sent before verification. No renegotiation.
   virtual Task<absl::StatusOr<Connected>> Connect(std::unique_ptr<TcpStream> transport, Host host,
                                                   AlpnOffer offer) = 0;
 };

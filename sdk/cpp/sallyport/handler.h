@@ -69,6 +69,9 @@ struct Context {
   std::string
       tls_server_name;       // What the container asked for by SNI; empty: nothing, or plain HTTP.
   std::string http_version;  // The container's: "HTTP/1.0", "HTTP/1.1" or "HTTP/2".
+  // Who asks, signed by the agent (a JWT; docs/handlers.md says how to verify it). Empty: the
+  // handler is registered without. Whoever has it is the container: log it nowhere.
+  std::string identity_token;
 
   // A param that is a string; `fallback` if there is none of that name, or it is not a string.
   std::string Param(const std::string& name, std::string fallback = "") const;

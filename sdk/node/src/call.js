@@ -44,6 +44,7 @@ export class Call {
    */
   constructor(stream, start) {
     this.start = start;
+    this.identityToken = String(stream.metadata?.get("sallyport-identity")[0] ?? "");
     this.wire = new Wire(stream, (message) => this.#receive(message), () => this.#abort());
     this.body = start.hasBody ? new Inbound(this, () => this.#askForBody()) : undefined;
     this.headers = fromWire(start.headers);

@@ -8,7 +8,7 @@ import { fromStruct } from "./struct.js";
  */
 export function makeContext(call, keep) {
   const context = call.start.context;
-  return Object.freeze({
+  const given = {
     containerId: context.containerId,
     className: context.className,
     handler: context.handler,
@@ -30,7 +30,10 @@ export function makeContext(call, keep) {
     },
     revokeLeases: () => { call.terms.revokeLeases = true; },
     sendRequestId: () => { call.terms.sendRequestId = true; },
-  });
+  };
+  // Whoever has it is the container: a context that is printed does not show it.
+  Object.defineProperty(given, "identityToken", { value: call.identityToken, enumerable: false });
+  return Object.freeze(/** @type {typeof given & { identityToken: string }} */ (given));
 }
 
 /** @typedef {{ seconds: number, maxUses?: number, methods?: string[], pathPrefix?: string }} Lease */

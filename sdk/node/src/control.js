@@ -98,6 +98,11 @@ export class ControlPlane {
     return changeOf(await this.call("HandlerRegistry", "RemoveHandler", { name }, options));
   }
 
+  /** The keys that verifyIdentity takes, of all hosts. They change daily, and when an agent is started. */
+  async identityKeys() {
+    return JSON.parse((await this.call("HandlerRegistry", "GetIdentityKeys", {})).jwks);
+  }
+
   /** @param {Record<string, any>} fields ContainerClass, by its names in JSON @param {CallOptions} [options] */
   async applyClass(fields, options) {
     return changeOf((await this.call("OutboundPolicy", "ApplyClass", { class: fields }, options)).result);

@@ -3,6 +3,7 @@
 export { Container, ContainerProxy, deploy, Deployment, getContainer, WorkerEntrypoint } from "./container.js";
 export { ContainerRules, ControlPlane, ControlPlaneError } from "./control.js";
 export { fetch } from "./fetch.js";
+export { IdentityError, verifyIdentity } from "./identity.js";
 export { LiveEndpoint } from "./live.js";
 export { Request } from "./request.js";
 export { serve, Server } from "./serve.js";

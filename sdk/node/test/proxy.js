@@ -24,9 +24,10 @@ export class Exchange {
   #queue = [];
   #wake;
 
-  constructor(client, { method = "GET", scheme = "http", authority = "api.test", path = "/", headers = {}, ...fields } = {},
+  constructor(client, { method = "GET", scheme = "http", authority = "api.test", path = "/", headers = {}, metadata = {}, ...fields } = {},
     handler = "it") {
-    this.stream = client.makeBidiStreamRequest(Handle.path, Handle.requestSerialize, Handle.responseDeserialize);
+    this.stream = client.makeBidiStreamRequest(
+      Handle.path, Handle.requestSerialize, Handle.responseDeserialize, grpc.Metadata.fromHttp2Headers(metadata));
     const push = (item) => { this.#queue.push(item); this.#wake?.(); };
     this.stream.on("data", push);
     this.stream.on("status", (status) => push({ message: "status", status }));

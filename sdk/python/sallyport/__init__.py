@@ -19,6 +19,7 @@ from .context import Context
 from .control import ControlPlane, ControlPlaneError
 from .handlers import Answer, Handler, Handlers, handler
 from .headers import Headers, MutableHeaders
+from .identity import IdentityError, verify_identity
 from .inbox import HungUp
 from .lease import Lease
 from .live import LiveEndpoint
@@ -28,6 +29,6 @@ from .service import Server, serve
 
 __all__ = [
     "Answer", "BodyTooLarge", "Change", "Container", "Context", "ControlPlane", "ControlPlaneError", "Enforcement", "Forward",
-    "Handler", "Handlers", "Headers", "HungUp", "Lease", "LiveEndpoint", "MutableHeaders", "OriginResponse", "PassResponse", "Request",
-    "Response", "Server", "Transform", "Unread", "handler", "serve",
+    "Handler", "Handlers", "Headers", "HungUp", "IdentityError", "Lease", "LiveEndpoint", "MutableHeaders", "OriginResponse",
+    "PassResponse", "Request", "Response", "Server", "Transform", "Unread", "handler", "serve", "verify_identity",
 ]

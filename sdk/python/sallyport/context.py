@@ -20,13 +20,15 @@ class Context:
     tls_version: str  # "TLSv1.3"; empty: plain HTTP.
     tls_server_name: str  # What the container asked for by TLS (SNI); empty: none, or plain HTTP.
     http_version: str  # The container's: "HTTP/1.0", "HTTP/1.1" or "HTTP/2".
+    # Who asks, signed: for verify_identity. Empty: the handler is registered without. Whoever has it is the container: log it nowhere.
+    identity_token: str = dataclasses.field(default="", repr=False)
 
     @classmethod
-    def of(cls, message: Any) -> "Context":
-        """From a message of sallyport.v1.Context."""
-        fields = {field.name: getattr(message, field.name) for field in dataclasses.fields(cls)}
+    def of(cls, message: Any, identity_token: str = "") -> "Context":
+        """From a message of sallyport.v1.Context, and the call's metadata `sallyport-identity`."""
+        fields = {field.name: getattr(message, field.name) for field in dataclasses.fields(cls) if field.name != "identity_token"}
         fields["params"] = _struct(message.params)
-        return cls(**fields)
+        return cls(**fields, identity_token=identity_token)
 
 
 def _struct(struct: Any) -> dict[str, Any]:

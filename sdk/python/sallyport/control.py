@@ -8,6 +8,7 @@ A call returns once the container's host enforces the change: the next request t
 """
 
 import datetime
+import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -95,6 +96,12 @@ class ControlPlane:
 
     async def remove_handler(self, name: str, **options: Any) -> Change:
         return Change.of(await self.call("HandlerRegistry", "RemoveHandler", {"name": name}, **options))
+
+    async def identity_keys(self) -> dict[str, Any]:
+        """The keys that verify_identity takes, of all hosts. They change daily, and when an agent is started."""
+        answer = await self.call("HandlerRegistry", "GetIdentityKeys", {}, wait=None)
+        keys: dict[str, Any] = json.loads(answer.jwks)
+        return keys
 
     async def apply_class(self, name: str, **fields: Any) -> Change:
         """Fields as in ContainerClass, by their names in Python or JSON; lists of hosts as plain lists."""

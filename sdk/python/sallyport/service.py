@@ -113,7 +113,8 @@ class Server:
         first = await rpc.read()
         if first is grpc.aio.EOF or first.WhichOneof("message") != "start":
             await rpc.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message is not a start")
-        context = Context.of(first.start.context)
+        token = dict(rpc.invocation_metadata() or ()).get("sallyport-identity", "")
+        context = Context.of(first.start.context, token)
         failure: BaseException
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -96,8 +96,8 @@ class Proxy:
     async def __aexit__(self, *_):
         await self.closers.aclose()
 
-    async def ask(self, handler, method="GET", path="/", headers=(), has_body=False, context=(), **start):
-        stream = Stream(self.method(timeout=SECONDS))
+    async def ask(self, handler, method="GET", path="/", headers=(), has_body=False, context=(), metadata=None, **start):
+        stream = Stream(self.method(timeout=SECONDS, metadata=metadata))
         fields = {
             "context": {"handler": handler, "container_id": "web-1", **dict(context)}, "method": method, "scheme": "http",
             "authority": "api.test", "path": path, "has_body": has_body,
