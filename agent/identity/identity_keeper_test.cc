@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
+#include <thread>
 
 #include "agent/testing/proxy_fixture.h"
 #include "agent/testing/sync_server.h"
@@ -92,7 +94,13 @@ TEST_F(IdentityKeeperTest, KeysTurnOnceTheControlPlaneKnows) {
 TEST_F(IdentityKeeperTest, AProxyThatIsStartedAnewKnows) {
   StartAgent();
   EXPECT_TRUE(fixture_.WaitForLine(Line(keys_->signing().id)));
-  const pid_t pid = supervisor_->state().pid;
+  // It is said to be up once all that it was told is done.
+  pid_t pid = 0;
+  for (const auto deadline = TestDeadline();
+       pid == 0 && std::chrono::steady_clock::now() < deadline;
+       std::this_thread::sleep_for(milliseconds(1))) {
+    pid = supervisor_->state().pid;
+  }
   ASSERT_GT(pid, 0);
   ASSERT_EQ(kill(pid, SIGKILL), 0);
   EXPECT_TRUE(fixture_.WaitForLine(Line(keys_->signing().id), 2));

@@ -87,6 +87,13 @@ bool TokenKeys::Turn(uint64_t told) {
     return false;
   }
   keys_[keys_.size() - 3].replaced = now;
+  // One that waited for long is announced anew, with as much time to sign as any.
+  Key& signing = keys_[keys_.size() - 2];
+  const Time end = now + (1 + kPeriodsOfGrace) * period_ + pki::kTokenAfterlife;
+  if (signing.not_after < end) {
+    signing.not_after = end;
+    signing.announced = number_ + 1;
+  }
   std::erase_if(keys_, [now](Key& key) {
     if (key.replaced == Time::max() || now - key.replaced < pki::kTokenAfterlife) return false;
     Wipe(&key.seed);

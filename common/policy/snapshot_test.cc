@@ -109,7 +109,7 @@ TEST(SnapshotBuilderTest, AResetWithAnUnusableVersionKeepsTheLastGoodOne) {
   const auto applied =
       builder.Apply(Delta(std::string("reset: true revision: 2 ") + kContainer +
                           "updated { revision: 2 class { name: 'c' http_ports: 0 } }"
-                          "updated { revision: 2 handler { name: 'h' } }"));
+                          "updated { revision: 2 handler { name: 'h' endpoints: 'nowhere' } }"));
   EXPECT_EQ(applied.rejected.size(), 2u);
   EXPECT_TRUE(applied.snapshot->containers.contains("i"));
   EXPECT_TRUE(applied.snapshot->handlers.contains("h"));
