@@ -44,10 +44,14 @@ class Api:
 
     def __init__(self, target, descriptors):
         self.schema = Schema(descriptors)
+        self.target = target
+        self.connect()
+
+    def connect(self):
         # A server that was away is found again at once.
         options = [("grpc.initial_reconnect_backoff_ms", 20), ("grpc.min_reconnect_backoff_ms", 20),
                    ("grpc.max_reconnect_backoff_ms", 100), ("grpc.use_local_subchannel_pool", 1)]
-        self.channel = grpc.insecure_channel(target, options)
+        self.channel = grpc.insecure_channel(self.target, options)
         self.stubs = {}
 
     def stub(self, name):
@@ -59,7 +63,10 @@ class Api:
         return self.stubs[name]
 
     def await_ready(self, seconds=20):
-        """Until the server is there; calls give up at once while it is not."""
+        """Until the server that was just started is there; calls give up at once while it is not."""
+        # The channel to one that was killed may not have noticed yet.
+        self.channel.close()
+        self.connect()
         grpc.channel_ready_future(self.channel).result(seconds)
 
     def call(self, method, timeout=30, **fields):
