@@ -110,8 +110,9 @@ class NodeSdkTest(unittest.TestCase):
         self.assertEqual(self.container.curl("http://api.test/").body, second.address)
         second.kill()
         self.assertEqual(self.live(), [second.address])
+        self.world.cli("handler", "delete", "wait")
         with self.assertRaisesRegex(RuntimeError, "there is no handler"):
-            self.node.start(HANDLERS, f"unix:{self.world.dir}/c.sock", control_plane, "live", "stream")
+            self.node.start(HANDLERS, f"unix:{self.world.dir}/c.sock", control_plane, "live", "wait")
 
     def test_close_lets_requests_end(self):
         program = self.node.start(HANDLERS, f"unix:{self.world.dir}/handlers.sock")
