@@ -23,7 +23,10 @@ import time
 TURN_SECONDS = 300
 CACHE = os.path.expanduser("~/.cache/sallyport")
 SPENT = os.path.join(CACHE, "fuzz_seconds.json")
-FLAGS = ["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]
+FLAGS = ["-rss_limit_mb=2048", "-print_final_stats=1"]
+# For one input, in seconds of the clock.
+INPUT_TIMEOUT = "-timeout=10"
+STARVED_INPUT_TIMEOUT = "-timeout=120"
 
 
 def bazel(*arguments):
@@ -75,15 +78,18 @@ class Spent:
 class Turn:
     """One program, until it has had its CPU time or crashes."""
 
-    def __init__(self, target, seconds):
+    def __init__(self, target, seconds, idle):
         self.target = target
         self.seconds = seconds
         self.log = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")
         self.used = 0.0
         self.ending = None
+        timeout = STARVED_INPUT_TIMEOUT if idle else INPUT_TIMEOUT
         self.process = subprocess.Popen(
-            [target.program, *FLAGS, f"-artifact_prefix={target.crashes}/", target.corpus], stdout=self.log,
+            [target.program, *FLAGS, timeout, f"-artifact_prefix={target.crashes}/", target.corpus], stdout=self.log,
             stderr=subprocess.STDOUT, start_new_session=True)
+        if idle:
+            os.sched_setscheduler(self.process.pid, os.SCHED_IDLE, os.sched_param(0))
 
     def measure(self):
         # There is a file until poll() has seen the end.
@@ -118,11 +124,12 @@ def ended_well(turn):
 
 
 class Run:
-    def __init__(self, targets, seconds, jobs, with_earlier):
+    def __init__(self, targets, seconds, jobs, with_earlier, idle):
         self.spent = Spent()
         self.goal = {target.label: seconds + (0 if with_earlier else self.spent.seconds[target.label]) for target in targets}
         self.waiting = collections.deque(targets)
         self.jobs = jobs
+        self.idle = idle
         self.turns = []
         self.failed = False
         self.stopping = False
@@ -134,7 +141,7 @@ class Run:
         while self.waiting and len(self.turns) < self.jobs and not self.stopping:
             target = self.waiting.popleft()
             if self.left(target) >= 1:
-                self.turns.append(Turn(target, min(TURN_SECONDS, self.left(target))))
+                self.turns.append(Turn(target, min(TURN_SECONDS, self.left(target)), self.idle))
 
     def look(self, turn):
         turn.measure()
@@ -179,7 +186,7 @@ def keep(target):
         for path in checked_in:
             shutil.copy(path, merged)
         before = set(os.listdir(merged))
-        subprocess.run([target.program, "-merge=1", *FLAGS, merged, target.corpus], check=True, stdout=subprocess.DEVNULL,
+        subprocess.run([target.program, "-merge=1", *FLAGS, INPUT_TIMEOUT, merged, target.corpus], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
         new = set(os.listdir(merged)) - before
         for name in new:
@@ -194,6 +201,7 @@ def main():
     parser.add_argument("targets", nargs="*", help="default: all")
     parser.add_argument("--total", action="store_true", help="earlier runs count")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at once; default: as many as there are CPUs")
+    parser.add_argument("--idle", action="store_true", help="take only CPU time that nobody else wants")
     parser.add_argument("--keep", action="store_true", help="copy what was found into the source tree")
     options = parser.parse_args()
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -201,7 +209,7 @@ def main():
     bazel("build", "--config=fuzz", *labels)
     bin_dir = bazel("info", "--config=fuzz", "bazel-bin").strip()
     targets = [Target(label, bin_dir) for label in labels]
-    status = Run(targets, options.seconds, options.jobs, options.total).run()
+    status = Run(targets, options.seconds, options.jobs, options.total, options.idle).run()
     if options.keep:
         status = max([status, *(keep(target) for target in targets)])
     return status

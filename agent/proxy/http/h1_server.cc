@@ -72,6 +72,14 @@ Framing FramingOf(const ResponseHead& head, const AskedBy& asked_by) {
   return {asked_by.minor_version == 0 ? BodyFraming::kUntilClose : BodyFraming::kChunked, 0};
 }
 
+// HeadProgress may have put off parsing what came last: what is said of it must not depend on how
+// it was cut into segments.
+BadMessage CutOffHead(std::string_view bytes, const H1Limits& limits) {
+  auto parsed = ParseRequestHead(bytes, limits);
+  if (auto* bad = std::get_if<BadMessage>(&parsed)) return std::move(*bad);
+  return {0, "the connection ended within a request's head"};
+}
+
 // Asks the client for the body, if it waits to be asked, before the first read that has to wait.
 class AskedBody final : public BodyReader {
  public:
@@ -255,7 +263,7 @@ Task<H1ServerConnection::HeadResult> H1ServerConnection::ReadHead() {
       if (absl::IsDeadlineExceeded(count.status())) {
         co_return s.Refuse({408, "the request's head took too long"});
       }
-      co_return s.Refuse({0, "the connection ended within a request's head"});
+      co_return s.Refuse(CutOffHead(s.buffer.bytes(), s.limits));
     }
     if (was_empty) deadline = Deadlines::In(s.timeouts.head);
   }
