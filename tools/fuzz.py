@@ -212,7 +212,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at once; default: as many as there are CPUs")
     parser.add_argument("--idle", action="store_true", help="take only CPU time that nobody else wants")
     parser.add_argument("--keep", action="store_true", help="copy what was found into the source tree")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
     labels = options.targets or bazel("query", r'attr(tags, "\bfuzz\b", tests(//...))').split()
     bazel("build", "--config=fuzz", *labels)
