@@ -75,9 +75,12 @@ class LiveTest(unittest.TestCase):
         self.container = self.world.container("c", "web-1")
         self.control_plane = f"unix:{self.world.dir}/controlplane.sock"
 
+    def program(self):
+        return ["env", f"PYTHONPATH={binary('python_sdk')}", sys.executable, source("fakes/live_service.py")]
+
     def start(self, name, *flags, listen="127.0.0.1:0"):
-        command = ["env", f"PYTHONPATH={binary('python_sdk')}", sys.executable, source("fakes/live_service.py"), name, "--listen", listen]
-        program = self.world.start(f"{name}-{next(self.count)}", [*command, *flags], self.world.host)
+        command = [*self.program(), name, "--listen", listen, *flags]
+        program = self.world.start(f"{name}-{next(self.count)}", command, self.world.host)
         program.address = program.await_text(r"listening on (\S+)").group(1)
         program.endpoint = f"grpc://{program.address}"
         return program
@@ -205,6 +208,8 @@ class RegistrationTest(LiveTest):
 
 
 class HealthTest(LiveTest):
+    nobody_there = "no service 'nobody' here"
+
     def setUp(self):
         super().setUp()
         self.services = {name: self.start(name) for name in "ab"}
@@ -256,7 +261,7 @@ class HealthTest(LiveTest):
         self.await_health("serving", "serving")
         self.register("--health-check=nobody")
         eventually(lambda: all("NOT_FOUND" in (text or "") for text in self.health()), what="it is not known")
-        self.expect_failure("handler_unreachable", "no service 'nobody' here")
+        self.expect_failure("handler_unreachable", self.nobody_there)
         # Without a check they may be called again.
         self.world.cli("handler", "register", NAME, *(service.endpoint for service in self.services.values()))
         self.assertEqual(self.ask().status, 200)

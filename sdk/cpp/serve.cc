@@ -11,6 +11,7 @@ inline namespace handler_sdk {
 namespace {
 
 constexpr std::chrono::seconds kGrace{5};
+constexpr std::chrono::seconds kGraceLive{10};  // No new calls come.
 
 }  // namespace
 
@@ -23,13 +24,15 @@ int Serve(ServeOptions options, Handlers handlers) {
   sigset_t before;
   pthread_sigmask(SIG_BLOCK, &signals, &before);
 
+  const std::chrono::seconds grace = options.live.has_value() ? kGraceLive : kGrace;
   int exit_code = 0;
   const absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Start(std::move(options), std::move(handlers));
   if (server.ok()) {
     int signal = 0;
     sigwait(&signals, &signal);
-    (*server)->Stop(kGrace);
+    (*server)->Drain();
+    (*server)->Stop(grace);
   } else {
     LogError(std::string(server.status().message()));
     exit_code = 1;

@@ -1,14 +1,20 @@
+#include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <optional>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/log.h"
+#include "common/base/status.h"
 #include "proto/sallyport/v1/handler.grpc.pb.h"
 #include "sdk/cpp/call.h"
+#include "sdk/cpp/live_endpoint.h"
 #include "sdk/cpp/sallyport/handler.h"
 
 namespace sallyport {
@@ -44,6 +50,15 @@ std::string BoundAddress(const std::string& listen, int port) {
   return absl::StrCat(listen.substr(0, colon + 1), port);
 }
 
+absl::StatusOr<std::string> EndpointOf(const Live& live, const std::string& address) {
+  if (!live.advertise.empty()) return live.advertise;
+  if (absl::StartsWith(address, "0.0.0.0:") || absl::StartsWith(address, "[::]:")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "no host can call ", address, "; set `advertise` to the endpoint as hosts see it"));
+  }
+  return absl::StartsWith(address, "unix:") ? address : absl::StrCat("grpc://", address);
+}
+
 }  // namespace
 
 // In order of dependency; destroyed in reverse.
@@ -64,15 +79,33 @@ struct Server::State {
   HandlerService service;
   std::unique_ptr<grpc::Server> server;
   Mutex mutex;
+  std::vector<std::shared_ptr<LiveEndpoint>> live ABSL_GUARDED_BY(mutex);
   bool stopped ABSL_GUARDED_BY(mutex) = false;
 };
+
+absl::Status Server::GoLive(const Live& live, State* state) {
+  ASSIGN_OR_RETURN(const std::string endpoint, EndpointOf(live, state->address));
+  std::vector<std::string> names = live.names;
+  if (names.empty()) {
+    for (const auto& [name, handler] : state->settings.handlers) names.push_back(name);
+  }
+  MutexLock lock(&state->mutex);
+  for (const std::string& name : names) {
+    state->live.push_back(std::make_shared<LiveEndpoint>(live, name, endpoint));
+  }
+  for (const auto& one : state->live) RETURN_IF_ERROR(one->AwaitFirst());
+  return absl::OkStatus();
+}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServeOptions options, Handlers handlers) {
   if (options.listen.empty())
     return absl::InvalidArgumentError("`listen` is empty; write HOST:PORT or unix:PATH");
   const std::function<void(const std::string&)> on_listening = options.on_listening;
+  const std::optional<Live> live = options.live;
   auto state = std::make_unique<State>(std::move(options), std::move(handlers));
 
+  // Of the whole process, since gRPC knows no other way.
+  grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(state->listen, grpc::InsecureServerCredentials(), &port);
@@ -92,6 +125,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServeOptions options, Hand
   state->address = BoundAddress(state->listen, port);
   state->port =
       state->address == state->listen && absl::StartsWith(state->listen, "unix:") ? 0 : port;
+  grpc::HealthCheckServiceInterface& health = *state->server->GetHealthCheckService();
+  for (const auto& [name, handler] : state->settings.handlers) {
+    health.SetServingStatus(name, true);
+  }
+  if (live.has_value()) RETURN_IF_ERROR(GoLive(*live, state.get()));
   if (on_listening) on_listening(state->address);
   return std::unique_ptr<Server>(new Server(std::move(state)));
 }
@@ -104,11 +142,30 @@ const std::string& Server::address() const { return state_->address; }
 
 int Server::port() const { return state_->port; }
 
+void Server::SetServing(bool serving) {
+  state_->server->GetHealthCheckService()->SetServingStatus(serving);
+}
+
+void Server::Drain() {
+  SetServing(false);
+  std::vector<std::shared_ptr<LiveEndpoint>> live;
+  {
+    MutexLock lock(&state_->mutex);
+    live = state_->live;
+  }
+  std::vector<std::thread> draining;
+  for (const auto& one : live) draining.emplace_back([one] { one->Drain(); });
+  for (std::thread& one : draining) one.join();
+}
+
 void Server::Stop(std::chrono::milliseconds grace) {
+  std::vector<std::shared_ptr<LiveEndpoint>> live;
   {
     MutexLock lock(&state_->mutex);
     if (std::exchange(state_->stopped, true)) return;
+    live.swap(state_->live);
   }
+  live.clear();
   state_->server->Shutdown(std::chrono::system_clock::now() + grace);
   state_->server->Wait();
   state_->pool = nullptr;

@@ -276,6 +276,20 @@ using HandlerFunction = std::function<Answer(const Request&, const Context&)>;
 // By the names that rules use.
 using Handlers = std::map<std::string, HandlerFunction>;
 
+// Registers the endpoint for as long as it is served. The handlers are registered already, as by
+// `sallyport handler register NAME --live`.
+struct Live {
+  std::string control_plane =
+      "";                    // "cp.internal:7443", or "unix:/run/sallyport/controlplane.sock".
+  std::string tls_dir = "";  // With ca.crt, tls.crt and tls.key of a handler.
+  // Empty: all that are served.
+  std::vector<std::string> names = {};
+  // The endpoint as hosts see it: "grpc://10.0.0.7:7070". Empty: what is listened on.
+  std::string advertise = "";
+  // How long the endpoint stays when this program is gone without a word. At most ten minutes.
+  std::chrono::milliseconds grace_period{10'000};
+};
+
 struct ServeOptions {
   // "127.0.0.1:7070", "[::1]:7070", or "unix:/run/handler.sock". Port 0: one that is free. gRPC
   // without TLS: loopback, or a network that you trust.
@@ -285,19 +299,23 @@ struct ServeOptions {
   int max_threads = 64;
   // Called once requests can come, with the address: `listen` with the true port.
   std::function<void(const std::string& address)> on_listening = nullptr;
+  // Whether and as what it registers itself. Then on_listening is called once it has.
+  std::optional<Live> live = std::nullopt;
   // What a handler threw. Default: a line on stderr.
   std::function<void(const std::string& handler, const std::string& what)> on_exception = nullptr;
 };
 
-// Serves until SIGTERM or SIGINT, then lets the calls under way end for at most 5 seconds. Returns
-// the program's exit code: 0, or 1 if it cannot listen (with a sentence on stderr). Call it from
-// main, before other threads start.
+// Serves until SIGTERM or SIGINT, then lets the calls under way end for at most 5 seconds; for 10,
+// if it is live, after it has drained. Returns the program's exit code: 0, or 1 if it cannot listen
+// or the control plane refuses it (with a sentence on stderr). Call it from main, before other
+// threads start.
 int Serve(ServeOptions options, Handlers handlers);
 
 // The same, without waiting: for tests, and for programs that do more. Thread-safe.
 class Server {
  public:
-  // INVALID_ARGUMENT or UNAVAILABLE: cannot listen.
+  // INVALID_ARGUMENT or UNAVAILABLE: cannot listen. Else why the control plane refuses what is to
+  // be live. One that is not there now is no error: it is tried again and again.
   static absl::StatusOr<std::unique_ptr<Server>> Start(ServeOptions options, Handlers handlers);
   // Stops at once.
   ~Server();
@@ -306,6 +324,11 @@ class Server {
 
   const std::string& address() const;
   int port() const;  // 0 for a Unix socket.
+  // What it says of itself when it is asked (grpc.health.v1). Default: true, until it drains.
+  void SetServing(bool serving);
+  // Before an end in order: it says of its health that it does not serve, and what is live drains.
+  // Returns when no host sends new calls any more, or cannot be told. Those that run go on.
+  void Drain();
   // No new calls; those under way may take `grace` to end, and are then cancelled. Returns when
   // every handler has returned.
   void Stop(std::chrono::milliseconds grace = std::chrono::milliseconds(0));
@@ -313,6 +336,7 @@ class Server {
  private:
   struct State;
   explicit Server(std::unique_ptr<State> state);
+  static absl::Status GoLive(const Live& live, State* state);
 
   std::unique_ptr<State> state_;
 };
