@@ -4,7 +4,7 @@ import { Inbound, sourceOf } from "./body.js";
 import { wasDecoded } from "./fetch.js";
 import { changes, fromWire, toWire } from "./headers.js";
 import { OriginAnswer } from "./origin_answer.js";
-import { Intercepted, Request } from "./request.js";
+import { givenSignal, Intercepted, Request } from "./request.js";
 import { Returned } from "./returned.js";
 import { targetChanges } from "./target.js";
 import { Wire } from "./wire.js";
@@ -26,7 +26,10 @@ export class Call {
   #sent;
   /** @type {OriginAnswer | undefined} */
   #origin;
-  #aborted = new AbortController();
+  /** @type {AbortController | undefined} made when somebody asks for its signal */
+  #controller;
+  /** @type {DOMException | undefined} the container hung up */
+  #hungUp;
   #asked = false; // ReadBody, or a Forward with transform_request.
   #decided = false; // How it is answered: by a Respond or by a Forward.
   #bodyGone = false; // It cannot be asked for any more.
@@ -49,13 +52,21 @@ export class Call {
     this.body = start.hasBody ? new Inbound(this, () => this.#askForBody()) : undefined;
     this.headers = fromWire(start.headers);
     const url = new URL(`${start.scheme}://${start.authority}${start.path === "*" ? "/*" : start.path}`).href;
-    this.request = new Request(new Intercepted(
-      this, start.method, url, this.headers, this.body?.stream ?? null, this.#aborted.signal));
+    this.request = new Request(new Intercepted(this, start.method, url, this.headers, this.body?.stream ?? null));
     this.target = { method: start.method, url };
   }
 
   get aborted() {
-    return this.#aborted.signal.aborted;
+    return this.#hungUp !== undefined;
+  }
+
+  /** Says when the container hangs up. */
+  get signal() {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#hungUp !== undefined) this.#controller.abort(this.#hungUp);
+    }
+    return this.#controller.signal;
   }
 
   /** Another piece may come. */
@@ -71,7 +82,9 @@ export class Call {
     if (this.#decided || this.#sent !== undefined) {
       throw new TypeError("a container's request is sent on once, and not after an answer; for more, fetch(url) asks from here");
     }
-    if (request.signal.aborted) throw request.signal.reason;
+    const signal = givenSignal(request);
+    if (this.#hungUp !== undefined) throw this.#hungUp;
+    if (signal?.aborted) throw signal.reason;
     if (request.bodyUsed || request.body?.locked) throw new TypeError("the body was read; send request.clone() on, or another body");
     const { setHeaders, removeHeaders } = changes(this.headers, request.headers);
     const untouched = (request.body === null && this.body === undefined)
@@ -86,7 +99,7 @@ export class Call {
     Promise.prototype.then.call(promise, undefined, () => {});
     const sent = /** @type {Sent} */ (/** @type {unknown} */ (this.#sent));
     sent.response = new Returned(promise);
-    request.signal.addEventListener("abort", () => sent.reject(request.signal.reason), { once: true });
+    signal?.addEventListener("abort", () => sent.reject(signal.reason), { once: true });
     // Until then it is known whether the handler ends with it. No tick of the clock: what has happened is dealt with first.
     setImmediate(() => this.#sendForward(sent).catch((error) => sent.reject(error)));
     return promise;
@@ -210,7 +223,8 @@ export class Call {
 
   #abort() {
     const error = new DOMException("the container hung up", "AbortError");
-    this.#aborted.abort(error);
+    this.#hungUp = error;
+    this.#controller?.abort(error);
     this.body?.fail(error);
     this.#origin?.body?.fail(error);
     this.#sent?.reject(error);
