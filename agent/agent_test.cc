@@ -74,11 +74,12 @@ class AgentTest : public testing::Test {
     message_ = status.error_message();
     return status.error_code();
   }
-  StatusCode Detach(const std::string& id) {
+  StatusCode Detach(const std::string& id, bool only_if_ended = false) {
     grpc::ClientContext context;
     v1::DetachRequest request;
     v1::DetachResponse response;
     request.set_container_id(id);
+    request.set_only_if_ended(only_if_ended);
     return stub_->Detach(&context, request, &response).error_code();
   }
   v1::ListAttachedResponse List() {
@@ -169,6 +170,27 @@ TEST_F(AgentTest, AnIdOrANamespaceIsAttachedOnce) {
   EXPECT_EQ(Attach(ByPath("web-2", "/proc/" + std::to_string(process.pid()) + "/ns/net")),
             StatusCode::ALREADY_EXISTS);
   EXPECT_THAT(message_, testing::HasSubstr("web-1"));
+}
+
+TEST_F(AgentTest, AnIdIsFreeAsSoonAsItsProcessHasEnded) {
+  for (int round = 0; round < 20; ++round) {
+    TestProcess process;
+    ASSERT_EQ(Attach(ByPid("web-1", process.pid())), StatusCode::OK) << round << message_;
+    process.End();
+  }
+}
+
+TEST_F(AgentTest, OnlyWhatHasEndedIsDetachedIfSoAsked) {
+  TestProcess process;
+  ASSERT_EQ(Attach(ByPid("web-1", process.pid())), StatusCode::OK) << message_;
+  EXPECT_EQ(Detach("web-1", true), StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(List().containers_size(), 1);
+  process.End();
+  const StatusCode code = Detach("web-1", true);
+  // The agent may have been faster.
+  EXPECT_TRUE(code == StatusCode::OK || code == StatusCode::NOT_FOUND) << int{code};
+  EXPECT_EQ(List().containers_size(), 0);
+  EXPECT_FALSE(fs::exists(CaFiles("web-1")));
 }
 
 TEST_F(AgentTest, RefusesWhatCannotBeAttached) {

@@ -1,5 +1,6 @@
 #include "agent/containers.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,8 @@ namespace {
 
 // For the proxy to take a container; it may have to be started first.
 constexpr std::chrono::seconds kServeDeadline{10};
+// For a container that leaves to be gone; it takes milliseconds.
+constexpr std::chrono::seconds kLeaveDeadline{2};
 // Of any serial.
 constexpr uint64_t kAnySerial = 0;
 
@@ -71,16 +74,31 @@ absl::StatusOr<Containers::Target> Containers::Find(const AttachOrder& order) {
   return Target{pid, std::move(process), std::move(network)};
 }
 
+bool Containers::IsLeaving(const Attachment& attachment) {
+  return attachment.stage == Stage::kGoing ||
+         (attachment.process.valid() && HasEnded(attachment.process));
+}
+
+Containers::Attachments::const_iterator Containers::InTheWay(const AttachOrder& order,
+                                                             const Target& target) const {
+  const auto of_id = attachments_.find(order.container_id);
+  if (of_id != attachments_.end()) return of_id;
+  return std::find_if(attachments_.begin(), attachments_.end(), [&target](const auto& one) {
+    return one.second.network == target.network.id();
+  });
+}
+
 absl::StatusOr<uint64_t> Containers::Reserve(const AttachOrder& order, const Target& target) {
+  const Clock::time_point deadline = Clock::now() + kLeaveDeadline;
   MutexLock lock(&mutex_);
-  for (const auto& [id, attachment] : attachments_) {
-    if (id == order.container_id) {
-      return absl::AlreadyExistsError(absl::StrCat("container ", id, " is attached already"));
-    }
-    if (attachment.network == target.network.id()) {
-      return absl::AlreadyExistsError(
-          absl::StrCat("the network namespace is attached already, as container ", id));
-    }
+  for (auto other = InTheWay(order, target); other != attachments_.end();
+       other = InTheWay(order, target)) {
+    if (IsLeaving(other->second) && released_.WaitUntil(&mutex_, deadline)) continue;
+    return absl::AlreadyExistsError(
+        other->first == order.container_id
+            ? absl::StrCat("container ", order.container_id, " is attached already")
+            : absl::StrCat("the network namespace is attached already, as container ",
+                           other->first));
   }
   Attachment& attachment = attachments_[order.container_id];
   attachment.serial = ++last_serial_;
@@ -95,6 +113,7 @@ void Containers::Release(const std::string& container_id) {
   run_directory_->Destroy(container_id);
   MutexLock lock(&mutex_);
   attachments_.erase(container_id);
+  released_.SignalAll();
 }
 
 absl::StatusOr<std::string> Containers::Serve(const AttachOrder& order, const Target& target) {
@@ -145,6 +164,23 @@ absl::StatusOr<Enforcement> Containers::AwaitPolicy(const AttachOrder& order, ui
 
 absl::Status Containers::Detach(const std::string& container_id) {
   return DetachSerial(container_id, kAnySerial);
+}
+
+absl::Status Containers::AwaitDetached(const std::string& container_id) {
+  const Clock::time_point deadline = Clock::now() + kLeaveDeadline;
+  MutexLock lock(&mutex_);
+  auto found = attachments_.find(container_id);
+  if (found == attachments_.end()) return NotAttached(container_id);
+  for (; found != attachments_.end(); found = attachments_.find(container_id)) {
+    if (!IsLeaving(found->second)) {
+      return absl::FailedPreconditionError(absl::StrCat("container ", container_id, " still runs"));
+    }
+    if (!released_.WaitUntil(&mutex_, deadline)) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("container ", container_id, " is still being detached"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Containers::DetachSerial(const std::string& container_id, uint64_t serial) {

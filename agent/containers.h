@@ -58,6 +58,9 @@ class Containers {
   absl::StatusOr<AttachOutcome> Attach(const AttachOrder& order);
   // NOT_FOUND if it is not attached.
   absl::Status Detach(const std::string& container_id);
+  // Waits until nothing is left of a container whose process has ended. NOT_FOUND if it is not
+  // attached, FAILED_PRECONDITION if it runs.
+  absl::Status AwaitDetached(const std::string& container_id);
   // REQUIRES: no other call is under way, nor follows but List.
   void Close();
   std::vector<Listed> List() const;  // By id.
@@ -84,7 +87,14 @@ class Containers {
 
   static absl::Status Check(const AttachOrder& order);
   static absl::StatusOr<Target> Find(const AttachOrder& order);
-  // Holds id and namespace for one attachment; returns its serial.
+  // Nothing but time is between it and its end.
+  static bool IsLeaving(const Attachment& attachment);
+  using Attachments = std::map<std::string, Attachment>;
+  // The attachment that holds the order's id or its namespace, if there is one.
+  Attachments::const_iterator InTheWay(const AttachOrder& order, const Target& target) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Holds id and namespace for one attachment, once one that leaves has let go of them; returns its
+  // serial.
   absl::StatusOr<uint64_t> Reserve(const AttachOrder& order, const Target& target);
   void Release(const std::string& container_id);
   // Redirect, listeners, CA, proxy: from here on the proxy serves it, by the policy that it has.
@@ -102,7 +112,8 @@ class Containers {
 
   mutable Mutex mutex_;
   uint64_t last_serial_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<std::string, Attachment> attachments_ ABSL_GUARDED_BY(mutex_);
+  Attachments attachments_ ABSL_GUARDED_BY(mutex_);
+  CondVar released_;  // Something was taken out of attachments_.
 
   std::optional<ProcessWatcher> watcher_;  // Last: it calls the rest.
 };

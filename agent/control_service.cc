@@ -64,7 +64,8 @@ grpc::Status ControlService::Attach(grpc::ServerContext*, const v1::AttachReques
 
 grpc::Status ControlService::Detach(grpc::ServerContext*, const v1::DetachRequest* request,
                                     v1::DetachResponse*) {
-  return ToGrpc(parts_.containers->Detach(request->container_id()));
+  return ToGrpc(request->only_if_ended() ? parts_.containers->AwaitDetached(request->container_id())
+                                         : parts_.containers->Detach(request->container_id()));
 }
 
 grpc::Status ControlService::ListAttached(grpc::ServerContext*, const v1::ListAttachedRequest*,

@@ -45,11 +45,15 @@ absl::StatusOr<UniqueFd> OpenProcess(pid_t pid) {
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot watch process ", pid));
 }
 
+bool HasEnded(const UniqueFd& process) {
+  pollfd ended{process.get(), POLLIN, 0};
+  return poll(&ended, 1, 0) != 0;
+}
+
 absl::StatusOr<NetworkNamespace> NetworkNamespace::OfProcess(pid_t pid, const UniqueFd& process) {
   absl::StatusOr<NetworkNamespace> found = OfFile(absl::StrCat("/proc/", pid, "/ns/net"));
   // Alive after the file was opened: the file was this process's.
-  pollfd ended{process.get(), POLLIN, 0};
-  if (poll(&ended, 1, 0) != 0) return NoSuchProcess(pid);
+  if (HasEnded(process)) return NoSuchProcess(pid);
   return found;
 }
 

@@ -26,6 +26,7 @@ struct NamespaceId {
 
 // Readable when the process has ended. NOT_FOUND if there is no such process.
 absl::StatusOr<UniqueFd> OpenProcess(pid_t pid);
+bool HasEnded(const UniqueFd& process);
 
 // Holds the namespace open. Thread-safe.
 class NetworkNamespace {
