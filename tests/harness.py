@@ -32,6 +32,7 @@ BINARIES = {
     "sallyportd": "controlplane/sallyportd",
     "sallyport-agent": "agent/sallyport-agent",
     "sallyport-proxy": "agent/proxy/sallyport-proxy",
+    "sallyport-oci-hook": "agent/attach/sallyport-oci-hook",
     "dns_server": "tests/fakes/dns_server",
     "http_origin": "tests/fakes/http_origin",
     "recording_handler": "tests/fakes/recording_handler",

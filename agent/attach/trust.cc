@@ -5,28 +5,15 @@
 #include <cerrno>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
 
 namespace sallyport::agent {
-namespace {
-
-// Debian, Alpine and Arch; Fedora and RHEL; openSUSE; OpenWrt and BSD-like layouts.
-constexpr std::string_view kPlaces[] = {
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-};
-// Ten times the largest that distributions have; more is not a bundle.
-constexpr size_t kMaxBundleBytes = 4 << 20;
-
-}  // namespace
 
 absl::StatusOr<std::string> FindSystemBundle(const std::string& root) {
-  for (const std::string_view place : kPlaces) {
+  for (const std::string_view place : kSystemBundlePlaces) {
     std::string path = StrCat(root, place);
     struct stat file;
     if (stat(path.c_str(), &file) == 0 && S_ISREG(file.st_mode)) return path;
@@ -49,11 +36,15 @@ absl::StatusOr<std::string> MakeTrustBundle(std::string_view ca_certificate_pem,
           StrCat(Quote(system_bundle), " is too large for a file of root certificates"));
     }
   }
+  return MakeTrustBundleOf(std::move(bundle), ca_certificate_pem);
+}
+
+std::string MakeTrustBundleOf(std::string roots, std::string_view ca_certificate_pem) {
   // The last certificate of the file may lack its end of line.
-  if (!bundle.empty() && bundle.back() != '\n') bundle += '\n';
-  bundle += ca_certificate_pem;
-  if (bundle.back() != '\n') bundle += '\n';
-  return bundle;
+  if (!roots.empty() && roots.back() != '\n') roots += '\n';
+  roots += ca_certificate_pem;
+  if (roots.back() != '\n') roots += '\n';
+  return roots;
 }
 
 }  // namespace sallyport::agent

@@ -23,14 +23,28 @@ inline constexpr std::array<std::string_view, 8> kTrustVariables = {
     "NODE_EXTRA_CA_CERTS", "DENO_CERT",      "AWS_CA_BUNDLE",      "PIP_CERT",
 };
 
-// The first of the places where distributions keep their roots in one file, below `root` ("" for
-// this system's own). NOT_FOUND if there is none.
+// Where distributions keep their roots in one file: Debian, Alpine and Arch; Fedora and RHEL;
+// openSUSE; OpenWrt and BSD-like layouts.
+inline constexpr std::array<std::string_view, 5> kSystemBundlePlaces = {
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+};
+// Ten times the largest that distributions have; more is not a bundle.
+inline constexpr size_t kMaxBundleBytes = 4 << 20;
+
+// The first of these places that is there, below `root` ("" for this system's own). NOT_FOUND if
+// there is none.
 absl::StatusOr<std::string> FindSystemBundle(const std::string& root);
 
 // What bundle.crt holds: the roots of the file `system_bundle`, then the CA. With an empty path:
 // the CA alone.
 absl::StatusOr<std::string> MakeTrustBundle(std::string_view ca_certificate_pem,
                                             const std::string& system_bundle);
+// The same, of roots that are read already.
+std::string MakeTrustBundleOf(std::string roots, std::string_view ca_certificate_pem);
 
 }  // namespace sallyport::agent
 

@@ -1,0 +1,49 @@
+#include "agent/attach/oci/annotations.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace sallyport::agent {
+namespace {
+
+using testing::HasSubstr;
+
+std::string ErrorOf(const Annotations& annotations) {
+  return std::string(ReadAnnotations(annotations, "0123").status().message());
+}
+
+TEST(AnnotationsTest, AClassIsEnough) {
+  const AttachAnnotations read =
+      ReadAnnotations({{"io.container.manager", "x"}, {"sallyport.class", "agent"}}, "0123")
+          .value();
+  EXPECT_EQ(read.class_name, "agent");
+  EXPECT_EQ(read.container_id, "0123");
+  EXPECT_TRUE(read.made_up_id);
+  EXPECT_TRUE(read.trust);
+}
+
+TEST(AnnotationsTest, AnIdOfOnesOwn) {
+  const AttachAnnotations read =
+      ReadAnnotations({{"sallyport.class", "agent"}, {"sallyport.id", "web-1"}}, "0123").value();
+  EXPECT_EQ(read.container_id, "web-1");
+  EXPECT_FALSE(read.made_up_id);
+}
+
+TEST(AnnotationsTest, TrustCanBeLeftOut) {
+  EXPECT_FALSE(ReadAnnotations({{"sallyport.class", "agent"}, {"sallyport.trust", "none"}}, "0123")
+                   .value()
+                   .trust);
+}
+
+TEST(AnnotationsTest, WhatIsWrongIsSaid) {
+  EXPECT_THAT(ErrorOf({}), HasSubstr("sallyport.class"));
+  EXPECT_THAT(ErrorOf({{"sallyport.class", ""}}), HasSubstr("missing or empty"));
+  EXPECT_THAT(ErrorOf({{"sallyport.class", "a"}, {"sallyport.id", ""}}), HasSubstr("is empty"));
+  EXPECT_THAT(ErrorOf({{"sallyport.class", "a"}, {"sallyport.trust", "off"}}), HasSubstr("none"));
+  EXPECT_THAT(ErrorOf({{"sallyport.class", "a"}, {"sallyport.clas", "b"}}), HasSubstr("unknown"));
+  EXPECT_THAT(ErrorOf({{"sallyport.class", "a"}, {"sallyport.params", "{}"}}),
+              HasSubstr("belong to a rule"));
+}
+
+}  // namespace
+}  // namespace sallyport::agent
