@@ -1,0 +1,92 @@
+"""What attaching a container costs: the call alone, and what the OCI hook adds to `podman run`.
+
+Attach is called for containers that are there already, one after the other and ten at once; each is detached again. `podman run`
+of a program that does nothing is timed with the hook and without in turn, so that both meet the same machine; what is added is the
+difference of neighbours.
+
+Usage: bench/run.sh attach [--attaches N] [--runs N]
+"""
+
+import argparse
+import concurrent.futures
+import subprocess
+import time
+
+import measure
+from measure import harness
+from oci_engine import Engine
+
+AT_ONCE = 10
+
+
+def timed(function, *arguments, **options):
+    begin = time.monotonic()
+    result = function(*arguments, **options)
+    return (time.monotonic() - begin) * 1e3, result
+
+
+class Holders:
+    """Processes in network namespaces of their own."""
+
+    def __init__(self, count):
+        self.processes = [subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "echo up; exec cat"], stdin=subprocess.PIPE,
+                                           stdout=subprocess.PIPE) for _ in range(count)]
+        for process in self.processes:
+            process.stdout.readline()
+
+    def close(self):
+        for process in self.processes:
+            process.stdin.close()
+            process.wait()
+            process.stdout.close()
+
+
+def attach_times(world, holders, at_once, count):
+    """Of `count` calls and more, `at_once` at a time."""
+    def attach(number):
+        # The channel is there already: it is the call that is measured.
+        return timed(world.agent_api.call, "Attach", pid=holders.processes[number].pid, containerId=f"a-{number}", className="plain")[0]
+
+    samples = []
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        while len(samples) < count:
+            samples += pool.map(attach, range(at_once))
+            for number in range(at_once):
+                world.agent_api.call("Detach", containerId=f"a-{number}")
+    return measure.percentiles(samples)
+
+
+def run_times(engine, image, runs):
+    with_hook, without, added = [], [], []
+    for _ in range(runs):
+        pair = []
+        for class_name in ("plain", None):
+            milliseconds, result = timed(engine.run, image, "true", class_name=class_name)
+            if result.returncode != 0:
+                raise RuntimeError(f"not measured: {result.stderr}")
+            pair.append(milliseconds)
+        with_hook.append(pair[0])
+        without.append(pair[1])
+        added.append(pair[0] - pair[1])
+    return with_hook, without, added
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--attaches", type=int, default=500)
+    parser.add_argument("--runs", type=int, default=50)
+    options = parser.parse_args()
+    with harness.World() as world:
+        world.cli("class", "apply", "plain")
+        holders = Holders(AT_ONCE)
+        world.closers.callback(holders.close)
+        rows = [(f"Attach, {at_once} at once", attach_times(world, holders, at_once, options.attaches)) for at_once in (1, AT_ONCE)]
+        engine = Engine(world)
+        with_hook, without, added = run_times(engine, engine.busybox_image(), options.runs)
+        rows += [("podman run, attached", measure.percentiles(with_hook)), ("podman run without", measure.percentiles(without)),
+                 ("  added", measure.percentiles(added))]
+        measure.table("attaching a container", rows)
+
+
+if __name__ == "__main__":
+    main()
