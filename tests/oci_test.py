@@ -10,6 +10,7 @@ import time
 import unittest
 
 from harness import World, eventually, read_text, run
+from netns import Namespace
 from oci_engine import Engine, make_busybox_root
 
 NAMES = {"good.test": "203.0.113.10", "evil.test": "203.0.113.10"}
@@ -34,7 +35,7 @@ class OciCase(unittest.TestCase):
         self.assertNotEqual(result.returncode, 0, result)
         self.assertNotIn("started", result.stdout, result)
         self.assertIn(why, result.stderr, result)
-        self.assertEqual(self.engine.ids(), [])
+        eventually(lambda: not self.engine.ids(), 1, "nothing stays attached")
 
     def leftovers(self, container_id):
         """What of a container is on the host: its attachment, its files, its sockets in the proxy."""
@@ -281,6 +282,19 @@ class RuncTest(OciCase):
     def test_the_hosts_network_does_not_start(self):
         folder = self.engine.bundle("wired", self.root, "sh", "-c", "echo started", network=False)
         self.assert_refused(self.engine.runc("run", "--bundle", folder, "wired-1"), "no way out of its own")
+
+
+class NamedNamespaceTest(OciCase):
+    def test_what_joins_a_named_namespace_is_in_it(self):
+        """As units of systemd do by NetworkNamespacePath."""
+        namespace = Namespace(f"{self.world.id}-unit")
+        self.addCleanup(namespace.close)
+        self.world.cli("container", "attach", "--netns", f"/run/netns/{namespace.name}", "--id", "unit", "--class", "agent")
+        fetch = namespace.command("curl", "-sS", "--max-time", "5", "--noproxy", "*", "--connect-to", "::203.0.113.10:", "http://good.test/x")
+        self.assertEqual(run(*fetch).stdout, "origin good.test /x")
+        self.world.cli("container", "detach", "unit")
+        self.assertNotEqual(run(*fetch, check=False).returncode, 0)
+        self.assertEqual(self.engine.ids(), [])
 
 
 class AgentDownTest(OciCase):

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Checks what visibility cannot: that no program brings together two TLS libraries, and that the
-# proxy, which reads what containers send, carries no gRPC.
+# proxy, which reads what containers send, and the OCI hook carry no gRPC.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,8 +21,10 @@ forbid() {
 status=0
 forbid //agent/proxy:sallyport-proxy //third_party:grpc
 forbid //agent/proxy:sallyport-proxy //third_party:openssl
+# Every container's start waits for it, and gRPC takes its time to load.
+forbid //agent/attach:sallyport-oci-hook //third_party:grpc
 for program in //agent:sallyport-agent //controlplane:sallyportd //cli:sallyport; do
   forbid "$program" @boringssl//:crypto
 done
-((status != 0)) || echo "check_deps.sh: the proxy has no gRPC, and no program two TLS libraries"
+((status != 0)) || echo "check_deps.sh: the proxy and the hook have no gRPC, and no program two TLS libraries"
 exit $status

@@ -30,7 +30,10 @@ using SessionPtr = std::unique_ptr<nghttp2_session, void (*)(nghttp2_session*)>;
 constexpr std::chrono::seconds kPatience{1};
 constexpr std::chrono::milliseconds kRetryTime{10};
 
-absl::Status NoAnswer(const std::string& path, std::string_view why) {
+// podman takes the usual words for ENOENT to mean that the container's command is missing.
+absl::Status NoAnswer(const std::string& path, int error) {
+  const std::string why =
+      error == ENOENT ? "there is no such socket" : std::generic_category().message(error);
   return absl::UnavailableError(
       StrCat("the agent does not answer on ", path, " (", why, "); is sallyport-agent running?"));
 }
@@ -55,8 +58,7 @@ absl::StatusOr<UniqueFd> Connect(const std::string& path, Clock::time_point dead
     }
     const int error = errno;
     const bool may_pass = error == ENOENT || error == ECONNREFUSED || error == EAGAIN;
-    if (!may_pass || Clock::now() >= patience)
-      return NoAnswer(path, std::generic_category().message(error));
+    if (!may_pass || Clock::now() >= patience) return NoAnswer(path, error);
     std::this_thread::sleep_for(kRetryTime);
   }
 }
