@@ -9,6 +9,7 @@
 #include "agent/proxy/limits.h"
 #include "common/base/check.h"
 #include "common/base/status.h"
+#include "common/base/version.h"
 
 namespace sallyport::agent {
 namespace {

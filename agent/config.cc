@@ -17,6 +17,7 @@
 #include "agent/proxy/limits.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/base/version.h"
 #include "common/flags/flags.h"
 #include "common/net/address.h"
 
@@ -103,10 +104,8 @@ std::string Config::socket_path() const { return socket.substr(kUnixPrefix.size(
 
 Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
   Config config;
-  config.host_name = DefaultHostName();
-  config.proxy_binary = DefaultProxyBinary();
-  config.resolvers = DefaultResolvers();
-  config.workers = std::max(1U, std::thread::hardware_concurrency());
+  // What depends on the machine is filled in below, so that --help says the same on each.
+  config.workers = 0;
 
   FlagSet flags(
       "sallyport-agent",
@@ -119,14 +118,17 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
       "tls-dir", &config.tls_dir, "DIR",
       "tls.crt, tls.key, ca.crt of role agent with this host's name (`sallyport pki issue "
       "agent`): HOST:PORT is then dialled with mutual TLS. Read anew for each connection.");
-  flags.String("host-name", &config.host_name, "NAME", "This host's name in the fleet; unique.");
+  flags.String("host-name", &config.host_name, "NAME",
+               "This host's name in the fleet; unique. Default: its name in the network.");
   flags.String("state-dir", &config.state_dir, "DIR", "Where the last known policy is kept.");
   flags.String(
       "run-dir", &config.run_dir, "DIR",
       "Where containers' CAs are kept, in memory: if DIR is on a disk, a tmpfs is mounted in it.");
   flags.String("socket", &config.socket, "ADDRESS",
                "Where this agent listens for the CLI: unix:/PATH.");
-  flags.String("proxy-binary", &config.proxy_binary, "FILE", "The program sallyport-proxy.");
+  flags.String("proxy-binary", &config.proxy_binary, "FILE",
+               "The program sallyport-proxy. Default: the one beside this program, or in "
+               "/usr/lib/sallyport.");
   flags.String("proxy-user", &config.proxy_user, "USER", "Whom the proxy runs as.");
   flags.String(
       "origin-roots", &config.origin_roots, "FILE",
@@ -139,8 +141,10 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
                "--client-certificate. Read anew when it changes. Default: tls.crt of --tls-dir.");
   flags.String("handler-key", &config.handler_key, "FILE",
                "Its key (PEM). The proxy is given it; a key of its own keeps the agent's from it.");
-  flags.StringList("resolver", &config.resolvers, "ADDRESS",
-                   "Name server to ask for containers: ADDRESS[:PORT]. Repeatable.");
+  flags.StringList(
+      "resolver", &config.resolvers, "ADDRESS",
+      "Name server to ask for containers: ADDRESS[:PORT]. Repeatable. Default: those of "
+      "/etc/resolv.conf.");
   flags.StringList(
       "open-range", &config.open_ranges, "CIDR",
       "Network that containers may be allowed to reach although it is private, loopback or "
@@ -150,7 +154,8 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
                "state directory.");
   flags.String("secrets-dir", &config.secrets_dir, "DIR",
                "Files that built-in handlers may take secrets from are below it.");
-  flags.Int("workers", &config.workers, 1, 256, "N", "Threads of the proxy.");
+  flags.Int("workers", &config.workers, 0, 256, "N",
+            "Threads of the proxy. 0: one for each processor.");
   flags.Int(
       "max-memory-mib", &config.max_memory_mib, 0, 16'777'216, "N",
       "MiB of memory of the proxy near which it sheds load. 0: the limit of its cgroup, if it "
@@ -164,6 +169,10 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
   flags.set_version(StrCat("sallyport-agent ", kVersion));
   flags.ParseOrExit(arguments);
 
+  if (config.host_name.empty()) config.host_name = DefaultHostName();
+  if (config.proxy_binary.empty()) config.proxy_binary = DefaultProxyBinary();
+  if (config.resolvers.empty()) config.resolvers = DefaultResolvers();
+  if (config.workers == 0) config.workers = std::max(1U, std::thread::hardware_concurrency());
   if (config.handler_socket_dirs.empty())
     config.handler_socket_dirs.push_back(config.run_dir + "/handlers");
   if (config.audit.empty()) config.audit = config.state_dir + "/audit.jsonl";

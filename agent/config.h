@@ -12,8 +12,6 @@
 
 namespace sallyport::agent {
 
-inline constexpr char kVersion[] = "0.1.0";
-
 struct Config {
   std::string control_plane = "unix:/run/sallyport/controlplane.sock";
   std::string tls_dir;  // Empty: no TLS.

@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/completion_command.h"
 #include "cli/nearest.h"
 #include "common/base/log.h"
+#include "common/base/version.h"
 
 namespace sallyport::cli {
 namespace {
-
-constexpr char kVersion[] = "sallyport 0.1.0";
 
 std::vector<Command> AllCommands() {
   std::vector<Command> commands;
@@ -34,6 +34,7 @@ std::vector<Command> AllCommands() {
   AddTestCommand(&commands);
   AddStatusCommand(&commands);
   AddPkiCommands(&commands);
+  AddCompletionCommand(&commands);
   return commands;
 }
 
@@ -69,7 +70,7 @@ int Main(int argc, char** argv) {
     return arguments.empty() ? kUsage : kDone;
   }
   if (arguments[0] == "--version") {
-    std::printf("%s\n", kVersion);
+    std::printf("sallyport %s\n", kVersion);
     return kDone;
   }
   // Two words first: `class apply`, `handler list`.

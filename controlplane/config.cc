@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "common/base/strings.h"
+#include "common/base/version.h"
 #include "common/flags/flags.h"
 
 namespace sallyport {
@@ -30,7 +31,7 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
   flags.set_example(
       "sallyportd --state-dir /var/lib/sallyport --listen unix:/run/sallyport/controlplane.sock "
       "--listen 0.0.0.0:7443 --tls-dir /etc/sallyport/tls");
-  flags.set_version("sallyportd 0.1.0");
+  flags.set_version(StrCat("sallyportd ", kVersion));
   flags.ParseOrExit(arguments);
 
   const auto usage_error = [](const std::string& message) {

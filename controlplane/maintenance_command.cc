@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/base/version.h"
 #include "common/flags/flags.h"
 #include "controlplane/maintenance_client.h"
 #include "controlplane/store/backup.h"
@@ -92,7 +93,7 @@ int RunMaintenanceCommand(const std::vector<std::string>& arguments) {
   if (backup) flags.Bool("force", &options.force, "Overwrite FILE if it is there.");
   flags.set_arguments("FILE");
   flags.set_example(StrCat("sallyportd ", command, " /var/backups/sallyport.db"));
-  flags.set_version("sallyportd 0.1.0");
+  flags.set_version(StrCat("sallyportd ", kVersion));
   const std::vector<std::string> rest = flags.ParseOrExit({arguments.begin() + 1, arguments.end()});
   if (rest.size() != 1) return Fail(command, "name one FILE", 2);
   options.file = rest[0];

@@ -14,6 +14,8 @@
 #include "agent/proxy/memory_usage.h"
 #include "agent/proxy/privileges.h"
 #include "common/base/log.h"
+#include "common/base/strings.h"
+#include "common/base/version.h"
 #include "common/flags/flags.h"
 
 #if defined(__has_feature)
@@ -47,6 +49,7 @@ int Main(int argc, char** argv) {
   flags.String("user", &user, "NAME", "The user to run as.");
   flags.String("origin-roots", &roots_path, "FILE",
                "Certificates (PEM) that origins are verified with.");
+  flags.set_version(StrCat("sallyport-proxy ", kVersion));
   flags.ParseOrExit({argv + 1, argv + argc});
   SetLogProgram("sallyport-proxy");
   if (control_fd < 0) {

@@ -42,7 +42,7 @@ absl::StatusOr<std::string> FindProgram(const std::string& name, const std::stri
       std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   for (const std::filesystem::path& folder :
        {here, here.parent_path() / build_folder, std::filesystem::path("/usr/lib/sallyport"),
-        std::filesystem::path("/usr/local/bin"), std::filesystem::path("/usr/bin")}) {
+        std::filesystem::path("/usr/local/bin"), std::filesystem::path("/usr/sbin")}) {
     if (access((folder / name).c_str(), X_OK) == 0) return (folder / name).string();
   }
   return absl::NotFoundError(StrCat("cannot find the program ", name,
