@@ -35,9 +35,9 @@ LIBRARIES=(
 RUNTIME=(ca-certificates curl iproute2 nftables openssl podman procps runc sqlite3)
 # Origins, clients, load generators and the other languages of the SDK.
 TEST_TOOLS=(
-  bind9-dnsutils busybox-static default-jdk-headless golang-go iputils-ping musl-tools mypy netcat-openbsd nghttp2-client
+  adduser bind9-dnsutils busybox-static default-jdk-headless golang-go iputils-ping man-db musl-tools mypy netcat-openbsd nghttp2-client
   nginx-light python3 python3-cryptography python3-grpcio python3-h2 python3-httpx python3-protobuf python3-requests
-  python3-websockets tcpdump time universal-ctags wget wrk
+  python3-websockets systemd tcpdump time universal-ctags wget wrk
 )
 
 main() {
