@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/completion_command.h"
+#include "cli/doctor/doctor.h"
 #include "cli/nearest.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
@@ -33,6 +34,7 @@ std::vector<Command> AllCommands() {
   AddMutationCommands(&commands);
   AddTestCommand(&commands);
   AddStatusCommand(&commands);
+  AddDoctorCommand(&commands);
   AddPkiCommands(&commands);
   AddCompletionCommand(&commands);
   return commands;

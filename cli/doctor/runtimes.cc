@@ -1,0 +1,132 @@
+#include "cli/doctor/runtimes.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "cli/doctor/run_program.h"
+#include "common/base/strings.h"
+
+namespace sallyport::cli {
+namespace {
+
+// A JVM that compiles its program first, on a busy machine.
+constexpr std::chrono::seconds kTime{30};
+
+constexpr char kPython[] =
+    "import sys, urllib.error, urllib.request\n"
+    "try:\n"
+    "    urllib.request.urlopen(sys.argv[1], timeout=20).read()\n"
+    "except urllib.error.HTTPError:\n"
+    "    pass\n";
+constexpr char kNode[] =
+    "require('https').get(process.argv[1], answer => answer.resume())"
+    ".on('error', error => { console.error(error.message); process.exit(1); });";
+// Any answer will do, and what cannot be trusted is an exception.
+constexpr char kJava[] =
+    "((java.net.HttpURLConnection) new java.net.URL(\"{url}\").openConnection()).getResponseCode();"
+    "System.out.println(\"answered\");\n/exit\n";
+
+struct Runtime {
+  std::string name;
+  std::vector<std::string> command;   // {url}, {host} and {port} stand for the URL's.
+  std::vector<std::string> answered;  // Any of it in the output is an answer, too.
+  std::string advice;
+};
+
+const std::vector<Runtime>& Runtimes() {
+  static const auto* const runtimes = new std::vector<Runtime>{
+      {"curl",
+       {"curl", "--silent", "--show-error", "--output", "/dev/null", "--max-time", "20", "{url}"},
+       {},
+       "set CURL_CA_BUNDLE=/etc/sallyport/certs/bundle.crt"},
+      {"wget",
+       {"wget", "-q", "-O", "/dev/null", "{url}"},
+       {"server returned error"},
+       "put `ca_certificate = /etc/sallyport/certs/bundle.crt` into /etc/wgetrc"},
+      {"git",
+       {"git", "ls-remote", "{url}"},
+       {"not found", "not valid", "The requested URL returned error"},
+       "set GIT_SSL_CAINFO=/etc/sallyport/certs/bundle.crt"},
+      {"openssl",
+       {"openssl", "s_client", "-brief", "-verify_return_error", "-connect", "{host}:{port}",
+        "-servername", "{host}"},
+       {},
+       "set SSL_CERT_FILE=/etc/sallyport/certs/bundle.crt"},
+      {"python3",
+       {"python3", "-c", kPython, "{url}"},
+       {},
+       "set SSL_CERT_FILE=/etc/sallyport/certs/bundle.crt, and REQUESTS_CA_BUNDLE to the same"},
+      {"node",
+       {"node", "-e", kNode, "{url}"},
+       {},
+       "set NODE_EXTRA_CA_CERTS=/etc/sallyport/certs/bundle.crt"},
+      {"java",
+       {"sh", "-c",
+        StrCat("printf '%s' '", kJava, "' | jshell -s - | tee /dev/stderr | grep -q answered")},
+       {},
+       "run `keytool -importcert -cacerts -noprompt -storepass changeit -alias sallyport -file "
+       "/etc/sallyport/certs/sallyport-ca.crt`"},
+  };
+  return *runtimes;
+}
+
+bool IsThere(const Runtime& runtime) {
+  return HasProgram(runtime.name == "java" ? "jshell" : runtime.name);
+}
+
+std::string LastLine(const std::string& output) {
+  std::vector<std::string> lines = absl::StrSplit(output, '\n', absl::SkipWhitespace());
+  return lines.empty() ? "" : lines.back();
+}
+
+Finding Check(const Runtime& runtime, const CheckUrl& url) {
+  std::vector<std::string> command = runtime.command;
+  for (std::string& word : command) {
+    word =
+        absl::StrReplaceAll(word, {{"{url}", url.url}, {"{host}", url.host}, {"{port}", url.port}});
+  }
+  const absl::StatusOr<ProgramEnd> end = RunProgram(command, kTime);
+  if (!end.ok()) return {runtime.name, false, std::string(end.status().message()), runtime.advice};
+  // wget's 8: the server has answered with an error.
+  const bool good =
+      end->status == 0 || (runtime.name == "wget" && end->status == 8) ||
+      std::any_of(runtime.answered.begin(), runtime.answered.end(), [&](const std::string& text) {
+        return end->output.find(text) != std::string::npos;
+      });
+  if (good) return {runtime.name, true, "is answered", ""};
+  return {runtime.name, false, StrCat("exit ", end->status, ": ", LastLine(end->output)),
+          runtime.advice};
+}
+
+}  // namespace
+
+absl::StatusOr<CheckUrl> ParseCheckUrl(std::string_view url) {
+  constexpr std::string_view kScheme = "https://";
+  // Only what needs no quoting, as it becomes part of commands.
+  const bool plain = url.find_first_not_of(
+                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                         "-._~:/%?&=+,@") == url.npos;
+  const std::string_view rest = url.substr(std::min(kScheme.size(), url.size()));
+  const std::string_view authority = rest.substr(0, rest.find_first_of("/?"));
+  const size_t colon = authority.find(':');
+  CheckUrl result{std::string(url), std::string(authority.substr(0, colon)),
+                  colon == authority.npos ? "443" : std::string(authority.substr(colon + 1))};
+  if (!plain || !url.starts_with(kScheme) || result.host.empty() || result.port.empty() ||
+      authority.find('@') != authority.npos ||
+      result.port.find_first_not_of("0123456789") != result.port.npos) {
+    return absl::InvalidArgumentError(StrCat("`", url, "` is not https://HOST[:PORT][/PATH]"));
+  }
+  return result;
+}
+
+std::vector<Finding> CheckRuntimes(const CheckUrl& url) {
+  std::vector<Finding> findings;
+  for (const Runtime& runtime : Runtimes()) {
+    if (IsThere(runtime)) findings.push_back(Check(runtime, url));
+  }
+  return findings;
+}
+
+}  // namespace sallyport::cli
