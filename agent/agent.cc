@@ -6,6 +6,7 @@
 
 #include "agent/audit_file.h"
 #include "agent/control_socket.h"
+#include "agent/metrics.h"
 #include "agent/proxy/limits.h"
 #include "common/base/check.h"
 #include "common/base/status.h"
@@ -60,11 +61,34 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
   ASSIGN_OR_RETURN(std::unique_ptr<RunDirectory> run_directory, RunDirectory::Open(config.run_dir));
   ASSIGN_OR_RETURN(std::unique_ptr<PolicyCache> cache, PolicyCache::Open(config.state_dir));
   ASSIGN_OR_RETURN(std::unique_ptr<TokenKeys> token_keys, TokenKeys::Create());
-  ASSIGN_OR_RETURN(UniqueFd audit_file, OpenAuditFile("--audit", config.audit));
+  ASSIGN_OR_RETURN(UniqueFd audit_file, config.audit == kStdout
+                                            ? StdoutForAudit()
+                                            : OpenAuditFile("--audit", config.audit));
+  const auto audit_file_id =
+      config.audit == kStdout ? std::nullopt : AuditRotation::IdOf(audit_file);
   std::unique_ptr<Agent> agent(new Agent(config, std::move(run_directory), std::move(cache),
                                          std::move(token_keys), std::move(audit_file)));
   ASSIGN_OR_RETURN(agent->server_, ServeOnSocket(config.socket_path(), &agent->control_service_));
+  if (audit_file_id.has_value()) agent->RotateAuditFile(config, *audit_file_id);
+  if (!config.metrics.empty()) RETURN_IF_ERROR(agent->ServeMetrics(config));
   return agent;
+}
+
+void Agent::RotateAuditFile(const Config& config, AuditRotation::FileId file) {
+  AuditRotation::Options options{.path = config.audit,
+                                 .max_bytes = static_cast<uint64_t>(config.audit_max_mib) << 20,
+                                 .keep = config.audit_keep};
+  audit_rotation_.emplace(std::move(options), file,
+                          [this](UniqueFd next) { supervisor_.SetAuditFile(std::move(next)); });
+}
+
+absl::Status Agent::ServeMetrics(const Config& config) {
+  const MetricSources sources{config.host_name, &containers_, &supervisor_, &sync_, cache_.get()};
+  ASSIGN_OR_RETURN(status_server_,
+                   StatusServer::Start(config.metrics,
+                                       {.metrics = [sources] { return HostMetrics(sources); },
+                                        .not_ready = [sources] { return WhyNotReady(sources); }}));
+  return absl::OkStatus();
 }
 
 Agent::Agent(const Config& config, std::unique_ptr<RunDirectory> run_directory,
@@ -89,6 +113,8 @@ Agent::Agent(const Config& config, std::unique_ptr<RunDirectory> run_directory,
 // Nothing is served any more before anything is taken down.
 Agent::~Agent() {
   supervisor_.Stop();
+  audit_rotation_.reset();
+  status_server_.reset();
   sync_.AbandonWaits();
   if (server_ != nullptr) {
     server_->Shutdown(std::chrono::system_clock::now() + kCallsDeadline);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
@@ -38,6 +39,21 @@ absl::StatusOr<UniqueFd> OpenAuditFile(std::string_view field, const std::string
       !(S_ISREG(found.st_mode) || S_ISFIFO(found.st_mode) || S_ISCHR(found.st_mode))) {
     return absl::InvalidArgumentError(StrCat(field, ": ", Quote(path), " is no file to append to"));
   }
+  return file;
+}
+
+absl::StatusOr<UniqueFd> StdoutForAudit() {
+  UniqueFd file(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
+  if (!file.valid())
+    return absl::FailedPreconditionError("--audit stdout: there is no standard output");
+  struct stat found;
+  const int flags = fcntl(file.get(), F_GETFL);
+  if (flags < 0 || fstat(file.get(), &found) != 0)
+    return absl::ErrnoToStatus(errno, "--audit stdout");
+  // What a terminal is made, it is for the shell, too.
+  const int more = S_ISFIFO(found.st_mode) || S_ISSOCK(found.st_mode) ? O_NONBLOCK : 0;
+  if (fcntl(file.get(), F_SETFL, flags | O_APPEND | more) != 0)
+    return absl::ErrnoToStatus(errno, "--audit stdout cannot be written to as records need it");
   return file;
 }
 

@@ -17,6 +17,11 @@ namespace sallyport::agent {
 // reads, INVALID_ARGUMENT for what cannot be appended to.
 absl::StatusOr<UniqueFd> OpenAuditFile(std::string_view field, const std::string& path);
 
+// This program's standard output: what an init system made of it (the journal's socket), a pipe, a
+// file, a terminal. Pipes and sockets are non-blocking from here on, so that who does not read does
+// not stop the proxy.
+absl::StatusOr<UniqueFd> StdoutForAudit();
+
 }  // namespace sallyport::agent
 
 #endif  // SALLYPORT_AGENT_AUDIT_FILE_H_

@@ -19,6 +19,7 @@
 #include "common/base/strings.h"
 #include "common/base/version.h"
 #include "common/flags/flags.h"
+#include "common/metrics/status_server.h"
 #include "common/net/address.h"
 
 namespace sallyport::agent {
@@ -150,8 +151,16 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
       "Network that containers may be allowed to reach although it is private, loopback or "
       "link-local. Repeatable.");
   flags.String("audit", &config.audit, "FILE",
-               "Where every decision is recorded, a JSON line each. Default: audit.jsonl in the "
-               "state directory.");
+               "Where every decision is recorded, a JSON line each: a file, a FIFO, or stdout. "
+               "Default: audit.jsonl in the state directory.");
+  flags.Int(
+      "audit-max-mib", &config.audit_max_mib, 0, 1'048'576, "N",
+      "Size at which the file of --audit becomes FILE.1, and that FILE.2, and so on. 0: none.");
+  flags.Int("audit-keep", &config.audit_keep, 1, 10'000, "N", "How many of them are kept.");
+  flags.String("metrics", &config.metrics, "ADDRESS:PORT",
+               "Serves /metrics (Prometheus), /healthz and /readyz there over plain HTTP: "
+               "127.0.0.1:9464, or "
+               "another port of loopback. Default: nowhere.");
   flags.String("secrets-dir", &config.secrets_dir, "DIR",
                "Files that built-in handlers may take secrets from are below it.");
   flags.Int("workers", &config.workers, 0, 256, "N",
@@ -193,11 +202,14 @@ absl::Status CheckConfig(const Config& config) {
        {std::pair<std::string_view, const std::string&>{"--state-dir", config.state_dir},
         {"--run-dir", config.run_dir},
         {"--proxy-binary", config.proxy_binary},
-        {"--audit", config.audit},
         {"--secrets-dir", config.secrets_dir}}) {
     if (path.empty() || path.front() != '/') {
       return absl::InvalidArgumentError(StrCat(flag, " ", Quote(path), ": write an absolute path"));
     }
+  }
+  if (config.audit != kStdout && (config.audit.empty() || config.audit.front() != '/')) {
+    return absl::InvalidArgumentError(
+        StrCat("--audit ", Quote(config.audit), ": write an absolute path, or stdout"));
   }
   if (config.handler_certificate.empty() != config.handler_key.empty()) {
     return absl::InvalidArgumentError(
@@ -210,6 +222,7 @@ absl::Status CheckConfig(const Config& config) {
                  ": write an absolute path without a slash at its end"));
     }
   }
+  if (!config.metrics.empty()) RETURN_IF_ERROR(CheckStatusAddress("--metrics", config.metrics));
   if (access(config.proxy_binary.c_str(), X_OK) != 0) {
     return absl::InvalidArgumentError(StrCat("the proxy ", Quote(config.proxy_binary),
                                              " is not there; name it with --proxy-binary"));

@@ -12,6 +12,8 @@
 
 namespace sallyport::agent {
 
+inline constexpr char kStdout[] = "stdout";
+
 struct Config {
   std::string control_plane = "unix:/run/sallyport/controlplane.sock";
   std::string tls_dir;  // Empty: no TLS.
@@ -25,7 +27,10 @@ struct Config {
   std::string origin_roots;  // Empty: the proxy's default.
   std::vector<std::string> resolvers;
   std::vector<std::string> open_ranges;
-  std::string audit;
+  std::string audit;            // A path, or kStdout.
+  int64_t audit_max_mib = 256;  // 0: no limit.
+  int64_t audit_keep = 8;
+  std::string metrics;  // ADDRESS:PORT; empty: none are served.
   std::string secrets_dir = "/etc/sallyport/secrets";
   // What handlers are shown; empty: tls.crt and tls.key in tls_dir, if there is one.
   std::string handler_certificate;

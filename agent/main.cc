@@ -57,11 +57,17 @@ void PrepareProcess() {
   RaiseDescriptorLimit();
 }
 
+// On stdout, for programs that start this one.
+void SayWhere(const Config& config, const Agent& agent) {
+  std::printf("listening on %s\n", config.socket.c_str());
+  if (const std::string metrics = agent.metrics_address(); !metrics.empty())
+    std::printf("metrics on %s\n", metrics.c_str());
+  std::fflush(stdout);
+}
+
 absl::Status Serve(const Config& config, const sigset_t& stop) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Agent> agent, Agent::Start(config));
-  // On stdout, for programs that start this one.
-  std::printf("listening on %s\n", config.socket.c_str());
-  std::fflush(stdout);
+  if (config.audit != kStdout) SayWhere(config, *agent);
   int signal = 0;
   sigwait(&stop, &signal);
   LogInfo("stopping on signal ", signal);

@@ -83,7 +83,8 @@ absl::Status Refusal(const internal::Done& done) {
 }  // namespace
 
 ProxySupervisor::ProxySupervisor(Options options, PolicyCache* cache)
-    : options_(std::move(options)),
+    : audit_file_(std::move(options.audit_file)),
+      options_(std::move(options)),
       cache_(cache),
       secrets_(options_.secrets_dir),
       wake_(eventfd(0, EFD_CLOEXEC)),
@@ -196,6 +197,17 @@ void ProxySupervisor::SetIdentity(internal::Identity identity) {
   Wipe(identity_.mutable_token_key());
   identity_ = std::move(identity);
   UpdateIdentity();
+}
+
+void ProxySupervisor::SetAuditFile(UniqueFd file) {
+  MutexLock lock(&call_mutex_);
+  audit_file_ = std::move(file);
+  if (!link_.has_value()) return;  // A proxy that is started later gets it first.
+  internal::Command command;
+  command.mutable_set_audit_file();
+  const absl::StatusOr<internal::Done> done = CallThis(command, {audit_file_.get()});
+  if (done.ok() && !done->error().empty())
+    LogError("audit records go on into the file before: ", done->error());
 }
 
 internal::Command ProxySupervisor::IdentityCommand() const {
@@ -332,7 +344,7 @@ absl::Status ProxySupervisor::Replay(ProxyLink* link, const HandlerSockets& sock
   internal::Command configure;
   *configure.mutable_configure() = options_.configure;
   std::vector<int> fds;
-  if (options_.audit_file.valid()) fds.push_back(options_.audit_file.get());
+  if (audit_file_.valid()) fds.push_back(audit_file_.get());
   configure.mutable_configure()->set_has_audit_file(!fds.empty());
   configure.mutable_configure()->set_has_handler_sockets(sockets.peer().valid());
   if (sockets.peer().valid()) fds.push_back(sockets.peer().get());

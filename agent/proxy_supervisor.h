@@ -84,6 +84,9 @@ class ProxySupervisor {
   // here until a handler is registered that is to be shown it: with its key, who takes the proxy
   // over has what the control plane knows the agent by, unless it is one for handlers alone.
   void SetIdentity(internal::Identity identity);
+  // Records go there from here on: when this returns, no proxy writes to the file before. REQUIRES:
+  // Options had a file.
+  void SetAuditFile(UniqueFd file);
   // Removes one container's rules from proxy and cache.
   void ForgetPolicy(const std::string& container_id);
 
@@ -124,14 +127,15 @@ class ProxySupervisor {
                                           const std::vector<int>& fds)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
 
-  const Options options_;
+  // Held for as long as the proxy takes to answer.
+  Mutex call_mutex_;
+  UniqueFd audit_file_ ABSL_GUARDED_BY(call_mutex_);  // May be invalid.
+  const Options options_;                             // But for the audit file.
   PolicyCache* const cache_;
   Secrets secrets_;
   const UniqueFd wake_;  // An eventfd that Stop makes readable.
 
-  // What each proxy is given, and the way to the one that runs. Held for as long as the proxy takes
-  // to answer.
-  Mutex call_mutex_;
+  // What each proxy is given, and the way to the one that runs.
   CondVar link_changed_;
   std::optional<ProxyLink> link_ ABSL_GUARDED_BY(call_mutex_);
   std::map<std::string, std::shared_ptr<const ProxyContainer>> containers_

@@ -6,6 +6,7 @@
 #include "common/base/strings.h"
 #include "common/base/version.h"
 #include "common/flags/flags.h"
+#include "common/metrics/status_server.h"
 
 namespace sallyport {
 
@@ -28,6 +29,10 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
       "tls.crt, tls.key, ca.crt of role server (`sallyport pki issue server`), and crl.pem "
       "if there is one: HOST:PORT addresses are then served with mutual TLS. Read anew when "
       "they change.");
+  flags.String("metrics", &config.metrics, "ADDRESS:PORT",
+               "Serves /metrics (Prometheus), /healthz and /readyz there over plain HTTP: "
+               "127.0.0.1:9465, or "
+               "another port of loopback. Default: nowhere.");
   flags.set_example(
       "sallyportd --state-dir /var/lib/sallyport --listen unix:/run/sallyport/controlplane.sock "
       "--listen 0.0.0.0:7443 --tls-dir /etc/sallyport/tls");
@@ -38,6 +43,10 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
     std::fprintf(stderr, "sallyportd: %s\nTry: sallyportd --help\n", message.c_str());
     std::exit(2);
   };
+  if (!config.metrics.empty()) {
+    const absl::Status status = CheckStatusAddress("--metrics", config.metrics);
+    if (!status.ok()) usage_error(std::string(status.message()));
+  }
   if (config.state_dir.empty()) usage_error("--state-dir is empty; write a directory");
   for (const std::string& text : listen) {
     const absl::StatusOr<ListenAddress> address =

@@ -15,6 +15,7 @@ struct Config {
   std::string state_dir;
   std::vector<ListenAddress> listen;
   std::string tls_dir;  // Empty: no TLS.
+  std::string metrics;  // ADDRESS:PORT; empty: none are served.
 };
 
 // Of the arguments after the program's name. --help, --version and errors end the program (0, 0,

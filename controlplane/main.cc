@@ -63,6 +63,10 @@ absl::Status Serve(const Config& config, const sigset_t& stop) {
   for (const std::string& address : server->addresses()) {
     std::printf("listening on %s\n", address.c_str());
   }
+  if (!config.metrics.empty()) {
+    ASSIGN_OR_RETURN(const std::string metrics, server->ServeMetrics(config.metrics));
+    std::printf("metrics on %s\n", metrics.c_str());
+  }
   std::fflush(stdout);
   int signal = 0;
   sigwait(&stop, &signal);

@@ -10,6 +10,8 @@
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "controlplane/call_gate.h"
+#include "controlplane/call_observer.h"
+#include "controlplane/metrics.h"
 
 namespace sallyport {
 namespace {
@@ -88,6 +90,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(std::unique_ptr<Store> sto
 absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
   grpc::ServerBuilder builder;
   SetLimits(&builder);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> observers;
+  observers.push_back(MakeCallObserver(&call_stats_));
+  builder.experimental().SetInterceptorCreators(std::move(observers));
   builder.RegisterService(&policy_service_);
   builder.RegisterService(&registry_service_);
   builder.RegisterService(&secret_service_);
@@ -131,7 +136,17 @@ std::shared_ptr<grpc::ServerCredentials> Server::CredentialsFor(
   return grpc::InsecureServerCredentials();
 }
 
+absl::StatusOr<std::string> Server::ServeMetrics(const std::string& address) {
+  const MetricSources sources{store_.get(), &hub_, &waiters_, &writer_, &call_stats_};
+  ASSIGN_OR_RETURN(
+      status_server_,
+      StatusServer::Start(address, {.metrics = [sources] { return ControlPlaneMetrics(sources); },
+                                    .not_ready = [this] { return writer_.trouble(); }}));
+  return status_server_->address();
+}
+
 Server::~Server() {
+  status_server_.reset();
   certificate_watch_.reset();
   live_.Stop();
   if (server_ == nullptr) return;

@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/metrics/status_server.h"
 #include "common/pki/tls_files.h"
 #include "controlplane/authenticator.h"
 #include "controlplane/authorizer.h"
+#include "controlplane/call_stats.h"
 #include "controlplane/certificate_watch.h"
 #include "controlplane/config.h"
 #include "controlplane/control_plane.h"
@@ -47,6 +49,10 @@ class Server {
   // Where it listens, with the ports that were chosen.
   const std::vector<std::string>& addresses() const { return addresses_; }
 
+  // Metrics and health (docs/metrics.md), over plain HTTP. Returns the address with the port that
+  // was chosen.
+  absl::StatusOr<std::string> ServeMetrics(const std::string& address);
+
  private:
   Server(std::unique_ptr<Store> store, std::unique_ptr<pki::TlsFiles> tls_files,
          std::unique_ptr<SecretSealer> sealer);
@@ -64,6 +70,7 @@ class Server {
   Waiters waiters_;
   LiveEndpoints live_;  // Outlives what the writer was given.
   WriteQueue writer_;
+  CallStats call_stats_;
   const ControlPlane control_plane_;
   PolicyService policy_service_;
   RegistryService registry_service_;
@@ -73,6 +80,7 @@ class Server {
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::string> addresses_;
   std::optional<CertificateWatch> certificate_watch_;
+  std::unique_ptr<StatusServer> status_server_;  // Null: metrics are not served.
 };
 
 }  // namespace sallyport

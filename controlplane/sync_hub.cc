@@ -27,6 +27,11 @@ bool SyncHub::IsLive(const std::string& host) const {
   return streams_.contains(host);
 }
 
+size_t SyncHub::size() const {
+  MutexLock lock(&mutex_);
+  return streams_.size();
+}
+
 void SyncHub::Poke(const std::set<std::string>& hosts) const {
   std::vector<std::shared_ptr<SyncStream>> streams;
   {

@@ -35,6 +35,8 @@ class SyncHub {
   // Does nothing if another stream speaks for the host by now.
   void Release(const std::string& host, const SyncStream* stream);
   bool IsLive(const std::string& host) const;
+  // How many hosts have one.
+  size_t size() const;
   void Poke(const std::set<std::string>& hosts) const;
   void StopAll(const std::string& why);
   void RecheckAll();

@@ -165,6 +165,11 @@ size_t Waiters::hosts() const {
   return hosts_.size();
 }
 
+size_t Waiters::waiting() const {
+  MutexLock lock(&mutex_);
+  return waiting_.size();
+}
+
 Waiters::News Waiters::MakeNews(const std::string& name, const Host& host) const {
   return {host.news, name, host.connected, host.progress};
 }

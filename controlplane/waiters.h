@@ -73,6 +73,8 @@ class Waiters {
   std::optional<News> NewsOf(const std::string& host) const;
   // How many hosts there are news of.
   size_t hosts() const;
+  // How many wait.
+  size_t waiting() const;
 
   // Calls `done` once: when every host that one of the subjects concerns has reported the revision
   // of each that concerns it or more, or at `deadline`; at once, before it returns, if either holds

@@ -39,6 +39,16 @@ bool WriteQueue::Write(Store::Edit edit, Done done) {
   return true;
 }
 
+std::string WriteQueue::trouble() const {
+  MutexLock lock(&mutex_);
+  return trouble_;
+}
+
+size_t WriteQueue::queued() const {
+  MutexLock lock(&mutex_);
+  return queue_.size();
+}
+
 void WriteQueue::Loop() {
   while (true) {
     std::deque<Waiting> batch;
@@ -66,7 +76,17 @@ void WriteQueue::WriteBatch(std::deque<Waiting> batch) {
   edits.reserve(batch.size());
   for (Waiting& waiting : batch) edits.push_back(std::move(waiting.edit));
   const std::vector<Store::Written> written = store_->WriteAll(edits);
+  NoteTrouble(written);
   for (size_t i = 0; i < batch.size(); ++i) batch[i].done(written[i]);
+}
+
+// An edit that is refused says nothing of the store.
+void WriteQueue::NoteTrouble(const std::vector<Store::Written>& written) {
+  MutexLock lock(&mutex_);
+  for (const Store::Written& one : written) {
+    if (one.ok()) trouble_.clear();
+    if (absl::IsUnavailable(one.status())) trouble_ = std::string(one.status().message());
+  }
 }
 
 }  // namespace sallyport

@@ -30,6 +30,10 @@ class WriteQueue {
   // Both run on the queue's thread: `edit` once, and after the commit `done` with what came of it.
   // They must not block, for everyone else's sake. False: the line is full, and neither will run.
   [[nodiscard]] bool Write(Store::Edit edit, Done done);
+  // How many stand in line.
+  size_t queued() const;
+  // Why the last commit changed nothing, in a sentence; empty: it did not fail.
+  std::string trouble() const;
 
  private:
   struct Waiting {
@@ -41,13 +45,15 @@ class WriteQueue {
   // False: stop. `batch`: those that the next commit takes; empty after a while with none.
   bool NextBatch(std::deque<Waiting>* batch);
   void WriteBatch(std::deque<Waiting> batch);
+  void NoteTrouble(const std::vector<Store::Written>& written);
 
   Store* const store_;
   const size_t capacity_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar wake_;
   std::deque<Waiting> queue_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string trouble_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;  // Last: starts when the rest is there.
 };
 

@@ -36,7 +36,7 @@ RUNTIME=(ca-certificates curl iproute2 nftables openssl podman procps runc sqlit
 # Origins, clients, load generators and the other languages of the SDK.
 TEST_TOOLS=(
   adduser bind9-dnsutils busybox-static default-jdk-headless golang-go iputils-ping man-db musl-tools mypy netcat-openbsd nghttp2-client
-  nginx-light python3 python3-cryptography python3-grpcio python3-h2 python3-httpx python3-protobuf python3-requests
+  nginx-light python3 python3-cryptography python3-grpcio python3-h2 python3-httpx python3-prometheus-client python3-protobuf python3-requests
   python3-websockets systemd tcpdump time universal-ctags wget wrk
 )
 

@@ -246,7 +246,7 @@ class World:
     """
 
     def __init__(self, names=None, agent_flags=(), trusted_origin=True, addresses=None, ports=None, workers=2,
-                 sync_tap=False, zone=""):
+                 sync_tap=False, zone="", control_plane_flags=()):
         if os.geteuid() != 0:
             raise PermissionError("these tests make network namespaces: run them as root")
         self.closers = contextlib.ExitStack()
@@ -256,6 +256,7 @@ class World:
         self.closers.callback(self.remove_files)
         self.names = names or {}
         self.zone = zone
+        self.control_plane_flags = control_plane_flags
         self.agent_flags = ["--workers", str(workers), *agent_flags]
         self.trusted_origin = trusted_origin
         self.addresses = addresses or ADDRESSES
@@ -373,7 +374,7 @@ class World:
     def start_control_plane(self):
         self.control_plane = self.start("sallyportd", [
             binary("sallyportd"), "--state-dir", f"{self.dir}/controlplane", "--listen",
-            f"unix:{self.dir}/controlplane.sock"], self.host)
+            f"unix:{self.dir}/controlplane.sock", *self.control_plane_flags], self.host)
         self.control_plane.await_text("listening on")
         # Its log may say so of the one before it.
         self.api.await_ready()

@@ -98,6 +98,7 @@ DnsServerOptions Container::DnsOptions(const ContainerPtr& container) {
 
 void Container::Audit(const AuditRecord& record) {
   ContainerBudget& budget = *parts_.budget;
+  worker_->class_stats().Count(record);
   if (IsRefusal(record) && !budget.rate(Limit::kRefusalRecordsPerSecond)
                                 .Take(std::chrono::steady_clock::now())
                                 .has_value()) {

@@ -116,6 +116,9 @@ internal::Done Control::Handle(internal::Command* command, std::vector<UniqueFd>
     case internal::Command::kSetIdentity:
       status = SetIdentity(command->mutable_set_identity());
       break;
+    case internal::Command::kSetAuditFile:
+      status = SetAuditFile(descriptors);
+      break;
     case internal::Command::kGetUsage:
       *done.mutable_usage() = Usage();
       break;
@@ -151,6 +154,7 @@ absl::Status Control::Configure(const internal::Configure& command,
   }
   if (command.has_audit_file())
     config->audit_file = std::make_shared<AuditSink>(std::move(descriptors[0]));
+  audit_file_ = config->audit_file;
   if (command.has_handler_sockets())
     config->handler_sockets = std::make_shared<SocketSource>(std::move(descriptors[files]));
   monitor_.emplace(overload_, *std::move(memory_usage_), command.max_memory_bytes());
@@ -202,7 +206,11 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
 }
 
 absl::Status Control::RemoveContainer(const internal::RemoveContainer& command) {
-  budgets_.erase(command.container_id());
+  if (const auto found = budgets_.find(command.container_id()); found != budgets_.end()) {
+    for (const LimitInfo& info : AllLimits())
+      exceeded_before_[static_cast<size_t>(info.limit)] += found->second->exceeded(info.limit);
+    budgets_.erase(found);
+  }
   return OnEveryWorker([&](Worker& worker, size_t) {
     worker.RemoveContainer(command.container_id());
     return absl::OkStatus();
@@ -255,12 +263,28 @@ absl::Status Control::SetIdentity(internal::Identity* identity) {
 
 v1::UsageResponse Control::Usage() const {
   v1::UsageResponse usage;
+  AddContainers(&usage);
+  AddProxy(&usage);
+  AddClasses(&usage);
+  handler_stats_->FillIn(&usage);
+  return usage;
+}
+
+absl::Status Control::SetAuditFile(const std::vector<UniqueFd>& descriptors) {
+  if (audit_file_ == nullptr || descriptors.size() != 1)
+    return absl::InvalidArgumentError("one descriptor takes the place of one");
+  return audit_file_->Replace(descriptors[0]);
+}
+
+void Control::AddContainers(v1::UsageResponse* usage) const {
+  std::array<uint64_t, kLimitCount> exceeded_ever = exceeded_before_;
   for (const auto& [id, budget] : budgets_) {
-    v1::UsageResponse::Container* const container = usage.add_containers();
+    v1::UsageResponse::Container* const container = usage->add_containers();
     container->set_container_id(id);
     for (const LimitInfo& info : AllLimits()) {
       const int64_t used = budget->held(info.limit);
       const uint64_t exceeded = budget->exceeded(info.limit);
+      exceeded_ever[static_cast<size_t>(info.limit)] += exceeded;
       if (used == 0 && exceeded == 0) continue;
       v1::UsageResponse::Limit* const limit = container->add_limits();
       limit->set_name(std::string(info.name));
@@ -269,7 +293,17 @@ v1::UsageResponse Control::Usage() const {
       limit->set_exceeded(exceeded);
     }
   }
-  v1::UsageResponse::Proxy& proxy = *usage.mutable_proxy();
+  for (const LimitInfo& info : AllLimits()) {
+    const uint64_t times = exceeded_ever[static_cast<size_t>(info.limit)];
+    if (times == 0) continue;
+    v1::UsageResponse::Exceeded* const exceeded = usage->add_exceeded();
+    exceeded->set_limit(std::string(info.name));
+    exceeded->set_count(times);
+  }
+}
+
+void Control::AddProxy(v1::UsageResponse* usage) const {
+  v1::UsageResponse::Proxy& proxy = *usage->mutable_proxy();
   proxy.set_connections(overload_->connections());
   proxy.set_max_connections(overload_->max_connections());
   proxy.set_memory_bytes(overload_->memory_used());
@@ -277,8 +311,13 @@ v1::UsageResponse Control::Usage() const {
   proxy.set_shedding(std::string(SheddingName(overload_->shedding())));
   proxy.set_refused_requests(overload_->refused_requests());
   proxy.set_accept_pauses(overload_->accept_pauses());
-  handler_stats_->FillIn(&usage);
-  return usage;
+  if (audit_file_ != nullptr) proxy.set_lost_audit_records(audit_file_->lost());
+}
+
+void Control::AddClasses(v1::UsageResponse* usage) const {
+  ClassStats::ByClass totals;
+  for (const std::unique_ptr<Worker>& worker : workers_) worker->class_stats().AddTo(&totals);
+  FillIn(totals, usage);
 }
 
 absl::Status Control::OnEveryWorker(

@@ -3,6 +3,8 @@
 #ifndef SALLYPORT_AGENT_PROXY_CONTROL_H_
 #define SALLYPORT_AGENT_PROXY_CONTROL_H_
 
+#include <array>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -44,7 +46,11 @@ class Control {
   absl::Status UpdatePolicy(internal::UpdatePolicy* command, internal::Done* done);
   absl::Status SetSecrets(internal::SecretValues* secrets);
   absl::Status SetIdentity(internal::Identity* identity);
+  absl::Status SetAuditFile(const std::vector<UniqueFd>& descriptors);
   v1::UsageResponse Usage() const;
+  void AddContainers(v1::UsageResponse* usage) const;
+  void AddProxy(v1::UsageResponse* usage) const;
+  void AddClasses(v1::UsageResponse* usage) const;
   // Runs `work` on every worker, and returns when all have. The first error wins.
   absl::Status OnEveryWorker(absl::FunctionRef<absl::Status(Worker& worker, size_t index)> work);
 
@@ -57,8 +63,10 @@ class Control {
   std::optional<MemoryUsage> memory_usage_;  // Until Configure.
   std::optional<OverloadMonitor> monitor_;   // From Configure on.
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::shared_ptr<AuditSink> audit_file_;  // Null: there is none.
   ContainerLimits limits_;
   std::map<std::string, std::shared_ptr<const ContainerBudget>> budgets_;
+  std::array<uint64_t, kLimitCount> exceeded_before_{};  // By containers that are gone.
   size_t next_dns_worker_ = 0;
 };
 

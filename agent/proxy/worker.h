@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "agent/proxy/audit/class_stats.h"
 #include "agent/proxy/container.h"
 #include "agent/proxy/handlers/handler_tls.h"
 #include "agent/proxy/handlers/health_checker.h"
@@ -46,7 +47,8 @@ struct ContainerSetup {
   std::vector<UniqueFd> dns_sockets;  // Empty on all workers but one.
 };
 
-// Everything but CheckHandlers, Start, Post and Stop is called on the worker's own thread only.
+// Everything but CheckHandlers, Start, Post, Stop and class_stats is called on the worker's own
+// thread only.
 class Worker {
  public:
   static absl::StatusOr<std::unique_ptr<Worker>> Create(std::shared_ptr<const WorkerConfig> config);
@@ -76,6 +78,7 @@ class Worker {
   Overload& overload() { return *config_->overload; }
   const std::shared_ptr<const SocketSource>& handler_sockets() { return config_->handler_sockets; }
   const std::shared_ptr<HandlerStats>& handler_stats() { return config_->handler_stats; }
+  ClassStats& class_stats() { return class_stats_; }
   HandlerTlsSource& handler_tls() { return handler_tls_; }
   // Null: there is no key.
   const std::shared_ptr<const TokenSigner>& token_signer() const { return identity_->signer; }
@@ -107,6 +110,7 @@ class Worker {
   std::shared_ptr<const SecretTable> secrets_ = std::make_shared<SecretTable>();
   std::shared_ptr<const HandlerIdentity> identity_ = std::make_shared<HandlerIdentity>();
   HandlerTlsSource handler_tls_;
+  ClassStats class_stats_;
   absl::flat_hash_map<std::string, Served> served_;
   std::thread thread_;
 };

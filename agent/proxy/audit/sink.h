@@ -7,23 +7,28 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/status/status.h"
 #include "agent/proxy/audit/record.h"
 #include "common/base/unique_fd.h"
 
 namespace sallyport::proxy {
 
 // A descriptor that takes JSON lines. Thread-safe: each record is one write(2) to a descriptor
-// opened with O_APPEND, or to a FIFO whose lines are shorter than PIPE_BUF. Never blocks on a FIFO:
-// what does not fit is counted as lost.
+// opened with O_APPEND, or to a FIFO whose lines are shorter than PIPE_BUF, or to a socket. Never
+// blocks but on a file: what does not fit is counted as lost. Of a line that a socket took in part
+// the rest is lost; the next one begins a line of its own.
 class AuditSink {
  public:
   explicit AuditSink(UniqueFd file) : file_(std::move(file)) {}
 
   void Write(std::string_view line);
+  // When it returns, everything is written to `file`; a write that has begun before may end later.
+  absl::Status Replace(const UniqueFd& file);
   uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }
 
  private:
   const UniqueFd file_;
+  std::atomic<bool> cut_{false};  // The last line is there in part.
   std::atomic<uint64_t> lost_{0};
 };
 
