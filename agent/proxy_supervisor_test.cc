@@ -119,6 +119,13 @@ TEST_F(ProxySupervisorTest, UsageIsWhatTheProxySays) {
   EXPECT_EQ(usage->proxy().connections(), 7);
 }
 
+TEST_F(ProxySupervisorTest, TheProxyIsGivenTheNextAuditFile) {
+  auto supervisor = fixture_.Supervisor();
+  ASSERT_TRUE(supervisor->UpdatePolicy(TestDelta(5, {}), TestDeadline()).ok());
+  supervisor->SetAuditFile(UniqueFd(open("/dev/null", O_WRONLY | O_CLOEXEC)));
+  EXPECT_EQ(fixture_.Log().back(), "audit file fds=1");
+}
+
 TEST_F(ProxySupervisorTest, WithoutAProxyThereIsNoUsage) {
   auto supervisor = fixture_.Supervisor({"--exit=1"});
   EXPECT_EQ(supervisor->Usage().status().code(), absl::StatusCode::kUnavailable);

@@ -102,6 +102,9 @@ class FakeProxy {
                          identity.private_key().empty() ? "" : " certificate"));
         break;
       }
+      case internal::Command::kSetAuditFile:
+        Log(absl::StrCat("audit file", count));
+        break;
       case internal::Command::kGetUsage:
         Log("usage");
         FailIfAsked("usage");
