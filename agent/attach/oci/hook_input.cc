@@ -96,6 +96,24 @@ absl::StatusOr<HookInput> ParseHookInput(std::string_view json_text) {
   return input;
 }
 
+absl::Status CheckNetworkIsFinal(std::string_view config_json) {
+  ASSIGN_OR_RETURN(const Json json, Parse(config_json));
+  ASSIGN_OR_RETURN(const Annotations annotations, AnnotationsOf(json));
+  const auto manager = annotations.find("io.container.manager");
+  if (manager == annotations.end() || manager->second != "libpod") return absl::OkStatus();
+  const Json* const platform = Find(json, "linux");
+  const Json* const namespaces = platform == nullptr ? nullptr : Find(*platform, "namespaces");
+  if (namespaces == nullptr || !namespaces->is_array()) return Wrong("lacks the namespaces");
+  for (const Json& entry : *namespaces) {
+    const Json* const type = Find(entry, "type");
+    if (type == nullptr || *type != "user") continue;
+    return absl::FailedPreconditionError(
+        "podman may give a container with a user namespace a network after it is attached, and so "
+        "another way out; leave out --userns, --uidmap and --gidmap");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> RootPathOf(std::string_view config_json, const std::string& bundle) {
   ASSIGN_OR_RETURN(const Json json, Parse(config_json));
   const Json* const root = Find(json, "root");

@@ -30,6 +30,11 @@ struct HookInput {
 // INVALID_ARGUMENT if it is neither.
 absl::StatusOr<HookInput> ParseHookInput(std::string_view json);
 
+// Of a config.json: FAILED_PRECONDITION if podman may give the container its network later. It does
+// so for containers with a user namespace, when its hooks have run: at createRuntime such a
+// namespace has nothing but `lo`, whatever it is going to have.
+absl::Status CheckNetworkIsFinal(std::string_view config_json);
+
 // Of a config.json: where the container's root file system is on the host, absolute.
 absl::StatusOr<std::string> RootPathOf(std::string_view config_json, const std::string& bundle);
 

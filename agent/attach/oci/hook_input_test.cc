@@ -60,6 +60,19 @@ TEST(HookInputTest, AnythingElseIsRefused) {
   EXPECT_THAT(ErrorOf(R"({"status":"stopped","annotations":{"a":1}})"), HasSubstr("annotation"));
 }
 
+TEST(HookInputTest, PodmansUserNamespacesGetTheirNetworkLater) {
+  const auto config = [](const std::string& manager, const std::string& type) {
+    return R"({"annotations":{"io.container.manager":")" + manager +
+           R"("},"linux":{"namespaces":[{"type":"network"},{"type":")" + type + R"("}]}})";
+  };
+  EXPECT_TRUE(CheckNetworkIsFinal(config("libpod", "mount")).ok());
+  EXPECT_TRUE(CheckNetworkIsFinal(config("other", "user")).ok());
+  EXPECT_TRUE(CheckNetworkIsFinal("{}").ok());
+  EXPECT_EQ(CheckNetworkIsFinal(config("libpod", "user")).code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(CheckNetworkIsFinal(R"({"annotations":{"io.container.manager":"libpod"}})").ok());
+}
+
 TEST(HookInputTest, TheRootIsInTheBundleUnlessItIsAbsolute) {
   EXPECT_EQ(RootPathOf(kConfig, "/b").value(), "/b/rootfs");
   EXPECT_EQ(RootPathOf(R"({"root":{"path":"/elsewhere"}})", "/b").value(), "/elsewhere");

@@ -89,12 +89,10 @@ absl::Status OnCreateRuntime(const Options& options, const HookInput& input,
   ASSIGN_OR_RETURN(const AttachAnnotations annotations,
                    ReadAnnotations(input.annotations, input.id));
   RETURN_IF_ERROR(CheckImageAnnotations(input.id, input.bundle));
-  std::string rootfs;
-  if (annotations.trust) {
-    const UniqueFd file(open((input.bundle + "/config.json").c_str(), O_RDONLY | O_CLOEXEC));
-    ASSIGN_OR_RETURN(const std::string config, ReadText(file, "the bundle's config.json"));
-    ASSIGN_OR_RETURN(rootfs, RootPathOf(config, input.bundle));
-  }
+  const UniqueFd file(open((input.bundle + "/config.json").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSIGN_OR_RETURN(const std::string config, ReadText(file, "the bundle's config.json"));
+  RETURN_IF_ERROR(CheckNetworkIsFinal(config));
+  ASSIGN_OR_RETURN(const std::string rootfs, RootPathOf(config, input.bundle));
   ASSIGN_OR_RETURN(const std::string ca_certificate,
                    Attach(options, annotations, input.pid, deadline));
   if (!annotations.trust) return absl::OkStatus();
