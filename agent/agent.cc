@@ -1,14 +1,18 @@
 #include "agent/agent.h"
 
 #include <chrono>
+#include <map>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "agent/audit_file.h"
 #include "agent/control_socket.h"
+#include "agent/kept_container.h"
 #include "agent/metrics.h"
 #include "agent/proxy/limits.h"
 #include "common/base/check.h"
+#include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/version.h"
 
@@ -18,13 +22,17 @@ namespace {
 // For calls that are being answered when the agent stops.
 constexpr std::chrono::milliseconds kCallsDeadline{200};
 
-ProxySupervisor::Options ProxyOptions(const Config& config, UniqueFd audit_file) {
+ProxySupervisor::Options ProxyOptions(const Config& config, const FdStore& store,
+                                      UniqueFd audit_file) {
   ProxySupervisor::Options options;
-  options.binary = config.proxy_binary;
-  options.arguments = {"--control-fd=" + std::to_string(kProxyControlFd),
-                       "--user=" + config.proxy_user};
+  options.program.binary = config.proxy_binary;
+  options.program.arguments = {"--control-fd=" + std::to_string(kProxyControlFd),
+                               "--user=" + config.proxy_user};
   if (!config.origin_roots.empty())
-    options.arguments.push_back("--origin-roots=" + config.origin_roots);
+    options.program.arguments.push_back("--origin-roots=" + config.origin_roots);
+  options.program.life =
+      store.exists() ? ProxyProcess::Life::kWithDoor : ProxyProcess::Life::kWithAgent;
+  options.drain_limit = config.drain_limit;
   options.configure.set_workers(static_cast<uint32_t>(config.workers));
   options.configure.mutable_resolvers()->Add(config.resolvers.begin(), config.resolvers.end());
   options.configure.mutable_open_ranges()->Add(config.open_ranges.begin(),
@@ -47,31 +55,102 @@ HandlerCertificateFiles CertificateFiles(const Config& config) {
   return {config.tls_dir + "/tls.crt", config.tls_dir + "/tls.key"};
 }
 
-SyncClient::Options SyncOptions(const Config& config, const TokenKeys* token_keys) {
+// What the agent before this one has left.
+struct Kept {
+  std::vector<FoundProxy> proxies;
+  std::vector<KeptContainer> containers;
+
+  std::set<std::string> ids() const {
+    std::set<std::string> ids;
+    for (const KeptContainer& one : containers) ids.insert(one.served->id);
+    return ids;
+  }
+  std::map<std::string, std::string> classes() const {
+    std::map<std::string, std::string> classes;
+    for (const KeptContainer& one : containers) classes[one.served->id] = one.class_name;
+    return classes;
+  }
+};
+
+absl::Status ReadOne(const Inherited& one, Kept* kept) {
+  ASSIGN_OR_RETURN(Parcel parcel, Unpack(one.fd.get()));
+  if (IsKeptProxy(one.name)) {
+    ASSIGN_OR_RETURN(FoundProxy proxy, ReadProxy(one.name, std::move(parcel)));
+    kept->proxies.push_back(std::move(proxy));
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(KeptContainer container, ReadContainer(one.name, std::move(parcel)));
+  kept->containers.push_back(std::move(container));
+  return absl::OkStatus();
+}
+
+Kept ReadKept(std::vector<Inherited> inherited, const FdStore& store) {
+  Kept kept;
+  for (const Inherited& one : inherited) {
+    const absl::Status read = ReadOne(one, &kept);
+    if (read.ok()) continue;
+    LogWarning("what was kept as ", one.name, " is of no use: ", read.message());
+    store.Forget(one.name);
+  }
+  return kept;
+}
+
+SyncClient::Options SyncOptions(const Config& config, const TokenKeys* token_keys,
+                                const Kept& kept) {
   return {.target = config.control_plane,
           .tls_dir = config.tls_dir,
           .host_name = config.host_name,
           .version = kVersion,
-          .token_keys = token_keys};
+          .token_keys = token_keys,
+          .attached = kept.classes()};
+}
+
+ProxySupervisor::Found FoundBy(Kept* kept) {
+  ProxySupervisor::Found found;
+  found.proxies = std::move(kept->proxies);
+  for (const KeptContainer& one : kept->containers) found.containers.push_back(one.served);
+  return found;
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
-  ASSIGN_OR_RETURN(std::unique_ptr<RunDirectory> run_directory, RunDirectory::Open(config.run_dir));
-  ASSIGN_OR_RETURN(std::unique_ptr<PolicyCache> cache, PolicyCache::Open(config.state_dir));
-  ASSIGN_OR_RETURN(std::unique_ptr<TokenKeys> token_keys, TokenKeys::Create());
-  ASSIGN_OR_RETURN(UniqueFd audit_file, config.audit == kStdout
-                                            ? StdoutForAudit()
-                                            : OpenAuditFile("--audit", config.audit));
+struct Agent::Parts {
+  FdStore store;
+  Kept kept;
+  std::unique_ptr<RunDirectory> run_directory;
+  std::unique_ptr<PolicyCache> cache;
+  std::unique_ptr<TokenKeys> token_keys;
+  UniqueFd audit_file;
+};
+
+absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config, FdStore store,
+                                                    std::vector<Inherited> inherited) {
+  const bool takes_over = !inherited.empty();
+  Parts parts;
+  parts.kept = ReadKept(std::move(inherited), store);
+  parts.store = std::move(store);
+  ASSIGN_OR_RETURN(parts.run_directory, RunDirectory::Open(config.run_dir, parts.kept.ids()));
+  ASSIGN_OR_RETURN(parts.cache, PolicyCache::Open(config.state_dir));
+  ASSIGN_OR_RETURN(parts.token_keys, TokenKeys::Create());
+  ASSIGN_OR_RETURN(parts.audit_file, config.audit == kStdout
+                                         ? StdoutForAudit()
+                                         : OpenAuditFile("--audit", config.audit));
   const auto audit_file_id =
-      config.audit == kStdout ? std::nullopt : AuditRotation::IdOf(audit_file);
-  std::unique_ptr<Agent> agent(new Agent(config, std::move(run_directory), std::move(cache),
-                                         std::move(token_keys), std::move(audit_file)));
-  ASSIGN_OR_RETURN(agent->server_, ServeOnSocket(config.socket_path(), &agent->control_service_));
+      config.audit == kStdout ? std::nullopt : AuditRotation::IdOf(parts.audit_file);
+  std::unique_ptr<Agent> agent(new Agent(config, std::move(parts)));
+  if (const absl::Status status = agent->Listen(config); !status.ok()) {
+    // Not taken down: the next agent may have more luck with it.
+    if (takes_over) (void)agent.release();
+    return status;
+  }
   if (audit_file_id.has_value()) agent->RotateAuditFile(config, *audit_file_id);
-  if (!config.metrics.empty()) RETURN_IF_ERROR(agent->ServeMetrics(config));
+  agent->store_.Tell("READY=1");
   return agent;
+}
+
+absl::Status Agent::Listen(const Config& config) {
+  ASSIGN_OR_RETURN(server_, ServeOnSocket(config.socket_path(), &control_service_));
+  return config.metrics.empty() ? absl::OkStatus() : ServeMetrics(config);
 }
 
 void Agent::RotateAuditFile(const Config& config, AuditRotation::FileId file) {
@@ -91,18 +170,19 @@ absl::Status Agent::ServeMetrics(const Config& config) {
   return absl::OkStatus();
 }
 
-Agent::Agent(const Config& config, std::unique_ptr<RunDirectory> run_directory,
-             std::unique_ptr<PolicyCache> cache, std::unique_ptr<TokenKeys> token_keys,
-             UniqueFd audit_file)
-    : run_directory_(std::move(run_directory)),
-      cache_(std::move(cache)),
-      token_keys_(std::move(token_keys)),
-      supervisor_(ProxyOptions(config, std::move(audit_file)), cache_.get()),
+Agent::Agent(const Config& config, Parts parts)
+    : store_(std::move(parts.store)),
+      run_directory_(std::move(parts.run_directory)),
+      cache_(std::move(parts.cache)),
+      token_keys_(std::move(parts.token_keys)),
+      supervisor_(ProxyOptions(config, store_, std::move(parts.audit_file)), cache_.get(), &store_,
+                  FoundBy(&parts.kept)),
       secret_refresher_(&supervisor_),
-      sync_(SyncOptions(config, token_keys_.get()), &supervisor_, cache_.get()),
+      sync_(SyncOptions(config, token_keys_.get(), parts.kept), &supervisor_, cache_.get()),
       identity_keeper_(config.host_name, CertificateFiles(config), token_keys_.get(), &supervisor_,
                        &sync_),
-      containers_(run_directory_.get(), &supervisor_, &sync_),
+      containers_(run_directory_.get(), &supervisor_, &sync_, &store_,
+                  std::move(parts.kept.containers)),
       control_service_({.host_name = config.host_name,
                         .control_plane = config.control_plane,
                         .containers = &containers_,
@@ -112,6 +192,7 @@ Agent::Agent(const Config& config, std::unique_ptr<RunDirectory> run_directory,
 
 // Nothing is served any more before anything is taken down.
 Agent::~Agent() {
+  store_.Tell("STOPPING=1");
   supervisor_.Stop();
   audit_rotation_.reset();
   status_server_.reset();
@@ -122,6 +203,11 @@ Agent::~Agent() {
   }
   containers_.Close();
   sync_.Stop();
+}
+
+void Agent::HandOver() {
+  sync_.AbandonWaits();
+  server_->Shutdown(std::chrono::system_clock::now() + kCallsDeadline);
 }
 
 }  // namespace sallyport::agent

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "agent/attach/run_directory.h"
@@ -17,6 +18,7 @@
 #include "agent/control_service.h"
 #include "agent/identity/identity_keeper.h"
 #include "agent/identity/token_keys.h"
+#include "agent/keep/fd_store.h"
 #include "agent/policy_cache.h"
 #include "agent/proxy_supervisor.h"
 #include "agent/secret_refresher.h"
@@ -27,10 +29,13 @@ namespace sallyport::agent {
 
 // Made in order of dependency: disk, proxy, control plane, containers, calls. When it is destroyed
 // no process, file in memory, mount or socket is left behind; within two seconds. Namespaces that
-// were attached keep their rules, which lead nowhere.
+// were attached keep their rules, which lead nowhere. An agent that ends in any other way leaves
+// everything to the next one, if there is a store.
 class Agent {
  public:
-  static absl::StatusOr<std::unique_ptr<Agent>> Start(const Config& config);
+  // `inherited`: what the store has kept of the agent before this one.
+  static absl::StatusOr<std::unique_ptr<Agent>> Start(const Config& config, FdStore store,
+                                                      std::vector<Inherited> inherited);
   ~Agent();
 
   // Where metrics are served; empty: nowhere.
@@ -38,13 +43,21 @@ class Agent {
     return status_server_ == nullptr ? "" : status_server_->address();
   }
 
- private:
-  Agent(const Config& config, std::unique_ptr<RunDirectory> run_directory,
-        std::unique_ptr<PolicyCache> cache, std::unique_ptr<TokenKeys> token_keys,
-        UniqueFd audit_file);
-  void RotateAuditFile(const Config& config, AuditRotation::FileId file);
-  absl::Status ServeMetrics(const Config& config);
+  // Whether the next agent will find what this one has.
+  bool has_store() const { return store_.exists(); }
+  // Answers what is being asked, and nothing any more. The process is to end now, without this
+  // object's destruction.
+  void HandOver();
 
+ private:
+  struct Parts;
+  Agent(const Config& config, Parts parts);
+  // For calls, and for who scrapes metrics.
+  absl::Status Listen(const Config& config);
+  absl::Status ServeMetrics(const Config& config);
+  void RotateAuditFile(const Config& config, AuditRotation::FileId file);
+
+  const FdStore store_;
   const std::unique_ptr<RunDirectory> run_directory_;
   const std::unique_ptr<PolicyCache> cache_;
   const std::unique_ptr<TokenKeys> token_keys_;

@@ -39,7 +39,7 @@ class AgentTest : public testing::Test {
     config_.state_dir = fixture_.directory() + "/agent";
     config_.run_dir = fixture_.directory() + "/run";
     config_.socket = "unix:" + fixture_.directory() + "/agent.sock";
-    config_.proxy_binary = fixture_.Options().binary;
+    config_.proxy_binary = fixture_.Options().program.binary;
     config_.audit = "/dev/null";
   }
   void SetUp() override {
@@ -47,7 +47,7 @@ class AgentTest : public testing::Test {
     EXPECT_TRUE(server_.Next().value().has_hello());
   }
   void StartAgent() {
-    absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(config_);
+    absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(config_, FdStore(), {});
     ASSERT_TRUE(agent.ok()) << agent.status();
     agent_ = *std::move(agent);
     stub_ = v1::AgentControl::NewStub(
@@ -299,7 +299,7 @@ TEST_F(AgentTest, OneAgentIsEnoughForASocket) {
   Config second = config_;
   second.run_dir += "2";
   second.state_dir += "2";
-  const absl::Status status = Agent::Start(second).status();
+  const absl::Status status = Agent::Start(second, FdStore(), {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), testing::HasSubstr("another agent"));
 }

@@ -169,6 +169,15 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
       "max-memory-mib", &config.max_memory_mib, 0, 16'777'216, "N",
       "MiB of memory of the proxy near which it sheds load. 0: the limit of its cgroup, if it "
       "has one.");
+  flags.Duration("drain-limit", &config.drain_limit, "TIME",
+                 "How long a proxy that was replaced may take to finish what it has begun, as 60s; "
+                 "then it is cut off.");
+  flags.Bool("keeper", &config.keeper,
+             "Run the agent below a small process that starts it anew when it ends, and keeps "
+             "containers' sockets meanwhile: for hosts without systemd.");
+  flags.Duration("keep-for", &config.keep_for, "TIME",
+                 "With --keeper: how long containers are served while no agent can be started, as "
+                 "60s; then they have no way out.");
   flags.StringList(
       "limit", &config.limits, "NAME=VALUE",
       "What one container may use, as connections=1000: docs/operations.md lists names "

@@ -3,6 +3,7 @@
 #ifndef SALLYPORT_AGENT_CONFIG_H_
 #define SALLYPORT_AGENT_CONFIG_H_
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -36,7 +37,10 @@ struct Config {
   std::string handler_certificate;
   std::string handler_key;
   int64_t workers = 1;
-  int64_t max_memory_mib = 0;       // 0: the limit of the cgroup alone counts.
+  int64_t max_memory_mib = 0;  // 0: the limit of the cgroup alone counts.
+  std::chrono::milliseconds drain_limit{60'000};
+  bool keeper = false;
+  std::chrono::milliseconds keep_for{60'000};
   std::vector<std::string> limits;  // NAME=VALUE; a later one of a name wins.
 
   // Of the socket's file.

@@ -1,5 +1,7 @@
 #include "agent/containers.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -21,17 +23,43 @@ constexpr std::chrono::seconds kLeaveDeadline{2};
 // Of any serial.
 constexpr uint64_t kAnySerial = 0;
 
+UniqueFd Duplicate(const UniqueFd& fd) {
+  return UniqueFd(fd.valid() ? fcntl(fd.get(), F_DUPFD_CLOEXEC, 0) : -1);
+}
+
 absl::Status NotAttached(const std::string& container_id) {
   return absl::NotFoundError(absl::StrCat("container ", container_id, " is not attached"));
 }
 
 }  // namespace
 
-Containers::Containers(RunDirectory* run_directory, ProxySupervisor* supervisor, SyncClient* sync)
+Containers::Containers(RunDirectory* run_directory, ProxySupervisor* supervisor, SyncClient* sync,
+                       const FdStore* store, std::vector<KeptContainer> kept)
     : run_directory_(run_directory),
       supervisor_(supervisor),
       sync_(sync),
-      watcher_(std::in_place, [this](uint64_t serial) { OnProcessEnd(serial); }) {}
+      store_(store),
+      watcher_(std::in_place, [this](uint64_t serial) { OnProcessEnd(serial); }) {
+  for (KeptContainer& one : kept) TakeOver(std::move(one));
+}
+
+void Containers::TakeOver(KeptContainer kept) {
+  const std::string& id = kept.served->id;
+  LogInfo("container ", id, " of class ", kept.class_name, " is attached still");
+  MutexLock lock(&mutex_);
+  Attachment& attachment = attachments_[id];
+  attachment.stage = Stage::kHere;
+  attachment.serial = ++last_serial_;
+  attachment.instance = kept.served->instance;
+  attachment.network = kept.network;
+  attachment.class_name = kept.class_name;
+  attachment.pid = kept.pid;
+  attachment.process = std::move(kept.process);
+  attachment.ephemeral = kept.ephemeral;
+  if (!attachment.process.valid()) return;
+  const absl::Status watched = watcher_->Watch(attachment.process, attachment.serial);
+  if (!watched.ok()) LogError("container ", id, ": ", watched.message(), "; detach it by hand");
+}
 
 Containers::~Containers() { Close(); }
 
@@ -119,6 +147,7 @@ void Containers::Release(const std::string& container_id) {
 absl::StatusOr<std::string> Containers::Serve(const AttachOrder& order, const Target& target) {
   auto container = std::make_shared<ProxyContainer>();
   container->id = order.container_id;
+  container->instance = NewInstance();
   if (!order.audit_path.empty()) {
     ASSIGN_OR_RETURN(container->audit_stream, OpenAuditFile("audit_path", order.audit_path));
   }
@@ -126,9 +155,18 @@ absl::StatusOr<std::string> Containers::Serve(const AttachOrder& order, const Ta
   ASSIGN_OR_RETURN(container->ca,
                    MakeCertificateAuthority(order.container_id, std::chrono::system_clock::now()));
   RETURN_IF_ERROR(run_directory_->Store(order.container_id, container->ca));
-  std::string certificate = container->ca.certificate_pem;
-  RETURN_IF_ERROR(supervisor_->AddContainer(std::move(container), Clock::now() + kServeDeadline));
-  return certificate;
+  RETURN_IF_ERROR(supervisor_->AddContainer(container, Clock::now() + kServeDeadline));
+  {
+    MutexLock lock(&mutex_);
+    attachments_[order.container_id].instance = container->instance;
+  }
+  KeptContainer kept{container,  order.class_name,          target.network.id(),
+                     target.pid, Duplicate(target.process), order.ephemeral};
+  if (const absl::Status status = KeepContainer(*store_, kept); !status.ok()) {
+    LogWarning("container ", order.container_id,
+               " loses its way out when this agent ends: ", status.message());
+  }
+  return container->ca.certificate_pem;
 }
 
 absl::Status Containers::Settle(const AttachOrder& order, Target target, uint64_t serial) {
@@ -185,6 +223,7 @@ absl::Status Containers::AwaitDetached(const std::string& container_id) {
 
 absl::Status Containers::DetachSerial(const std::string& container_id, uint64_t serial) {
   bool ephemeral = false;
+  uint64_t instance = 0;
   {
     MutexLock lock(&mutex_);
     const auto found = attachments_.find(container_id);
@@ -199,7 +238,10 @@ absl::Status Containers::DetachSerial(const std::string& container_id, uint64_t 
     found->second.stage = Stage::kGoing;
     found->second.process.Reset();
     ephemeral = found->second.ephemeral;
+    instance = found->second.instance;
   }
+  // First: an agent that is started anew in between finds it in the proxy only, and removes it.
+  ForgetContainer(*store_, instance);
   // The id is free again when nothing of the container is left.
   supervisor_->RemoveContainer(container_id);
   if (ephemeral) supervisor_->ForgetPolicy(container_id);

@@ -18,6 +18,8 @@
 #include "absl/status/statusor.h"
 #include "agent/attach/netns.h"
 #include "agent/attach/run_directory.h"
+#include "agent/keep/fd_store.h"
+#include "agent/kept_container.h"
 #include "agent/process_watcher.h"
 #include "agent/proxy_supervisor.h"
 #include "agent/sync_client.h"
@@ -50,8 +52,10 @@ class Containers {
     uint64_t enforced_revision = 0;  // 0: no policy yet.
   };
 
-  // All outlive this.
-  Containers(RunDirectory* run_directory, ProxySupervisor* supervisor, SyncClient* sync);
+  // All outlive this. `kept`: containers of an agent before this one, which `supervisor` and `sync`
+  // have already. One whose process has ended meanwhile is detached at once.
+  Containers(RunDirectory* run_directory, ProxySupervisor* supervisor, SyncClient* sync,
+             const FdStore* store, std::vector<KeptContainer> kept);
   ~Containers();
 
   // Errors: those of AgentControl.Attach. After an error nothing is attached.
@@ -72,6 +76,7 @@ class Containers {
   struct Attachment {
     Stage stage = Stage::kComing;
     uint64_t serial = 0;
+    uint64_t instance = 0;
     NamespaceId network;
     std::string class_name;
     pid_t pid = 0;
@@ -97,8 +102,10 @@ class Containers {
   // serial.
   absl::StatusOr<uint64_t> Reserve(const AttachOrder& order, const Target& target);
   void Release(const std::string& container_id);
-  // Redirect, listeners, CA, proxy: from here on the proxy serves it, by the policy that it has.
+  // Redirect, listeners, CA, proxy: from here on the proxy serves it, by the policy that it has,
+  // and the next agent will know of it.
   absl::StatusOr<std::string> Serve(const AttachOrder& order, const Target& target);
+  void TakeOver(KeptContainer kept);
   // The attachment is complete; it ends with its process.
   absl::Status Settle(const AttachOrder& order, Target target, uint64_t serial);
   absl::StatusOr<Enforcement> AwaitPolicy(const AttachOrder& order, uint64_t serial);
@@ -109,6 +116,7 @@ class Containers {
   RunDirectory* const run_directory_;
   ProxySupervisor* const supervisor_;
   SyncClient* const sync_;
+  const FdStore* const store_;
 
   mutable Mutex mutex_;
   uint64_t last_serial_ ABSL_GUARDED_BY(mutex_) = 0;

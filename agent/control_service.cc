@@ -9,6 +9,8 @@ namespace sallyport::agent {
 namespace {
 
 constexpr std::chrono::milliseconds kDefaultWait{5'000};
+// For a new proxy to serve.
+constexpr std::chrono::seconds kRestartTime{20};
 constexpr int64_t kLongestWaitSeconds = 600;
 
 // gRPC's codes are Abseil's.
@@ -93,8 +95,18 @@ grpc::Status ControlService::Status(grpc::ServerContext*, const v1::StatusReques
         std::chrono::system_clock::to_time_t(sync.lost));
   }
   response->set_proxy_pid(proxy.pid);
+  response->set_draining_proxies(static_cast<int32_t>(proxy.draining));
   response->set_proxy_restarts(proxy.restarts);
   response->set_enforced_revision(parts_.cache->revision());
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlService::RestartProxy(grpc::ServerContext*, const v1::RestartProxyRequest*,
+                                          v1::RestartProxyResponse* response) {
+  const absl::StatusOr<pid_t> pid =
+      parts_.supervisor->Restart(std::chrono::steady_clock::now() + kRestartTime);
+  if (!pid.ok()) return ToGrpc(pid.status());
+  response->set_proxy_pid(*pid);
   return grpc::Status::OK;
 }
 

@@ -35,6 +35,8 @@ class ControlService final : public v1::AgentControl::Service {
                             v1::ListAttachedResponse* response) override;
   grpc::Status Status(grpc::ServerContext* context, const v1::StatusRequest* request,
                       v1::StatusResponse* response) override;
+  grpc::Status RestartProxy(grpc::ServerContext* context, const v1::RestartProxyRequest* request,
+                            v1::RestartProxyResponse* response) override;
   grpc::Status Usage(grpc::ServerContext* context, const v1::UsageRequest* request,
                      v1::UsageResponse* response) override;
 

@@ -62,10 +62,10 @@ absl::StatusOr<std::optional<Request>> Receive(int socket) {
 
 }  // namespace
 
-HandlerSockets::HandlerSockets(Check check)
-    : check_(std::move(check)), wake_(eventfd(0, EFD_CLOEXEC)) {
+HandlerSockets::HandlerSockets(Check check, UniqueFd own)
+    : check_(std::move(check)), wake_(eventfd(0, EFD_CLOEXEC)), own_(std::move(own)) {
   int pair[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
+  if (!own_.valid() && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
     own_ = UniqueFd(pair[0]);
     peer_ = UniqueFd(pair[1]);
   }

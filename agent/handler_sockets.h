@@ -21,7 +21,9 @@ class HandlerSockets {
   // Why a path may not be connected to; OK: it may. Called on this object's thread.
   using Check = std::function<absl::Status(const std::string& path)>;
 
-  explicit HandlerSockets(Check check);
+  // `own`: this end of the way of a proxy that an agent before this one has started. Invalid: a new
+  // way is made.
+  explicit HandlerSockets(Check check, UniqueFd own = UniqueFd());
   ~HandlerSockets();
   HandlerSockets(const HandlerSockets&) = delete;
   HandlerSockets& operator=(const HandlerSockets&) = delete;
@@ -29,6 +31,8 @@ class HandlerSockets {
   // The proxy's end; stays this object's. Invalid: this process has no descriptors left, and no
   // request will be heard.
   const UniqueFd& peer() const { return peer_; }
+  // This end; for who keeps it.
+  const UniqueFd& own() const { return own_; }
 
  private:
   void Run();

@@ -1,5 +1,6 @@
 // sallyport-agent: one per host, root. Never reads a byte that a container sent.
 
+#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -7,16 +8,20 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "agent/agent.h"
 #include "agent/config.h"
+#include "agent/keep/fd_store.h"
+#include "agent/keep/keeper.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 
@@ -65,13 +70,46 @@ void SayWhere(const Config& config, const Agent& agent) {
   std::fflush(stdout);
 }
 
-absl::Status Serve(const Config& config, const sigset_t& stop) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<Agent> agent, Agent::Start(config));
+// What the service manager, or our own keeper, has for this process.
+struct FromStore {
+  FdStore store;
+  std::vector<Inherited> inherited;
+};
+
+// Returns when the agent is to stop; SIGHUP, with a store, ends the process in here.
+absl::Status Serve(const Config& config, FromStore from, const sigset_t& stop) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Agent> agent,
+                   Agent::Start(config, std::move(from.store), std::move(from.inherited)));
   if (config.audit != kStdout) SayWhere(config, *agent);
   int signal = 0;
   sigwait(&stop, &signal);
+  if (signal == SIGHUP && agent->has_store()) {
+    LogInfo("leaving everything to the next agent");
+    agent->HandOver();
+    // Nothing is taken down.
+    _exit(EXIT_SUCCESS);
+  }
   LogInfo("stopping on signal ", signal);
   return absl::OkStatus();
+}
+
+// All but --keeper, which is for this process.
+int Keep(const Config& config, const std::vector<std::string>& arguments) {
+  KeeperOptions options;
+  char program[PATH_MAX] = {};
+  if (readlink("/proc/self/exe", program, sizeof(program) - 1) < 0) {
+    LogError("the path of this program cannot be read: is /proc mounted?");
+    return EXIT_FAILURE;
+  }
+  options.program = program;
+  for (const std::string& argument : arguments) {
+    if (!argument.starts_with("--keeper")) options.arguments.push_back(argument);
+  }
+  options.keep_for = config.keep_for;
+  const absl::StatusOr<int> status = RunKeeper(options);
+  if (status.ok()) return *status;
+  LogError(status.status().message());
+  return EXIT_FAILURE;
 }
 
 int Main(const std::vector<std::string>& arguments) {
@@ -84,10 +122,13 @@ int Main(const std::vector<std::string>& arguments) {
     return EXIT_FAILURE;
   }
   PrepareProcess();
-  const absl::Status status = Serve(config, BlockStopSignals());
+  if (config.keeper) return Keep(config, arguments);
+  FromStore from{FdStore::FromEnvironment(), TakeInherited()};
+  const absl::Status status = Serve(config, std::move(from), BlockStopSignals());
   if (status.ok()) return EXIT_SUCCESS;
   LogError(status.message());
-  return EXIT_FAILURE;
+  // What a former agent has left is not for this one to take down: another may be able to start.
+  _exit(EXIT_FAILURE);
 }
 
 }  // namespace

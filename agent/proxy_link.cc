@@ -28,10 +28,10 @@ ProxyLink::ProxyLink(UniqueFd socket, milliseconds timeout)
   setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 }
 
-absl::Status ProxyLink::WaitReady() {
+absl::StatusOr<internal::Ready> ProxyLink::WaitReady() {
   ASSIGN_OR_RETURN(const internal::Event event, Receive(steady_clock::now() + timeout_));
   if (!event.has_ready()) return absl::InternalError("the proxy's first message is not Ready");
-  return absl::OkStatus();
+  return event.ready();
 }
 
 absl::StatusOr<internal::Done> ProxyLink::Call(internal::Command command,

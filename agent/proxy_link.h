@@ -23,7 +23,7 @@ class ProxyLink {
   ProxyLink(UniqueFd socket, std::chrono::milliseconds timeout);
 
   // Waits for the proxy's first message. REQUIRES: first call.
-  absl::Status WaitReady();
+  absl::StatusOr<internal::Ready> WaitReady();
   // Sends `command`, its sequence set here, and waits for its answer. A command that the proxy
   // refused is an answer, not an error. The descriptors stay the caller's.
   absl::StatusOr<internal::Done> Call(internal::Command command, std::span<const int> fds);

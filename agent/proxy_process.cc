@@ -1,9 +1,9 @@
 #include "agent/proxy_process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +13,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/ipc/door.h"
 
 namespace sallyport::agent {
 namespace {
@@ -22,11 +24,13 @@ constexpr int kCannotExecute = 126;
 
 // In the child. Only what POSIX allows after a fork in a program with threads: nothing that
 // allocates or locks.
-[[noreturn]] void BecomeProxy(pid_t parent, int null, int socket, const char* binary,
-                              char* const* arguments) {
-  // The agent's death is the proxy's. The other way by which it learns of it is the socket.
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(kCannotExecute);
+[[noreturn]] void BecomeProxy(pid_t parent, ProxyProcess::Life life, int null, int socket,
+                              const char* binary, char* const* arguments) {
+  // The other way by which it learns that nobody needs it is the door.
+  if (life == ProxyProcess::Life::kWithAgent) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(kCannotExecute);
+  }
   // Signals that a terminal sends are for the agent, which stops the proxy in its own order.
   setpgid(0, 0);
   sigset_t none;
@@ -51,13 +55,10 @@ UniqueFd MoveUp(UniqueFd fd) {
 }  // namespace
 
 absl::StatusOr<ProxyProcess> ProxyProcess::Start(const std::string& binary,
-                                                 const std::vector<std::string>& arguments) {
-  int pair[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
-    return absl::ErrnoToStatus(errno, "no socket pair for the proxy");
-  }
-  UniqueFd ours(pair[0]);
-  const UniqueFd theirs = MoveUp(UniqueFd(pair[1]));
+                                                 const std::vector<std::string>& arguments,
+                                                 Life life) {
+  ASSIGN_OR_RETURN(Door door, MakeDoor());
+  const UniqueFd theirs = MoveUp(std::move(door.inside));
   const UniqueFd null = MoveUp(UniqueFd(open("/dev/null", O_RDWR | O_CLOEXEC)));
   if (!theirs.valid() || !null.valid())
     return absl::ErrnoToStatus(errno, "no descriptors for the proxy");
@@ -68,7 +69,7 @@ absl::StatusOr<ProxyProcess> ProxyProcess::Start(const std::string& binary,
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid < 0) return absl::ErrnoToStatus(errno, "the proxy cannot be forked");
-  if (pid == 0) BecomeProxy(parent, null.get(), theirs.get(), binary.c_str(), argv.data());
+  if (pid == 0) BecomeProxy(parent, life, null.get(), theirs.get(), binary.c_str(), argv.data());
 
   // Nobody else reaps it, so the id is still its own.
   UniqueFd handle(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
@@ -78,7 +79,7 @@ absl::StatusOr<ProxyProcess> ProxyProcess::Start(const std::string& binary,
     waitpid(pid, nullptr, 0);
     return absl::ErrnoToStatus(error, "the proxy cannot be watched");
   }
-  return ProxyProcess(pid, std::move(handle), std::move(ours));
+  return ProxyProcess(pid, std::move(handle), std::move(door.outside));
 }
 
 ProxyProcess::~ProxyProcess() {
@@ -92,6 +93,10 @@ void ProxyProcess::Kill() const {
 }
 
 std::string ProxyProcess::Wait() {
+  // Also of one that is not this process's child.
+  pollfd ended{handle_.get(), POLLIN, 0};
+  while (poll(&ended, 1, -1) < 0 && errno == EINTR) {
+  }
   siginfo_t info{};
   int result;
   do {

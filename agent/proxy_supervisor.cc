@@ -1,6 +1,5 @@
 #include "agent/proxy_supervisor.h"
 
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -19,8 +18,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// A proxy that lived this long did not die of how it was started.
-constexpr std::chrono::seconds kHealthyLife{10};
+// Of proxies that drain.
+constexpr size_t kMaxDraining = 16;
 // How often a call that waits for a proxy looks whether it is still wanted.
 constexpr milliseconds kStopCheck{100};
 // A policy is replayed in pieces of about this size, well below kMaxFramePayload.
@@ -30,6 +29,7 @@ internal::Command AddCommand(const ProxyContainer& container) {
   internal::Command command;
   internal::AddContainer* const add = command.mutable_add_container();
   add->set_container_id(container.id);
+  add->set_instance(container.instance);
   add->set_ca_certificate(container.ca.certificate_der);
   add->set_ca_private_key(container.ca.private_key_der);
   add->set_has_audit_stream(container.audit_stream.valid());
@@ -82,14 +82,23 @@ absl::Status Refusal(const internal::Done& done) {
 
 }  // namespace
 
-ProxySupervisor::ProxySupervisor(Options options, PolicyCache* cache)
+ProxySupervisor::ProxySupervisor(Options options, PolicyCache* cache, const FdStore* store,
+                                 Found found)
     : audit_file_(std::move(options.audit_file)),
       options_(std::move(options)),
+      build_(BuildOf(options_.program, options_.configure)),
       cache_(cache),
+      store_(store),
       secrets_(options_.secrets_dir),
-      wake_(eventfd(0, EFD_CLOEXEC)),
-      references_(ReferencesOf(cache->Full())),
-      thread_([this] { Run(); }) {}
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      found_(std::move(found.proxies)),
+      references_(ReferencesOf(cache->Full())) {
+  {
+    MutexLock lock(&call_mutex_);
+    for (auto& container : found.containers) containers_.emplace(container->id, container);
+  }
+  thread_ = std::thread([this] { Run(); });
+}
 
 ProxySupervisor::References ProxySupervisor::ReferencesOf(const v1::Delta& delta) {
   References references;
@@ -116,6 +125,14 @@ internal::SecretValues ProxySupervisor::ResolveSecrets() {
   return secrets_.Resolve(all);
 }
 
+bool ProxySupervisor::ResolveNews(internal::SecretValues* secrets) {
+  *secrets = ResolveSecrets();
+  const bool complete = std::all_of(secrets->entries().begin(), secrets->entries().end(),
+                                    [](const auto& entry) { return entry.problem().empty(); });
+  if (complete) secrets_unheard_ = false;
+  return !secrets_unheard_;
+}
+
 ProxySupervisor::~ProxySupervisor() {
   Stop();
   thread_.join();
@@ -136,11 +153,12 @@ absl::Status ProxySupervisor::AddContainer(std::shared_ptr<const ProxyContainer>
 
 void ProxySupervisor::RemoveContainer(const std::string& id) {
   MutexLock lock(&call_mutex_);
-  if (containers_.erase(id) == 0 || !link_.has_value()) return;
+  if (containers_.erase(id) == 0) return;
   internal::Command command;
   command.mutable_remove_container()->set_container_id(id);
   // A proxy that fails is replaced by one that never had the container.
-  CallThis(command, {}).status().IgnoreError();
+  if (Serves()) CallServing(command, {}).status().IgnoreError();
+  CallDraining(command);
 }
 
 absl::StatusOr<std::vector<v1::Ack::Rejected>> ProxySupervisor::UpdatePolicy(
@@ -156,9 +174,14 @@ absl::StatusOr<std::vector<v1::Ack::Rejected>> ProxySupervisor::UpdatePolicy(
   GiveCertificateFor(policy);
   internal::Command command = UpdateCommand(policy, revision);
   std::optional<size_t> hash;
+  if (secrets_changed) secrets_unheard_ = false;
   if (secrets_changed || before.size() != references_.size() || TouchesSecrets(policy)) {
-    *command.mutable_update_policy()->mutable_secrets() = ResolveSecrets();
-    hash = HashOf(command.update_policy().secrets());
+    if (ResolveNews(command.mutable_update_policy()->mutable_secrets())) {
+      hash = HashOf(command.update_policy().secrets());
+    } else {
+      WipeSecrets(&command);
+      command.mutable_update_policy()->clear_secrets();
+    }
   }
   absl::StatusOr<internal::Done> done = CallSome(command, {}, deadline);
   WipeSecrets(&command);
@@ -180,12 +203,13 @@ absl::StatusOr<std::vector<v1::Ack::Rejected>> ProxySupervisor::UpdatePolicy(
 
 void ProxySupervisor::RefreshSecrets() {
   MutexLock lock(&call_mutex_);
-  if (references_.empty() || !link_.has_value()) return;
+  if (references_.empty() || !Serves()) return;
   internal::Command command;
-  *command.mutable_set_secrets() = ResolveSecrets();
+  const bool news = ResolveNews(command.mutable_set_secrets());
   const size_t hash = HashOf(command.set_secrets());
-  if (hash != secrets_hash_) {
-    CallThis(command, {}).status().IgnoreError();
+  if (news && hash != secrets_hash_) {
+    CallServing(command, {}).status().IgnoreError();
+    CallDraining(command);
     secrets_hash_ = hash;
   }
   WipeSecrets(&command);
@@ -197,17 +221,21 @@ void ProxySupervisor::SetIdentity(internal::Identity identity) {
   Wipe(identity_.mutable_token_key());
   identity_ = std::move(identity);
   UpdateIdentity();
+  if (replace_by_.has_value()) Wake();
 }
 
 void ProxySupervisor::SetAuditFile(UniqueFd file) {
   MutexLock lock(&call_mutex_);
   audit_file_ = std::move(file);
-  if (!link_.has_value()) return;  // A proxy that is started later gets it first.
   internal::Command command;
   command.mutable_set_audit_file();
-  const absl::StatusOr<internal::Done> done = CallThis(command, {audit_file_.get()});
-  if (done.ok() && !done->error().empty())
-    LogError("audit records go on into the file before: ", done->error());
+  const int fds[] = {audit_file_.get()};
+  if (Serves()) {  // A proxy that is started later gets it first.
+    const absl::StatusOr<internal::Done> done = CallServing(command, {fds[0]});
+    if (done.ok() && !done->error().empty())
+      LogError("audit records go on into the file before: ", done->error());
+  }
+  CallDraining(command, fds);
 }
 
 internal::Command ProxySupervisor::IdentityCommand() const {
@@ -223,9 +251,10 @@ internal::Command ProxySupervisor::IdentityCommand() const {
 }
 
 void ProxySupervisor::UpdateIdentity() {
-  if (!link_.has_value()) return;  // A proxy that is started later gets it first.
+  if (!Serves()) return;  // A proxy that is started later gets it first.
   internal::Command command = IdentityCommand();
-  const absl::StatusOr<internal::Done> done = CallThis(command, {});
+  const absl::StatusOr<internal::Done> done = CallServing(command, {});
+  CallDraining(command);
   WipeSecrets(&command);
   if (done.ok() && !done->error().empty())
     LogError("handlers do not know this host: ", done->error());
@@ -242,20 +271,41 @@ void ProxySupervisor::ForgetPolicy(const std::string& container_id) {
   if (absl::Status status = cache_->Forget(container_id); !status.ok()) {
     LogWarning("the rules of container ", container_id, " stay on disk: ", status.message());
   }
-  if (!link_.has_value()) return;
   v1::Delta delta;
   v1::ResourceKey* const key = delta.add_removed();
   key->set_kind(v1::RESOURCE_KIND_CONTAINER);
   key->set_name(container_id);
-  CallThis(UpdateCommand(delta, cache_->revision()), {}).status().IgnoreError();
+  const internal::Command command = UpdateCommand(delta, cache_->revision());
+  if (Serves()) CallServing(command, {}).status().IgnoreError();
+  CallDraining(command);
+}
+
+absl::StatusOr<pid_t> ProxySupervisor::Restart(Clock::time_point deadline) {
+  MutexLock lock(&call_mutex_);
+  if (draining_.size() >= kMaxDraining) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(draining_.size(),
+                     " proxies that were replaced still finish what they have begun; try again "
+                     "when one has ended, or shorten --drain-limit"));
+  }
+  const uint64_t number = ++asked_;
+  Wake();
+  while (carried_out_ < number) {
+    if (stopping()) return NotRunning();
+    if (Clock::now() >= deadline)
+      return absl::DeadlineExceededError("the new proxy does not serve yet; the log says why");
+    proxies_changed_.WaitUntil(&call_mutex_, std::min(deadline, Clock::now() + kStopCheck));
+  }
+  RETURN_IF_ERROR(outcome_);
+  return serving_ == nullptr ? 0 : serving_->pid();
 }
 
 absl::StatusOr<v1::UsageResponse> ProxySupervisor::Usage() {
   MutexLock lock(&call_mutex_);
-  if (!link_.has_value()) return NotRunning();
+  if (!Serves()) return NotRunning();
   internal::Command command;
   command.mutable_get_usage();
-  ASSIGN_OR_RETURN(internal::Done done, CallThis(command, {}));
+  ASSIGN_OR_RETURN(internal::Done done, CallServing(command, {}));
   RETURN_IF_ERROR(Refusal(done));
   return std::move(*done.mutable_usage());
 }
@@ -268,106 +318,76 @@ ProxySupervisor::State ProxySupervisor::state() const {
 void ProxySupervisor::Stop() {
   MutexLock lock(&state_mutex_);
   stopping_ = true;
-  if (process_ != nullptr) process_->Kill();
-  const uint64_t one = 1;
-  // An eventfd that is readable already is all that is wanted.
-  if (write(wake_.get(), &one, sizeof(one)) < 0) return;
-}
-
-void ProxySupervisor::Run() {
-  milliseconds pause{0};
-  while (!stopping()) {
-    const Clock::time_point started = Clock::now();
-    const absl::Status end = RunOne();
-    if (stopping()) break;
-    if (Clock::now() - started > kHealthyLife) pause = milliseconds(0);
-    LogError("the proxy ended: ", end.message(),
-             pause.count() == 0 ? std::string("; starting it anew")
-                                : absl::StrCat("; starting it anew in ", pause.count(), " ms"));
-    Pause(pause);
-    pause = std::min(std::max(pause * 2, options_.first_pause), options_.longest_pause);
-  }
-}
-
-absl::Status ProxySupervisor::RunOne() {
-  absl::StatusOr<ProxyProcess> process = ProxyProcess::Start(options_.binary, options_.arguments);
-  if (!process.ok()) {
-    MutexLock lock(&state_mutex_);
-    ++state_.restarts;
-    state_.last_end = std::string(process.status().message());
-    return process.status();
-  }
-  {
-    MutexLock lock(&state_mutex_);
-    process_ = &*process;
-    if (stopping_) process_->Kill();
-  }
-  // Lives as long as the process: nothing that it waits for is held when it ends.
-  HandlerSockets sockets([this](const std::string& path) { return MayConnect(path); });
-  absl::Status failure;
-  {
-    MutexLock call(&call_mutex_);
-    ProxyLink link(process->TakeSocket(), options_.answer_timeout);
-    failure = Replay(&link, sockets);
-    if (failure.ok()) link_.emplace(std::move(link));
-    link_changed_.SignalAll();
-  }
-  if (failure.ok()) {
-    {
-      MutexLock lock(&state_mutex_);
-      state_.pid = process->pid();
-    }
-    LogInfo("the proxy runs as process ", process->pid());
-    pollfd watched[2] = {{process->handle(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
-    while (poll(watched, 2, -1) < 0 && errno == EINTR) {
-    }
-  }
-  // Here it has ended, or it is to end.
-  process->Kill();
-  {
-    MutexLock call(&call_mutex_);
-    link_.reset();
-  }
-  MutexLock lock(&state_mutex_);
-  process_ = nullptr;
-  state_.last_end = process->Wait();
-  state_.pid = 0;
-  ++state_.restarts;
-  if (!failure.ok()) state_.last_end = absl::StrCat(state_.last_end, " (", failure.message(), ")");
-  return absl::UnavailableError(state_.last_end);
+  for (const RunningProxy* proxy : running_) proxy->Kill();
+  Wake();
 }
 
 // Policy comes before the containers: a connection that waited must not meet a proxy without
 // policy.
-absl::Status ProxySupervisor::Replay(ProxyLink* link, const HandlerSockets& sockets) {
-  RETURN_IF_ERROR(link->WaitReady());
+absl::Status ProxySupervisor::Replay(RunningProxy* proxy) {
   internal::Command configure;
   *configure.mutable_configure() = options_.configure;
   std::vector<int> fds;
   if (audit_file_.valid()) fds.push_back(audit_file_.get());
   configure.mutable_configure()->set_has_audit_file(!fds.empty());
-  configure.mutable_configure()->set_has_handler_sockets(sockets.peer().valid());
-  if (sockets.peer().valid()) fds.push_back(sockets.peer().get());
-  ASSIGN_OR_RETURN(const internal::Done configured, link->Call(std::move(configure), fds));
+  configure.mutable_configure()->set_has_handler_sockets(proxy->sockets_peer().valid());
+  if (proxy->sockets_peer().valid()) fds.push_back(proxy->sockets_peer().get());
+  ASSIGN_OR_RETURN(const internal::Done configured, proxy->Call(configure, fds));
   RETURN_IF_ERROR(Refusal(configured));
 
   shows_certificate_ = shows_certificate_ || ShowsCertificate(cache_->Full());
   if (!identity_.issuer().empty()) {
-    ASSIGN_OR_RETURN(const internal::Done known, link->Call(IdentityCommand(), {}));
+    ASSIGN_OR_RETURN(const internal::Done known, proxy->Call(IdentityCommand(), {}));
     // Calls that need it fail, and say so.
     if (!known.error().empty()) LogError("handlers do not know this host: ", known.error());
   }
-  RETURN_IF_ERROR(ReplayPolicy(link));
+  secrets_unheard_ = false;  // It knows none of its own.
+  RETURN_IF_ERROR(ReplayPolicy(proxy));
+  for (const auto& [id, container] : containers_) RETURN_IF_ERROR(Give(proxy, *container));
+  return absl::OkStatus();
+}
+
+absl::Status ProxySupervisor::Give(RunningProxy* proxy, const ProxyContainer& container) {
+  ASSIGN_OR_RETURN(const internal::Done added,
+                   proxy->Call(AddCommand(container), DescriptorsOf(container)));
+  // The others are to be served all the same.
+  if (!added.error().empty())
+    LogError("container ", container.id, " is not served: ", added.error());
+  return absl::OkStatus();
+}
+
+absl::Status ProxySupervisor::Resume(RunningProxy* proxy, const internal::Ready& ready) {
+  if (!ready.configured())
+    return absl::FailedPreconditionError("the agent that started it did not come to set it up");
+  internal::Command retain;
   for (const auto& [id, container] : containers_) {
-    ASSIGN_OR_RETURN(const internal::Done added,
-                     link->Call(AddCommand(*container), DescriptorsOf(*container)));
-    // The others are to be served all the same.
-    if (!added.error().empty()) LogError("container ", id, " is not served: ", added.error());
+    auto* const one = retain.mutable_retain_containers()->add_containers();
+    one->set_container_id(id);
+    one->set_instance(container->instance);
+  }
+  retain.mutable_retain_containers();
+  ASSIGN_OR_RETURN(const internal::Done retained, proxy->Call(retain, {}));
+  RETURN_IF_ERROR(Refusal(retained));
+  // The file may have been moved away while no agent ran.
+  if (audit_file_.valid()) {
+    internal::Command file;
+    file.mutable_set_audit_file();
+    const int fds[] = {audit_file_.get()};
+    ASSIGN_OR_RETURN(const internal::Done taken, proxy->Call(file, fds));
+    RETURN_IF_ERROR(Refusal(taken));
+  }
+  shows_certificate_ = shows_certificate_ || ShowsCertificate(cache_->Full());
+  secrets_unheard_ = !references_.empty();
+  RETURN_IF_ERROR(ReplayPolicy(proxy));
+  if (ready.draining()) return absl::OkStatus();
+  for (const std::string& id : retained.missing()) {
+    const auto found = containers_.find(id);
+    if (found != containers_.end()) RETURN_IF_ERROR(Give(proxy, *found->second));
   }
   return absl::OkStatus();
 }
 
-absl::Status ProxySupervisor::ReplayPolicy(ProxyLink* link) {
+absl::Status ProxySupervisor::ReplayPolicy(RunningProxy* proxy) {
   const v1::Delta full = cache_->Full();
   int next = 0;
   do {
@@ -378,12 +398,16 @@ absl::Status ProxySupervisor::ReplayPolicy(ProxyLink* link) {
       *part.add_updated() = full.updated(next);
     }
     internal::Command command = UpdateCommand(part, full.revision());
+    command.mutable_update_policy()->set_more(next < full.updated_size());
     // All of them come before the first policy that needs one.
     if (part.reset() && !references_.empty()) {
-      *command.mutable_update_policy()->mutable_secrets() = ResolveSecrets();
-      secrets_hash_ = HashOf(command.update_policy().secrets());
+      internal::SecretValues secrets;
+      if (ResolveNews(&secrets)) {
+        secrets_hash_ = HashOf(secrets);
+        *command.mutable_update_policy()->mutable_secrets() = std::move(secrets);
+      }
     }
-    const absl::StatusOr<internal::Done> answer = link->Call(command, {});
+    const absl::StatusOr<internal::Done> answer = proxy->Call(command, {});
     WipeSecrets(&command);
     RETURN_IF_ERROR(answer.status());
     const internal::Done& done = *answer;
@@ -405,9 +429,10 @@ absl::Status ProxySupervisor::MayConnect(const std::string& path) {
       absl::StrCat("no registered handler listens on the socket ", path));
 }
 
-void ProxySupervisor::Pause(milliseconds duration) {
-  pollfd woken{wake_.get(), POLLIN, 0};
-  poll(&woken, 1, static_cast<int>(duration.count()));
+void ProxySupervisor::Wake() const {
+  const uint64_t one = 1;
+  // An eventfd that is readable already is all that is wanted.
+  if (write(wake_.get(), &one, sizeof(one)) < 0) return;
 }
 
 bool ProxySupervisor::stopping() const {
@@ -426,24 +451,35 @@ absl::StatusOr<internal::Done> ProxySupervisor::CallSome(const internal::Command
                                                          Clock::time_point deadline) {
   for (;;) {
     if (stopping()) return NotRunning();
-    if (link_.has_value()) {
-      absl::StatusOr<internal::Done> done = CallThis(command, fds);
-      if (done.ok()) return done;
+    if (Serves()) {
+      absl::StatusOr<internal::Done> done = CallServing(command, fds);
+      if (done.ok()) {
+        if (!command.has_add_container()) CallDraining(command);
+        return done;
+      }
     }
     if (Clock::now() >= deadline) return NotRunning();
-    link_changed_.WaitUntil(&call_mutex_, std::min(deadline, Clock::now() + kStopCheck));
+    proxies_changed_.WaitUntil(&call_mutex_, std::min(deadline, Clock::now() + kStopCheck));
   }
 }
 
-absl::StatusOr<internal::Done> ProxySupervisor::CallThis(const internal::Command& command,
-                                                         const std::vector<int>& fds) {
-  absl::StatusOr<internal::Done> done = link_->Call(command, fds);
-  if (done.ok()) return done;
-  link_.reset();
-  MutexLock lock(&state_mutex_);
-  if (!stopping_) LogError("the proxy failed: ", done.status().message());
-  if (process_ != nullptr) process_->Kill();
+absl::StatusOr<internal::Done> ProxySupervisor::CallServing(const internal::Command& command,
+                                                            const std::vector<int>& fds) {
+  absl::StatusOr<internal::Done> done = serving_->Call(command, fds);
+  if (!done.ok() && !stopping()) LogError("the proxy failed: ", done.status().message());
   return done;
+}
+
+void ProxySupervisor::CallDraining(const internal::Command& command, std::span<const int> fds) {
+  for (const ProxyPtr& proxy : draining_) {
+    if (proxy->lost()) continue;
+    const absl::StatusOr<internal::Done> done = proxy->Call(command, fds);
+    const absl::Status status = done.ok() ? Refusal(*done) : done.status();
+    if (status.ok()) continue;
+    proxy->Kill();
+    // Most likely it is done.
+    LogInfo("the draining proxy ", proxy->pid(), " hears no more: ", status.message());
+  }
 }
 
 }  // namespace sallyport::agent

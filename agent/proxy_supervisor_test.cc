@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -69,7 +71,7 @@ TEST_F(ProxySupervisorTest, StartsWithAnEmptyEnvironmentAndConfigures) {
 TEST_F(ProxySupervisorTest, HandsOverTheAuditFile) {
   ProxySupervisor::Options options = fixture_.Options();
   options.audit_file.Reset(open("/dev/null", O_WRONLY | O_CLOEXEC));
-  ProxySupervisor supervisor(std::move(options), fixture_.cache());
+  ProxySupervisor supervisor(std::move(options), fixture_.cache(), fixture_.no_store());
   EXPECT_TRUE(fixture_.WaitForLine("configure workers=2 fds=2"));
 }
 
@@ -169,13 +171,73 @@ TEST_F(ProxySupervisorTest, ANewProxyHasEverythingOfTheOldPolicyFirst) {
   EXPECT_EQ(supervisor->state().restarts, 1u);
 }
 
+TEST_F(ProxySupervisorTest, AProxyIsReplacedOnceTheNextOneServes) {
+  auto supervisor = fixture_.Supervisor();
+  TestContainer web("web-1");
+  ASSERT_TRUE(supervisor->UpdatePolicy(TestDelta(5, {"web-1"}), TestDeadline()).ok());
+  ASSERT_TRUE(supervisor->AddContainer(web.container, TestDeadline()).ok());
+  const int before = web.Ask();
+  const absl::StatusOr<pid_t> after = supervisor->Restart(TestDeadline());
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_NE(*after, before);
+  EXPECT_EQ(supervisor->state().pid, *after);
+  EXPECT_EQ(supervisor->state().restarts, 1u);
+  const Lines log = fixture_.Log();
+  EXPECT_THAT(Lines(log.end() - 5, log.end()),
+              ElementsAre("start", "configure workers=2 fds=1", "policy 5 reset +web-1",
+                          "add web-1 fds=4", "drain 60000"));
+  EXPECT_EQ(web.Ask(), *after);
+}
+
+TEST_F(ProxySupervisorTest, AProxyThatDrainsHearsOfChanges) {
+  auto supervisor = fixture_.Supervisor({"--linger=yes"});
+  TestContainer web("web-1");
+  ASSERT_TRUE(supervisor->AddContainer(web.container, TestDeadline()).ok());
+  ASSERT_TRUE(supervisor->Restart(TestDeadline()).ok());
+  EXPECT_EQ(supervisor->state().draining, 1u);
+  ASSERT_TRUE(supervisor->UpdatePolicy(TestDelta(5, {"web-1"}), TestDeadline()).ok());
+  supervisor->RemoveContainer("web-1");
+  const Lines log = fixture_.Log();
+  EXPECT_THAT(Lines(log.end() - 4, log.end()),
+              ElementsAre("policy 5 +web-1", "policy 5 +web-1", "remove web-1 fds=0",
+                          "remove web-1 fds=0"));
+  // What it is given is for the one that serves.
+  EXPECT_EQ(std::count(log.begin(), log.end(), "add web-1 fds=4"), 2);
+}
+
+TEST_F(ProxySupervisorTest, OnlySoManyProxiesDrainAtOnce) {
+  auto supervisor = fixture_.Supervisor({"--linger=yes"});
+  absl::Status status;
+  int restarts = -1;
+  for (; status.ok() && restarts < 100; ++restarts)
+    status = supervisor->Restart(TestDeadline()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_EQ(restarts, 16);
+}
+
+TEST_F(ProxySupervisorTest, AProxyThatCannotBeReplacedGoesOn) {
+  ProxySupervisor::Options options = fixture_.Options();
+  const std::string program = fixture_.directory() + "/proxy";
+  std::filesystem::copy_file(options.program.binary, program);
+  options.program.binary = program;
+  ProxySupervisor supervisor(std::move(options), fixture_.cache(), fixture_.no_store());
+  TestContainer web("web-1");
+  ASSERT_TRUE(supervisor.AddContainer(web.container, TestDeadline()).ok());
+  const int before = web.Ask();
+  std::filesystem::remove(program);
+  const absl::Status status = supervisor.Restart(TestDeadline()).status();
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("cannot be executed"));
+  EXPECT_EQ(supervisor.state().pid, before);
+  EXPECT_EQ(web.Ask(), before);
+}
+
 TEST_F(ProxySupervisorTest, CallsOutliveTheProxyThatTheyWereMadeTo) {
   for (const std::string command : {"configure", "add", "policy"}) {
     for (const std::string how : {"--die-once-on=", "--hang-once-on="}) {
       ProxyFixture fixture;
       ProxySupervisor::Options options = fixture.Options({how + command});
-      if (how.starts_with("--hang")) options.answer_timeout = std::chrono::seconds(2);
-      ProxySupervisor supervisor(std::move(options), fixture.cache());
+      if (how.starts_with("--hang")) options.program.answer_timeout = std::chrono::seconds(2);
+      ProxySupervisor supervisor(std::move(options), fixture.cache(), fixture.no_store());
       TestContainer web("web-1");
       EXPECT_TRUE(supervisor.UpdatePolicy(TestDelta(5, {"web-1"}), TestDeadline()).ok())
           << how << command;
@@ -214,8 +276,8 @@ TEST_F(ProxySupervisorTest, AProxyThatCannotStartIsSaidAndTriedAgain) {
 
 TEST_F(ProxySupervisorTest, AMissingProgramIsSaid) {
   ProxySupervisor::Options options = fixture_.Options();
-  options.binary = "/nonexistent/sallyport-proxy";
-  ProxySupervisor supervisor(std::move(options), fixture_.cache());
+  options.program.binary = "/nonexistent/sallyport-proxy";
+  ProxySupervisor supervisor(std::move(options), fixture_.cache(), fixture_.no_store());
   EXPECT_THAT(SaidWithoutProxy(&supervisor), testing::HasSubstr("cannot be executed"));
 }
 
@@ -243,7 +305,7 @@ v1::Delta HandlerDelta(uint64_t revision, const v1::SecretReference& secret) {
 TEST_F(ProxySupervisorTest, SecretsComeWithThePolicyAndWithANewProxy) {
   ProxySupervisor::Options options = fixture_.Options();
   options.secrets_dir = fixture_.directory();
-  ProxySupervisor supervisor(std::move(options), fixture_.cache());
+  ProxySupervisor supervisor(std::move(options), fixture_.cache(), fixture_.no_store());
   v1::SecretReference reference;
   reference.set_secret("github");
   v1::Delta delta = HandlerDelta(1, reference);
@@ -268,7 +330,7 @@ TEST_F(ProxySupervisorTest, SecretsComeWithThePolicyAndWithANewProxy) {
 TEST_F(ProxySupervisorTest, AChangedFileIsToldOnce) {
   ProxySupervisor::Options options = fixture_.Options();
   options.secrets_dir = fixture_.directory();
-  ProxySupervisor supervisor(std::move(options), fixture_.cache());
+  ProxySupervisor supervisor(std::move(options), fixture_.cache(), fixture_.no_store());
   v1::SecretReference reference;
   reference.set_file("token");
   std::ofstream(fixture_.directory() + "/token") << "one";

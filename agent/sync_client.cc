@@ -64,12 +64,20 @@ SyncClient::SyncClient(Options options, ProxySupervisor* supervisor, PolicyCache
       supervisor_(supervisor),
       cache_(cache),
       state_{.connected = false, .error = "", .lost = std::chrono::system_clock::now()},
+      attached_(Unanswered(options_.attached)),
       thread_([this] { Run(); }) {}
 
 SyncClient::~SyncClient() {
   AbandonWaits();
   Stop();
   thread_.join();
+}
+
+std::map<std::string, SyncClient::Container> SyncClient::Unanswered(
+    const std::map<std::string, std::string>& classes) {
+  std::map<std::string, Container> attached;
+  for (const auto& [id, class_name] : classes) attached[id].class_name = class_name;
+  return attached;
 }
 
 void SyncClient::Attached(const std::string& container_id, const std::string& class_name) {

@@ -48,6 +48,8 @@ class SyncClient {
     std::string version;
     // Announced to the control plane; null: there are none. Outlives the client.
     const TokenKeys* token_keys = nullptr;
+    // Containers that are here already, and their classes.
+    std::map<std::string, std::string> attached;
     // An announcement counts as heard when the stream that it went out on has lived for so long
     // after it: whether the other end is there is asked more often.
     std::chrono::milliseconds heard_after{30'000};
@@ -91,6 +93,9 @@ class SyncClient {
     std::optional<v1::AttachResult> result;
     Clock::time_point answered;
   };
+
+  static std::map<std::string, Container> Unanswered(
+      const std::map<std::string, std::string>& classes);
 
   void Run();
   // Opens a stream and serves it until it ends.

@@ -42,11 +42,18 @@ absl::StatusOr<bool> IsInMemory(const std::string& path) {
   return filesystem.f_type == TMPFS_MAGIC || filesystem.f_type == RAMFS_MAGIC;
 }
 
-void RemoveContents(const std::string& path) {
+void RemoveContents(const std::string& path, const std::set<std::string>& but) {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(path, ignored)) {
-    std::filesystem::remove_all(entry.path(), ignored);
+    if (!but.contains(entry.path().filename())) std::filesystem::remove_all(entry.path(), ignored);
   }
+}
+
+// By an agent before this one, which did not come to unmount it.
+bool IsMounted(const std::string& path) {
+  struct stat here, above;
+  return stat(path.c_str(), &here) == 0 && stat((path + "/..").c_str(), &above) == 0 &&
+         here.st_dev != above.st_dev;
 }
 
 absl::Status WriteFile(const std::string& path, mode_t mode, std::string_view content) {
@@ -75,11 +82,13 @@ std::string KeyToPem(std::string_view der) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<RunDirectory>> RunDirectory::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<RunDirectory>> RunDirectory::Open(
+    const std::string& path, const std::set<std::string>& kept) {
   RETURN_IF_ERROR(MakeDirectory(path, 0755));
   std::string containers = absl::StrCat(path, "/containers");
   RETURN_IF_ERROR(MakeDirectory(containers, 0711));
   ASSIGN_OR_RETURN(const bool in_memory, IsInMemory(containers));
+  const bool mounted = !in_memory || IsMounted(containers);
   if (!in_memory) {
     if (mount("sallyport", containers.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
               "mode=0711,size=64m") != 0) {
@@ -89,15 +98,15 @@ absl::StatusOr<std::unique_ptr<RunDirectory>> RunDirectory::Open(const std::stri
                  std::generic_category().message(errno), "; name a directory on a tmpfs"));
     }
   }
-  RemoveContents(containers);
+  RemoveContents(containers, kept);
   // For handlers' sockets. Its rights are the operator's to change.
   std::error_code ignored;
   std::filesystem::create_directory(absl::StrCat(path, "/handlers"), ignored);
-  return std::unique_ptr<RunDirectory>(new RunDirectory(std::move(containers), !in_memory));
+  return std::unique_ptr<RunDirectory>(new RunDirectory(std::move(containers), mounted));
 }
 
 RunDirectory::~RunDirectory() {
-  RemoveContents(containers_);
+  RemoveContents(containers_, {});
   if (mounted_) umount2(containers_.c_str(), MNT_DETACH);
   rmdir(containers_.c_str());
   // Stays as long as a handler's socket is in it.

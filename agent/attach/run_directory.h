@@ -4,6 +4,7 @@
 #define SALLYPORT_AGENT_ATTACH_RUN_DIRECTORY_H_
 
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -18,9 +19,11 @@ namespace sallyport::agent {
 // Thread-safe for different container ids.
 class RunDirectory {
  public:
-  // Makes the directory if need be, and removes what an agent before this one left in it. If `path`
-  // is not in memory, a tmpfs is mounted over PATH/containers for the lifetime of this object.
-  static absl::StatusOr<std::unique_ptr<RunDirectory>> Open(const std::string& path);
+  // Makes the directory if need be, and removes what an agent before this one left in it, but for
+  // the containers in `kept`. If `path` is not in memory, a tmpfs is mounted over PATH/containers
+  // for the lifetime of this object.
+  static absl::StatusOr<std::unique_ptr<RunDirectory>> Open(const std::string& path,
+                                                            const std::set<std::string>& kept = {});
   // Removes every container's files.
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;

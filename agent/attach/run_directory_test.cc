@@ -75,6 +75,30 @@ TEST_F(RunDirectoryTest, WhatAnAgentBeforeLeftIsRemoved) {
   EXPECT_TRUE(fs::is_empty(path_ + "/containers"));
 }
 
+TEST_F(RunDirectoryTest, OfWhatAnAgentBeforeLeftWhatIsStillAttachedStays) {
+  for (const char* id : {"old", "web-1"}) fs::create_directories(path_ + "/containers/" + id);
+  std::ofstream(path_ + "/containers/web-1/ca.key") << "secret";
+  auto directory = *RunDirectory::Open(path_, {"web-1"});
+  EXPECT_FALSE(fs::exists(path_ + "/containers/old"));
+  EXPECT_TRUE(fs::exists(path_ + "/containers/web-1/ca.key"));
+  directory.reset();
+  EXPECT_TRUE(fs::is_empty(path_));
+}
+
+TEST_F(RunDirectoryTest, OnADiskTheTmpfsOfAnAgentBeforeIsTakenOver) {
+  const std::string on_disk = MakeTemporary(testing::TempDir() + "/run.XXXXXX");
+  struct statfs filesystem{};
+  ASSERT_EQ(statfs(on_disk.c_str(), &filesystem), 0);
+  if (filesystem.f_type == TMPFS_MAGIC) GTEST_SKIP() << "the temporary directory is in memory";
+  // Never destroyed, as in an agent that is killed.
+  ASSERT_TRUE(Open(on_disk).release()->Store("web-1", authority_).ok());
+  auto directory = *RunDirectory::Open(on_disk, {"web-1"});
+  EXPECT_TRUE(fs::exists(on_disk + "/containers/web-1/ca.key"));
+  directory.reset();
+  EXPECT_TRUE(fs::is_empty(on_disk));
+  fs::remove_all(on_disk);
+}
+
 TEST_F(RunDirectoryTest, OnADiskATmpfsIsMountedAndUnmounted) {
   const std::string on_disk = MakeTemporary(testing::TempDir() + "/run.XXXXXX");
   struct statfs filesystem{};

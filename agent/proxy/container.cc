@@ -130,6 +130,11 @@ void Container::OnPolicyChange() {
   tokens_.OnPolicyChange([this](const std::string& name) { return handler(name); });
 }
 
+void Container::Drain() {
+  draining_ = true;
+  for (ClosableConnection* connection : connections_) connection->OnDrain();
+}
+
 void Container::Shutdown() {
   closed_ = true;
   for (ClosableConnection* connection : connections_) connection->CloseNow();

@@ -39,6 +39,8 @@ class ClosableConnection {
   // permitted.
   virtual void OnPolicyChange(const EffectivePolicy* policy) = 0;
   virtual void CloseNow() = 0;
+  // The proxy accepts nothing any more. What can come to a good end by itself does so.
+  virtual void OnDrain() {}
 };
 
 // Identity is this object: it is made with the listeners inside the container's network namespace,
@@ -99,6 +101,9 @@ class Container {
   class Registration;
   void OnPolicyChange();
   void OnIdentityChange() { handlers_.OnCertificateChange(); }
+  // What its connections have begun goes on; what they would begin is for the proxy that follows.
+  void Drain();
+  bool draining() const { return draining_; }
   // Ends every connection; nothing new is permitted.
   void Shutdown();
   bool closed() const { return closed_; }
@@ -114,6 +119,7 @@ class Container {
   TokenCache tokens_;
   std::list<ClosableConnection*> connections_;
   bool closed_ = false;
+  bool draining_ = false;
   size_t dns_streams_ = 0;
   uint64_t next_request_ = 0;
   const uint64_t request_prefix_;

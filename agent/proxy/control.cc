@@ -1,6 +1,7 @@
 #include "agent/proxy/control.h"
 
 #include <fcntl.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/builtin/secret_reference.h"
+#include "common/ipc/door.h"
 #include "common/ipc/frame.h"
 
 namespace sallyport::proxy {
@@ -17,6 +19,8 @@ namespace {
 
 constexpr size_t kContainerSockets = 4;
 constexpr uint32_t kMaxWorkers = 256;
+// How often a proxy that drains looks whether it is done.
+constexpr std::chrono::milliseconds kDrainCheck{50};
 
 absl::StatusOr<UniqueFd> Duplicate(const UniqueFd& descriptor) {
   UniqueFd copy(fcntl(descriptor.get(), F_DUPFD_CLOEXEC, 0));
@@ -62,35 +66,66 @@ bool HoldsSecrets(const internal::Command& command) {
 
 }  // namespace
 
-Control::Control(UniqueFd socket, std::shared_ptr<const UpstreamTls::Roots> roots,
+Control::Control(UniqueFd door, std::shared_ptr<const UpstreamTls::Roots> roots,
                  MemoryUsage memory_usage)
-    : socket_(std::move(socket)),
-      roots_(std::move(roots)),
-      memory_usage_(std::move(memory_usage)) {}
+    : door_(std::move(door)), roots_(std::move(roots)), memory_usage_(std::move(memory_usage)) {}
 
 Control::~Control() {
   for (const auto& worker : workers_) worker->Stop();
 }
 
 absl::Status Control::SendEvent(const internal::Event& event) {
-  return SendFrame(socket_.get(), event.SerializeAsString(), {});
+  return SendFrame(session_.get(), event.SerializeAsString(), {});
 }
 
 absl::Status Control::Run() {
-  internal::Event event;
-  event.mutable_ready();
-  RETURN_IF_ERROR(SendEvent(event));
   while (true) {
-    absl::StatusOr<Frame> frame = ReceiveFrame(socket_.get());
-    if (absl::IsOutOfRange(frame.status())) return absl::OkStatus();
-    if (!frame.ok()) return frame.status();
-    internal::Command command;
-    if (!command.ParseFromString(frame->payload))
-      return absl::InvalidArgumentError("the agent sent no legal command");
-    if (HoldsSecrets(command)) Wipe(&frame->payload);
-    *event.mutable_done() = Handle(&command, std::move(frame->fds));
-    RETURN_IF_ERROR(SendEvent(event));
+    absl::Status session;
+    switch (WaitForNext()) {
+      case Next::kDrained:
+        CutOff();
+        return absl::OkStatus();
+      case Next::kSession:
+        session = BeginSession();
+        if (absl::IsOutOfRange(session)) return absl::OkStatus();
+        break;
+      case Next::kCommand:
+        session = ServeCommand();
+        break;
+    }
+    if (session.ok()) continue;
+    session_.Reset();
+    LogInfo("no agent: ", session.message(), "; what it said last holds until the next one");
   }
+}
+
+Control::Next Control::WaitForNext() const {
+  while (true) {
+    if (drain_until_.has_value() && IsDrained()) return Next::kDrained;
+    pollfd waiting[2] = {{door_.get(), POLLIN, 0}, {session_.get(), POLLIN, 0}};
+    const int timeout = drain_until_.has_value() ? static_cast<int>(kDrainCheck.count()) : -1;
+    if (poll(waiting, 2, timeout) <= 0) continue;
+    return waiting[0].revents != 0 ? Next::kSession : Next::kCommand;
+  }
+}
+
+absl::Status Control::BeginSession() {
+  ASSIGN_OR_RETURN(session_, TakeSession(door_.get()));
+  internal::Event event;
+  event.mutable_ready()->set_configured(!workers_.empty());
+  event.mutable_ready()->set_draining(drain_until_.has_value());
+  return SendEvent(event);
+}
+
+absl::Status Control::ServeCommand() {
+  ASSIGN_OR_RETURN(Frame frame, ReceiveFrame(session_.get()));
+  internal::Command command;
+  if (!command.ParseFromString(frame.payload))
+    return absl::InvalidArgumentError("the agent sent no legal command");
+  if (HoldsSecrets(command)) Wipe(&frame.payload);
+  internal::Event event;
+  *event.mutable_done() = Handle(&command, std::move(frame.fds));
+  return SendEvent(event);
 }
 
 internal::Done Control::Handle(internal::Command* command, std::vector<UniqueFd> descriptors) {
@@ -105,7 +140,7 @@ internal::Done Control::Handle(internal::Command* command, std::vector<UniqueFd>
       status = AddContainer(command->add_container(), std::move(descriptors));
       break;
     case internal::Command::kRemoveContainer:
-      status = RemoveContainer(command->remove_container());
+      status = RemoveContainer(command->remove_container().container_id());
       break;
     case internal::Command::kUpdatePolicy:
       status = UpdatePolicy(command->mutable_update_policy(), &done);
@@ -118,6 +153,12 @@ internal::Done Control::Handle(internal::Command* command, std::vector<UniqueFd>
       break;
     case internal::Command::kSetAuditFile:
       status = SetAuditFile(descriptors);
+      break;
+    case internal::Command::kRetainContainers:
+      RetainContainers(command->retain_containers(), &done);
+      break;
+    case internal::Command::kDrain:
+      status = Drain(command->drain());
       break;
     case internal::Command::kGetUsage:
       *done.mutable_usage() = Usage();
@@ -182,7 +223,7 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
   auto budget = std::make_shared<ContainerBudget>(limits_);
   const auto dns = std::make_shared<ContainerDns>(
       DnsLimitsOf(limits_), [budget](DnsLimit limit) { budget->CountExceeded(LimitOf(limit)); });
-  budgets_[command.container_id()] = budget;
+  containers_[command.container_id()] = {command.instance(), budget};
   const auto builtin_rates = std::make_shared<BuiltinRates>();
   const auto leases = std::make_shared<LeaseTable>();
   const size_t dns_worker = next_dns_worker_++ % workers_.size();
@@ -205,16 +246,63 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
   });
 }
 
-absl::Status Control::RemoveContainer(const internal::RemoveContainer& command) {
-  if (const auto found = budgets_.find(command.container_id()); found != budgets_.end()) {
+absl::Status Control::RemoveContainer(const std::string& id) {
+  if (const auto found = containers_.find(id); found != containers_.end()) {
     for (const LimitInfo& info : AllLimits())
-      exceeded_before_[static_cast<size_t>(info.limit)] += found->second->exceeded(info.limit);
-    budgets_.erase(found);
+      exceeded_before_[static_cast<size_t>(info.limit)] +=
+          found->second.budget->exceeded(info.limit);
+    containers_.erase(found);
   }
   return OnEveryWorker([&](Worker& worker, size_t) {
-    worker.RemoveContainer(command.container_id());
+    worker.RemoveContainer(id);
     return absl::OkStatus();
   });
+}
+
+void Control::RetainContainers(const internal::RetainContainers& command, internal::Done* done) {
+  std::map<std::string, uint64_t> retained;
+  for (const auto& one : command.containers()) retained[one.container_id()] = one.instance();
+  std::vector<std::string> others;
+  for (const auto& [id, held] : containers_) {
+    const auto found = retained.find(id);
+    if (found == retained.end() || found->second != held.instance) others.push_back(id);
+  }
+  // Cannot fail.
+  for (const std::string& id : others) RemoveContainer(id).IgnoreError();
+  for (const auto& [id, instance] : retained) {
+    if (!containers_.contains(id)) done->add_missing(id);
+  }
+}
+
+absl::Status Control::Drain(const internal::Drain& command) {
+  if (drain_until_.has_value()) return absl::OkStatus();
+  drain_until_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(command.limit_ms());
+  return OnEveryWorker([](Worker& worker, size_t) {
+    worker.Drain();
+    return absl::OkStatus();
+  });
+}
+
+bool Control::IsDrained() const {
+  if (std::chrono::steady_clock::now() >= *drain_until_) return true;
+  return overload_->connections() == 0 && IsDnsDrained();
+}
+
+bool Control::IsDnsDrained() const {
+  // An error stands for "not yet".
+  return OnEveryWorker([](Worker& worker, size_t) {
+           return worker.dns_is_drained() ? absl::OkStatus() : absl::UnavailableError("");
+         })
+      .ok();
+}
+
+// Resets what is left, so that no answer that is cut off looks like a whole one.
+void Control::CutOff() {
+  while (!containers_.empty()) {
+    const std::string id = containers_.begin()->first;
+    // Cannot fail.
+    RemoveContainer(id).IgnoreError();
+  }
 }
 
 absl::Status Control::UpdatePolicy(internal::UpdatePolicy* command, internal::Done* done) {
@@ -227,6 +315,13 @@ absl::Status Control::UpdatePolicy(internal::UpdatePolicy* command, internal::Do
   for (v1::Ack::Rejected& rejected : applied.rejected) *done->add_rejected() = std::move(rejected);
   std::shared_ptr<const SecretTable> secrets;
   if (command->has_secrets()) secrets = SecretTable::Take(command->mutable_secrets());
+  if (command->more()) {
+    if (secrets == nullptr) return absl::OkStatus();
+    return OnEveryWorker([&](Worker& worker, size_t) {
+      worker.SwapSecrets(secrets);
+      return absl::OkStatus();
+    });
+  }
   const auto& handlers = applied.snapshot->handlers;
   handler_stats_->Keep([&](const std::string& handler, const std::string& endpoint) {
     const auto found = handlers.find(handler);
@@ -278,7 +373,8 @@ absl::Status Control::SetAuditFile(const std::vector<UniqueFd>& descriptors) {
 
 void Control::AddContainers(v1::UsageResponse* usage) const {
   std::array<uint64_t, kLimitCount> exceeded_ever = exceeded_before_;
-  for (const auto& [id, budget] : budgets_) {
+  for (const auto& [id, held] : containers_) {
+    const ContainerBudget* const budget = held.budget.get();
     v1::UsageResponse::Container* const container = usage->add_containers();
     container->set_container_id(id);
     for (const LimitInfo& info : AllLimits()) {
@@ -321,7 +417,7 @@ void Control::AddClasses(v1::UsageResponse* usage) const {
 }
 
 absl::Status Control::OnEveryWorker(
-    absl::FunctionRef<absl::Status(Worker& worker, size_t index)> work) {
+    absl::FunctionRef<absl::Status(Worker& worker, size_t index)> work) const {
   Mutex mutex;
   CondVar finished;
   size_t left = workers_.size();

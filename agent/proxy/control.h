@@ -4,6 +4,7 @@
 #define SALLYPORT_AGENT_PROXY_CONTROL_H_
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -25,24 +26,38 @@ namespace sallyport::proxy {
 
 // Runs on the main thread, which is no worker. A command is answered when every worker has carried
 // it out, so that an acknowledged policy is the one that the next request is decided by.
+//
+// A session that ends is not the end: the agent may be started anew, and find this proxy again.
+// That nobody will is known when nobody holds the other side of the door.
 class Control {
  public:
-  Control(UniqueFd socket, std::shared_ptr<const UpstreamTls::Roots> roots,
-          MemoryUsage memory_usage);
+  // `door`: the inside of one (common/ipc/door.h).
+  Control(UniqueFd door, std::shared_ptr<const UpstreamTls::Roots> roots, MemoryUsage memory_usage);
   ~Control();
 
-  // Says that the proxy is ready, then serves commands until the agent closes the socket (OK) or
-  // breaks the protocol.
+  // Serves one session after the other, until the door closes or everything is drained.
   absl::Status Run();
 
  private:
+  enum class Next { kCommand, kSession, kDrained };
+  Next WaitForNext() const;
+  // Takes the session that waits at the door. OUT_OF_RANGE: there will be none.
+  absl::Status BeginSession();
+  // Reads a command and answers it. An error: the session has ended.
+  absl::Status ServeCommand();
   absl::Status SendEvent(const internal::Event& event);
   // Overwrites the secrets in the command.
   internal::Done Handle(internal::Command* command, std::vector<UniqueFd> descriptors);
   absl::Status Configure(const internal::Configure& command, std::vector<UniqueFd> descriptors);
   absl::Status AddContainer(const internal::AddContainer& command,
                             std::vector<UniqueFd> descriptors);
-  absl::Status RemoveContainer(const internal::RemoveContainer& command);
+  absl::Status RemoveContainer(const std::string& id);
+  void RetainContainers(const internal::RetainContainers& command, internal::Done* done);
+  absl::Status Drain(const internal::Drain& command);
+  // What was to be finished is, or its time is over: then it is cut.
+  bool IsDrained() const;
+  bool IsDnsDrained() const;
+  void CutOff();
   absl::Status UpdatePolicy(internal::UpdatePolicy* command, internal::Done* done);
   absl::Status SetSecrets(internal::SecretValues* secrets);
   absl::Status SetIdentity(internal::Identity* identity);
@@ -52,9 +67,16 @@ class Control {
   void AddProxy(v1::UsageResponse* usage) const;
   void AddClasses(v1::UsageResponse* usage) const;
   // Runs `work` on every worker, and returns when all have. The first error wins.
-  absl::Status OnEveryWorker(absl::FunctionRef<absl::Status(Worker& worker, size_t index)> work);
+  absl::Status OnEveryWorker(
+      absl::FunctionRef<absl::Status(Worker& worker, size_t index)> work) const;
 
-  const UniqueFd socket_;
+  struct Held {
+    uint64_t instance = 0;
+    std::shared_ptr<const ContainerBudget> budget;
+  };
+
+  const UniqueFd door_;
+  UniqueFd session_;  // Invalid: none.
   const std::shared_ptr<const UpstreamTls::Roots> roots_;
   SnapshotBuilder builder_;
   const std::shared_ptr<Overload> overload_ = std::make_shared<Overload>();
@@ -65,8 +87,10 @@ class Control {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::shared_ptr<AuditSink> audit_file_;  // Null: there is none.
   ContainerLimits limits_;
-  std::map<std::string, std::shared_ptr<const ContainerBudget>> budgets_;
+  std::map<std::string, Held> containers_;
   std::array<uint64_t, kLimitCount> exceeded_before_{};  // By containers that are gone.
+  // Until when what has begun may take; absent: not draining.
+  std::optional<std::chrono::steady_clock::time_point> drain_until_;
   size_t next_dns_worker_ = 0;
 };
 

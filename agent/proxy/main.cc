@@ -45,7 +45,7 @@ int Main(int argc, char** argv) {
   FlagSet flags("sallyport-proxy",
                 "The data plane of one host. Not for use by hand: sallyport-agent starts it.");
   flags.Int("control-fd", &control_fd, 0, 1'000'000, "N",
-            "Descriptor of the connection to the agent. Required.");
+            "Descriptor of the door through which the agent opens sessions. Required.");
   flags.String("user", &user, "NAME", "The user to run as.");
   flags.String("origin-roots", &roots_path, "FILE",
                "Certificates (PEM) that origins are verified with.");
@@ -57,7 +57,7 @@ int Main(int argc, char** argv) {
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
-  // The agent stops the proxy by closing its socket; a Ctrl-C meant for the agent must not race
+  // The agent stops the proxy by its own means; a Ctrl-C meant for the agent must not race
   // with that.
   signal(SIGINT, SIG_IGN);
 
@@ -75,7 +75,7 @@ int Main(int argc, char** argv) {
                   std::move(memory_usage));
   const absl::Status status = control.Run();
   if (!status.ok()) {
-    LogError("the connection to the agent broke: ", status.message());
+    LogError("the agent cannot be heard: ", status.message());
     return 1;
   }
   return 0;

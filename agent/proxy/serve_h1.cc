@@ -5,8 +5,8 @@
 
 #include "agent/proxy/http/h1_connection.h"
 #include "agent/proxy/http_limits.h"
-#include "agent/proxy/open_stream.h"
 #include "agent/proxy/refusal.h"
+#include "agent/proxy/stream.h"
 #include "agent/proxy/worker.h"
 
 namespace sallyport::proxy {
@@ -14,6 +14,30 @@ namespace {
 
 constexpr uint64_t kMaxDrainBytes = 64 * 1024;
 constexpr std::chrono::milliseconds kMaxDrainTime{1000};
+// A client that is about to send a request when the proxy begins to drain still gets its answer.
+constexpr std::chrono::milliseconds kLastRequestTime{2000};
+
+class ServedConnection final : public ClosableConnection {
+ public:
+  // Both outlive this.
+  ServedConnection(ContainerPtr container, Stream* stream, H1ServerConnection* http)
+      : stream_(stream), http_(http), registration_(std::move(container), this) {}
+
+  // A change of policy closes no connection: its next request obeys.
+  void OnPolicyChange(const EffectivePolicy*) override {}
+  void CloseNow() override { stream_->Close(Stream::How::kReset); }
+  void OnDrain() override { http_->LeaveSoon(kLastRequestTime); }
+
+ private:
+  Stream* const stream_;
+  H1ServerConnection* const http_;
+  const Container::Registration registration_;
+};
+
+// Whether the client is told to ask again over another connection.
+bool EndsWithThisRequest(const Container& container) {
+  return container.draining() || container.worker().overload().shedding() >= Shedding::kKeepAlive;
+}
 
 // One request that has begun to come in. Returns whether the connection may carry another.
 Task<bool> ServeNext(const ClientConnection& client, H1ServerConnection* http) {
@@ -24,8 +48,7 @@ Task<bool> ServeNext(const ClientConnection& client, H1ServerConnection* http) {
     co_return false;
   }
   auto& head = std::get<RequestHead>(result);
-  if (client.container->worker().overload().shedding() >= Shedding::kKeepAlive)
-    head.keep_alive = false;
+  if (EndsWithThisRequest(*client.container)) head.keep_alive = false;
   co_await ServeRequest(client, std::move(head));
   if (!http->response_begun() || !http->reusable()) co_return false;
   if (http->body_complete()) co_return true;
@@ -36,10 +59,10 @@ Task<bool> ServeNext(const ClientConnection& client, H1ServerConnection* http) {
 
 // Most connections wait here most of the time: what a request needs is in ServeNext's frame.
 Task<void> ServeH1(ClientConnection client, Stream* stream, std::string early) {
-  const OpenStream open(client.container, stream);
   const ContainerLimits& limits = client.container->limits();
   H1ServerConnection http(stream, std::move(early), H1LimitsOf(limits), H1TimeoutsOf(limits));
   client.http = &http;
+  const ServedConnection served(client.container, stream, &http);
   while (!client.container->closed()) {
     const bool arrived = co_await http.AwaitRequest();
     if (!arrived) break;

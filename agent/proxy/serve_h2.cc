@@ -15,6 +15,10 @@
 namespace sallyport::proxy {
 namespace {
 
+// From the word that no further streams are wanted to the one that they are refused: more than a
+// round trip.
+constexpr std::chrono::milliseconds kLastStreamsTime{1000};
+
 // Lives in ServeH2's frame, which ends last.
 class ServedConnection final : public ClosableConnection {
  public:
@@ -24,23 +28,41 @@ class ServedConnection final : public ClosableConnection {
         http(context, stream, early, H2LimitsOf(this->client.container->limits()),
              H2TimeoutsOf(this->client.container->limits())),
         all_done(context),
+        over(context),
+        context_(context),
         registration_(this->client.container, this) {}
 
   // A change of policy closes no connection: its next request obeys.
   void OnPolicyChange(const EffectivePolicy*) override {}
   void CloseNow() override { http.CloseNow(); }
+  void OnDrain() override;
 
   const ClientConnection client;
   H2ServerConnection http;
   size_t running = 0;  // Coroutines beside ServeH2's own.
   Event all_done;      // Notified when the last of them has ended.
+  Event over;          // Nothing is read any more.
 
  private:
+  boost::asio::io_context& context_;
   const Container::Registration registration_;
 };
 
 void EndOne(ServedConnection* connection) {
   if (--connection->running == 0) connection->all_done.Notify();
+}
+
+Task<void> Retire(ServedConnection* connection) {
+  connection->http.AnnounceRetirement();
+  // Either way it is time.
+  (void)co_await connection->over.Wait(std::chrono::steady_clock::now() + kLastStreamsTime);
+  connection->http.Retire();
+  EndOne(connection);
+}
+
+void ServedConnection::OnDrain() {
+  ++running;
+  boost::asio::co_spawn(context_, Retire(this), boost::asio::detached);
 }
 
 Task<void> Write(ServedConnection* connection) {
@@ -69,6 +91,7 @@ Task<void> ServeH2(ClientConnection client, Stream* stream, std::string early) {
   boost::asio::io_context& context = client.container->worker().io_context();
   ServedConnection connection(context, std::move(client), stream, early);
   if (connection.client.container->closed()) connection.CloseNow();
+  if (connection.client.container->draining()) connection.OnDrain();
   ++connection.running;
   boost::asio::co_spawn(context, Write(&connection), boost::asio::detached);
   while (true) {
@@ -82,6 +105,7 @@ Task<void> ServeH2(ClientConnection client, Stream* stream, std::string early) {
                             boost::asio::detached);
     }
   }
+  connection.over.Notify();
   while (connection.running > 0) {
     connection.all_done.Reset();
     // Each of them waits for nothing without a deadline.

@@ -16,9 +16,6 @@ namespace {
 
 constexpr std::chrono::seconds kBetweenSweeps{5};
 
-// The server lives until its last query is answered.
-Task<void> ServeDns(std::shared_ptr<DnsServer> server) { co_await server->Serve(); }
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(std::shared_ptr<const WorkerConfig> config) {
@@ -45,6 +42,12 @@ absl::Status Worker::CheckHandlers() {
 void Worker::Start() {
   boost::asio::co_spawn(context_, Sweep(this), boost::asio::detached);
   thread_ = std::thread([this] { context_.run(); });
+}
+
+Task<void> Worker::ServeDns(Worker* self, std::shared_ptr<DnsServer> server) {
+  ++self->serving_dns_;
+  co_await server->Serve();
+  --self->serving_dns_;
 }
 
 Task<void> Worker::Sweep(Worker* self) {
@@ -101,7 +104,7 @@ absl::Status Worker::AddContainer(ContainerSetup setup) {
   for (UniqueFd& socket : setup.dns_sockets) {
     std::shared_ptr<DnsServer> server =
         DnsServer::Create(context_, std::move(socket), Container::DnsOptions(served.container));
-    boost::asio::co_spawn(context_, ServeDns(server), boost::asio::detached);
+    boost::asio::co_spawn(context_, ServeDns(this, server), boost::asio::detached);
     served.dns_servers.push_back(std::move(server));
   }
   return absl::OkStatus();
@@ -114,6 +117,14 @@ void Worker::RemoveContainer(const std::string& id) {
   for (const auto& server : found->second.dns_servers) server->Stop();
   found->second.container->Shutdown();
   served_.erase(found);
+}
+
+void Worker::Drain() {
+  for (auto& [id, served] : served_) {
+    for (const auto& listener : served.listeners) listener->Stop();
+    for (const auto& server : served.dns_servers) server->Drain();
+    served.container->Drain();
+  }
 }
 
 }  // namespace sallyport::proxy

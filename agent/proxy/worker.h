@@ -71,6 +71,10 @@ class Worker {
   void SwapIdentity(std::shared_ptr<const HandlerIdentity> identity);
   absl::Status AddContainer(ContainerSetup setup);
   void RemoveContainer(const std::string& id);
+  // Accepts nothing any more, of any container; what has begun goes on.
+  void Drain();
+  // No DNS query is under way, nor will one be taken. REQUIRES: Drain was called.
+  bool dns_is_drained() const { return serving_dns_ == 0; }
 
   boost::asio::io_context& io_context() { return context_; }
   const PolicySnapshot& snapshot() const { return *snapshot_; }
@@ -96,6 +100,8 @@ class Worker {
 
   explicit Worker(std::shared_ptr<const WorkerConfig> config);
 
+  // The server lives until its last query is answered.
+  static Task<void> ServeDns(Worker* self, std::shared_ptr<DnsServer> server);
   // Lets go now and then of what containers that ask for nothing keep.
   static Task<void> Sweep(Worker* self);
 
@@ -112,6 +118,7 @@ class Worker {
   HandlerTlsSource handler_tls_;
   ClassStats class_stats_;
   absl::flat_hash_map<std::string, Served> served_;
+  size_t serving_dns_ = 0;
   std::thread thread_;
 };
 

@@ -9,6 +9,7 @@
 //   FILE.died
 //   --hang-once-on=COMMAND  never answers, the first time
 //   --exit=STATUS           exits at once
+//   --linger=yes            does not exit when it is told to drain
 //
 // It answers each connection to its TCP listeners with "PID\n".
 
@@ -25,12 +26,13 @@
 #include "absl/strings/str_cat.h"
 #include "agent/proxy/control.pb.h"
 #include "common/builtin/secret_reference.h"
+#include "common/ipc/door.h"
 #include "common/ipc/frame.h"
 
 namespace sallyport::agent {
 namespace {
 
-constexpr int kControl = 3;
+constexpr int kDoor = 3;
 
 class FakeProxy {
  public:
@@ -40,25 +42,36 @@ class FakeProxy {
     if (flags_.contains("exit")) return std::atoi(flags_["exit"].c_str());
     // An environment of one's own would be noted.
     Log(absl::StrCat("start", environ[0] == nullptr ? "" : " environment"));
-    internal::Event ready;
-    ready.mutable_ready();
-    Send(ready);
     for (;;) {
-      std::vector<pollfd> waiting = {{kControl, POLLIN, 0}};
+      std::vector<pollfd> waiting = {{kDoor, POLLIN, 0}, {session_.get(), POLLIN, 0}};
       for (const auto& [id, fds] : containers_) {
         waiting.push_back({fds[0].get(), POLLIN, 0});
         waiting.push_back({fds[1].get(), POLLIN, 0});
       }
       if (poll(waiting.data(), waiting.size(), -1) < 0) continue;
-      for (size_t i = 1; i < waiting.size(); ++i) {
+      for (size_t i = 2; i < waiting.size(); ++i) {
         if (waiting[i].revents != 0) Greet(waiting[i].fd);
       }
-      if (waiting[0].revents == 0) continue;
-      absl::StatusOr<Frame> frame = ReceiveFrame(kControl);
-      if (!frame.ok()) return 0;
+      if (waiting[0].revents != 0) {
+        absl::StatusOr<UniqueFd> session = TakeSession(kDoor);
+        if (!session.ok()) return 0;
+        session_ = *std::move(session);
+        internal::Event event;
+        event.mutable_ready()->set_configured(configured_);
+        event.mutable_ready()->set_draining(draining_);
+        Send(event);
+        continue;
+      }
+      if (waiting[1].revents == 0) continue;
+      absl::StatusOr<Frame> frame = ReceiveFrame(session_.get());
+      if (!frame.ok()) {
+        session_.Reset();
+        continue;
+      }
       internal::Command command;
       if (!command.ParseFromString(frame->payload)) return 1;
       Obey(command, std::move(frame->fds));
+      if (draining_ && !flags_.contains("linger")) return 0;
     }
   }
 
@@ -72,6 +85,7 @@ class FakeProxy {
       case internal::Command::kConfigure:
         Log(absl::StrCat("configure workers=", command.configure().workers(), count));
         FailIfAsked("configure");
+        configured_ = true;
         break;
       case internal::Command::kAddContainer: {
         const internal::AddContainer& add = command.add_container();
@@ -82,6 +96,7 @@ class FakeProxy {
           done->set_error("as asked");
         } else {
           containers_[add.container_id()] = std::move(fds);
+          instances_[add.container_id()] = add.instance();
         }
         break;
       }
@@ -105,6 +120,15 @@ class FakeProxy {
       case internal::Command::kSetAuditFile:
         Log(absl::StrCat("audit file", count));
         break;
+      case internal::Command::kRetainContainers:
+        Retain(command.retain_containers(), done);
+        break;
+      case internal::Command::kDrain:
+        Log(absl::StrCat("drain ", command.drain().limit_ms()));
+        FailIfAsked("drain");
+        draining_ = true;
+        containers_.clear();
+        break;
       case internal::Command::kGetUsage:
         Log("usage");
         FailIfAsked("usage");
@@ -126,8 +150,26 @@ class FakeProxy {
     return line;
   }
 
+  void Retain(const internal::RetainContainers& retain, internal::Done* done) {
+    std::string line = "retain";
+    std::map<std::string, std::vector<UniqueFd>> kept;
+    for (const auto& one : retain.containers()) {
+      absl::StrAppend(&line, " ", one.container_id());
+      const auto found = containers_.find(one.container_id());
+      if (found != containers_.end() && instances_[one.container_id()] == one.instance()) {
+        kept[one.container_id()] = std::move(found->second);
+      } else {
+        done->add_missing(one.container_id());
+      }
+    }
+    Log(line);
+    FailIfAsked("retain");
+    containers_ = std::move(kept);
+  }
+
   void Update(const internal::UpdatePolicy& update, internal::Done* done) {
-    std::string line = absl::StrCat("policy ", update.revision(), update.reset() ? " reset" : "");
+    std::string line = absl::StrCat("policy ", update.revision(), update.reset() ? " reset" : "",
+                                    update.more() ? " more" : "");
     for (const v1::Resource& resource : update.updated()) {
       v1::ResourceKey key;
       if (resource.has_container()) {
@@ -169,8 +211,8 @@ class FakeProxy {
     close(connection);
   }
 
-  static void Send(const internal::Event& event) {
-    if (!SendFrame(kControl, event.SerializeAsString(), {}).ok()) _exit(1);
+  void Send(const internal::Event& event) {
+    if (!SendFrame(session_.get(), event.SerializeAsString(), {}).ok()) _exit(1);
   }
 
   void Log(const std::string& line) {
@@ -182,7 +224,11 @@ class FakeProxy {
   }
 
   std::map<std::string, std::string> flags_;
+  UniqueFd session_;
+  bool configured_ = false;
+  bool draining_ = false;
   std::map<std::string, std::vector<UniqueFd>> containers_;
+  std::map<std::string, uint64_t> instances_;
 };
 
 }  // namespace

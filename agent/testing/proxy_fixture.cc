@@ -27,15 +27,15 @@ ProxyFixture::~ProxyFixture() { std::filesystem::remove_all(directory_); }
 
 ProxySupervisor::Options ProxyFixture::Options(std::vector<std::string> flags) const {
   ProxySupervisor::Options options;
-  options.binary = std::filesystem::absolute("agent/testing/fake_proxy");
-  options.arguments = std::move(flags);
-  options.arguments.push_back("--log=" + directory_ + "/log");
+  options.program.binary = std::filesystem::absolute("agent/testing/fake_proxy");
+  options.program.arguments = std::move(flags);
+  options.program.arguments.push_back("--log=" + directory_ + "/log");
   options.configure.set_workers(2);
   return options;
 }
 
 std::unique_ptr<ProxySupervisor> ProxyFixture::Supervisor(std::vector<std::string> flags) {
-  return std::make_unique<ProxySupervisor>(Options(std::move(flags)), cache_.get());
+  return std::make_unique<ProxySupervisor>(Options(std::move(flags)), cache_.get(), &no_store_);
 }
 
 std::vector<std::string> ProxyFixture::Log() const {

@@ -24,6 +24,7 @@ class ProxyFixture {
   std::unique_ptr<ProxySupervisor> Supervisor(std::vector<std::string> flags = {});
 
   PolicyCache* cache() { return cache_.get(); }
+  const FdStore* no_store() const { return &no_store_; }
   const std::string& directory() const { return directory_; }
   // What the fake proxies were told, in order.
   std::vector<std::string> Log() const;
@@ -33,6 +34,7 @@ class ProxyFixture {
  private:
   std::string directory_;  // In memory.
   std::unique_ptr<PolicyCache> cache_;
+  const FdStore no_store_;
 };
 
 // Far away.

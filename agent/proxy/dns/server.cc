@@ -36,6 +36,7 @@ struct State {
   const DnsServerOptions options;
   boost::asio::posix::basic_stream_descriptor<Executor> descriptor;
   bool stopped = false;
+  bool draining = false;
   size_t in_flight = 0;
   Event idle;  // Notified when the last query under way has ended.
 };
@@ -101,11 +102,11 @@ void ReceiveWaiting(const StatePtr& state, std::vector<char>& buffer) {
 Task<void> ServeUntilStopped(StatePtr state) {
   // A byte more than is legal, so that a query that is cut off is seen as too long.
   std::vector<char> buffer(kMaxDnsQueryBytes + 1);
-  while (!state->stopped) {
+  while (!state->stopped && !state->draining) {
     boost::system::error_code error;
     co_await state->descriptor.async_wait(boost::asio::posix::descriptor_base::wait_read,
                                           boost::asio::redirect_error(kUseTask, error));
-    if (error || state->stopped) break;
+    if (error || state->stopped || state->draining) break;
     ReceiveWaiting(state, buffer);
   }
   while (state->in_flight > 0) {
@@ -131,6 +132,12 @@ class UdpDnsServer final : public DnsServer {
   ~UdpDnsServer() override { Stop(); }
 
   Task<void> Serve() override { return ServeUntilStopped(state_); }
+
+  void Drain() override {
+    state_->draining = true;
+    boost::system::error_code ignored;
+    state_->descriptor.cancel(ignored);
+  }
 
   void Stop() override {
     state_->stopped = true;

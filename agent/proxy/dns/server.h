@@ -20,8 +20,10 @@ class DnsServer {
   static std::unique_ptr<DnsServer> Create(boost::asio::io_context& context, UniqueFd socket,
                                            DnsServerOptions options);
   virtual ~DnsServer() = default;
-  // Ends after Stop, when the last query under way has ended. REQUIRES: called once.
+  // Ends after Stop or Drain, when the last query under way has ended. REQUIRES: called once.
   virtual Task<void> Serve() = 0;
+  // No query is taken from now on; those under way are answered.
+  virtual void Drain() = 0;
   // No query is answered from now on.
   virtual void Stop() = 0;
 };

@@ -255,6 +255,21 @@ TEST_F(DnsServerTest, EndsAfterTheLastQuery) {
   server_.reset();
 }
 
+TEST_F(DnsServerTest, DrainedItAnswersWhatItHasTakenAndTakesNoMore) {
+  Given("", "* DROP");
+  Send(Question(1, "api.test", DnsType::kA));
+  while (upstream_->queries().empty()) context_.run_one_for(std::chrono::milliseconds(10));
+  server_->Drain();
+  Send(Question(2, "other.test", DnsType::kA));
+  EXPECT_EQ(Text(Receive()), "1 SERVFAIL 0");
+  context_.restart();
+  context_.run();
+  EXPECT_TRUE(ended_);
+  char byte;
+  EXPECT_LT(::recv(client_.get(), &byte, 1, MSG_DONTWAIT), 0);
+  server_.reset();
+}
+
 TEST_F(DnsServerTest, MayBeStoppedAtOnce) {
   Given("", "");
   server_->Stop();

@@ -38,6 +38,8 @@ class H1ServerConnection final : public ServerExchange {
   // Waits for a request; on a socket, this holds next to nothing meanwhile. False: it has been idle
   // for too long, or is gone. True: ReadHead has something to read, which may still be the end.
   Task<bool> AwaitRequest();
+  // If it is waiting for a request now, it waits no longer than `grace` from now.
+  void LeaveSoon(std::chrono::milliseconds grace);
   // A stream error is Closed if no byte of a head came in, else BadMessage with status 408
   // (deadline) or 0 (gone).
   Task<HeadResult> ReadHead();

@@ -206,7 +206,8 @@ struct H1ServerConnection::State : std::enable_shared_from_this<H1ServerConnecti
   H1Writer writer;
   AskedBody body;
 
-  bool idle = true;  // Before the first exchange.
+  bool awaits_request = false;  // No byte of it has come yet.
+  bool idle = true;             // Before the first exchange.
   AskedBy asked_by;
   bool client_keeps_alive = false;
   bool asks_for_websocket = false;
@@ -230,9 +231,16 @@ Task<bool> H1ServerConnection::AwaitRequest() {
   s.buffer.Release();
   s.writer.Release();
   s.deadlines.BeginRead(Deadlines::In(s.timeouts.idle));
+  s.awaits_request = true;
   const absl::Status readable = co_await socket->WaitReadable();
+  s.awaits_request = false;
   s.deadlines.EndRead();
   co_return readable.ok();
+}
+
+void H1ServerConnection::LeaveSoon(std::chrono::milliseconds grace) {
+  if (state_->awaits_request)
+    state_->deadlines.BeginRead(Deadlines::In(std::min(grace, state_->timeouts.idle)));
 }
 
 Task<H1ServerConnection::HeadResult> H1ServerConnection::ReadHead() {
@@ -255,8 +263,10 @@ Task<H1ServerConnection::HeadResult> H1ServerConnection::ReadHead() {
     }
     const bool was_empty = s.buffer.empty();
     s.deadlines.BeginRead(deadline);
+    s.awaits_request = was_empty;
     const absl::StatusOr<size_t> count =
         co_await s.buffer.Fill(was_empty ? ReadBuffer::kIdleBytes : ReadBuffer::kFullBytes);
+    s.awaits_request = false;
     s.deadlines.EndRead();
     if (!count.ok() || *count == 0) {
       if (IsNoHead(s.buffer.bytes())) co_return Closed{};

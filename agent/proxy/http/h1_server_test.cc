@@ -2,6 +2,10 @@
 
 #include <sys/socket.h>
 
+#include <boost/asio/post.hpp>
+#include <functional>
+#include <utility>
+
 #include "agent/proxy/http/h1_server_fixture.h"
 #include "agent/proxy/tcp_stream.h"
 #include "agent/proxy/testing/sockets.h"
@@ -165,6 +169,27 @@ TEST_F(H1ServerTest, AwaitsARequestOverASocket) {
   EXPECT_TRUE(RunTask(context_, server.AwaitRequest()));
   EXPECT_TRUE(
       std::holds_alternative<H1ServerConnection::Closed>(RunTask(context_, server.ReadHead())));
+}
+
+// Once what is spawned next waits.
+void Later(boost::asio::io_context& context, std::function<void()> work) {
+  boost::asio::post(context,
+                    [&context, work = std::move(work)] { boost::asio::post(context, work); });
+}
+
+TEST_F(H1ServerTest, ToldToLeaveSoonItAwaitsARequestForSoLong) {
+  Sockets sockets = UnixPair();
+  TcpStream stream(context_, std::move(sockets.a));
+  H1ServerConnection server(&stream, "", H1Limits{}, {.idle = std::chrono::hours(1)});
+  Later(context_, [&] { server.LeaveSoon(milliseconds(10)); });
+  EXPECT_FALSE(RunTask(context_, server.AwaitRequest()));
+  // A request that has begun has its time.
+  Restart({.head = std::chrono::hours(1)}, "GET / HT");
+  Later(context_, [&] {
+    server_->LeaveSoon(milliseconds(0));
+    stream_->Receive("TP/1.1\r\nhost: a\r\n\r\n");
+  });
+  EXPECT_EQ(ReadHead(), "/");
 }
 
 TEST_F(H1ServerTest, SilenceAndEndAreClosed) {

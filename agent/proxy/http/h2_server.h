@@ -38,6 +38,8 @@ class H2ServerConnection {
   void RequestServed();
   // Writes until the end.
   Task<void> WriteAll() { return transport_.WriteAll(); }
+  // Asks the client to open no further streams; those that it opens meanwhile are served.
+  void AnnounceRetirement() { session_.AnnounceRetirement(); }
   // GOAWAY; what has begun goes on, and ReadRequests gives no more.
   void Retire() { session_.Retire(); }
   // GOAWAY; every exchange fails.

@@ -215,6 +215,12 @@ void H2Session::Reset(H2Stream& stream, H2Error error, absl::Status status) {
   Wake();
 }
 
+void H2Session::AnnounceRetirement() {
+  if (retired_ || failed_) return;
+  nghttp2_submit_shutdown_notice(session_);
+  Wake();
+}
+
 void H2Session::Retire() {
   if (retired_ || failed_) return;
   retired_ = true;

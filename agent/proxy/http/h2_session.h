@@ -96,6 +96,9 @@ class H2Session {
   // Server: the stream's request is none, though it is answered: it counts as a reset.
   void Blame(H2Stream& stream);
 
+  // Server: GOAWAY that rules out no stream yet (RFC 9113 section 6.8), so that none that is on its
+  // way is lost. Retire follows.
+  void AnnounceRetirement();
   // GOAWAY. Streams that are open go on; new ones are not accepted.
   void Retire();
   // GOAWAY with `error`; every stream fails with `status`.
