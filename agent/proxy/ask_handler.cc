@@ -42,8 +42,8 @@ struct Question {
   SteadyTime deadline() const { return start + std::chrono::milliseconds(handler->timeout_ms); }
 };
 
-// Connects and sends the start message.
-Task<absl::Status> Begin(Question* question, v1::HandleRequest start,
+// Connects and has the start message sent.
+Task<absl::Status> Begin(Question* question, const v1::HandleRequest& start,
                          HandlerPool::Endpoints tried) {
   Container& container = *question->exchange.client.container;
   CO_ASSIGN_OR_RETURN(
@@ -58,7 +58,7 @@ Task<absl::Status> Begin(Question* question, v1::HandleRequest start,
   if (!call.ok()) co_return call.status();
   question->conversation = std::make_unique<HandlerConversation>(
       *container.dial_context().context, &container.budget(), *std::move(call));
-  co_return co_await question->conversation->Send(std::move(start), question->deadline());
+  co_return question->conversation->Start(start);
 }
 
 // The handler's first word: Respond or Forward. Serves ReadBody on the way.

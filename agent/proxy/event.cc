@@ -1,6 +1,7 @@
 #include "agent/proxy/event.h"
 
-#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/deferred.hpp>
 #include <chrono>
 
 namespace sallyport::proxy {
@@ -21,8 +22,8 @@ Task<absl::Status> Event::Wait(SteadyTime deadline) {
     if (deadline <= now) co_return absl::DeadlineExceededError("nothing happened in time");
     // Moving the expiry wakes the other waiters, who find no notification and wait again.
     if (timer_.expiry() > deadline || timer_.expiry() <= now) timer_.expires_at(deadline);
-    boost::system::error_code ignored;
-    co_await timer_.async_wait(boost::asio::redirect_error(kUseTask, ignored));
+    // An operation that this frame holds; kUseTask would make a frame of its own for it.
+    (void)co_await timer_.async_wait(boost::asio::as_tuple(boost::asio::deferred));
   }
   co_return absl::OkStatus();
 }

@@ -34,6 +34,23 @@ Task<absl::Status> AwaitSent(StatePtr call) {
   co_return absl::OkStatus();
 }
 
+// `message` stays with the caller.
+Task<absl::Status> SendOn(SessionPtr session, StatePtr call, const v1::HandleRequest& message) {
+  if (call->over()) co_return Over(*call);
+  if (call->half_close || call->sending)
+    co_return absl::FailedPreconditionError("a message after the end, or beside another");
+  call->sending = true;
+  // The start may still be there.
+  absl::Status status = co_await AwaitSent(call);
+  if (status.ok()) status = AppendGrpcMessage(message, &call->outgoing);
+  if (status.ok()) {
+    session->ResumeSending(*call);
+    status = co_await AwaitSent(call);
+  }
+  call->sending = false;
+  co_return status;
+}
+
 // Of one direction at least; if the other goes on, whoever gives the call up cancels it.
 bool IsLastWord(const v1::HandleResponse& message) {
   if (message.has_forward())
@@ -110,15 +127,15 @@ Http2Call::Http2Call(SessionPtr session, StatePtr state)
 
 Http2Call::~Http2Call() { session_->Abandon(*state_); }
 
+absl::Status Http2Call::Start(const v1::HandleRequest& start) {
+  if (state_->over()) return Over(*state_);
+  absl::Status encoded = AppendGrpcMessage(start, &state_->outgoing);
+  if (encoded.ok()) session_->ResumeSending(*state_);
+  return encoded;
+}
+
 Task<absl::Status> Http2Call::Send(const v1::HandleRequest& message) {
-  if (state_->over()) co_return Over(*state_);
-  if (state_->half_close || !state_->outgoing.empty()) {
-    co_return absl::FailedPreconditionError("a message after the end, or beside another");
-  }
-  absl::Status encoded = AppendGrpcMessage(message, &state_->outgoing);
-  if (!encoded.ok()) co_return encoded;
-  session_->ResumeSending(*state_);
-  co_return co_await AwaitSent(state_);
+  return SendOn(session_, state_, message);
 }
 
 void Http2Call::SetSendDeadline(SteadyTime deadline) {

@@ -18,6 +18,7 @@ class Http2Call final : public HandlerCall {
   Http2Call(std::shared_ptr<Http2Session> session, std::shared_ptr<CallState> state);
   ~Http2Call() override;
 
+  absl::Status Start(const v1::HandleRequest& start) override;
   Task<absl::Status> Send(const v1::HandleRequest& message) override;
   void SetSendDeadline(SteadyTime deadline) override;
   Task<absl::Status> FinishSending() override;

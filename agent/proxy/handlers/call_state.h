@@ -33,7 +33,8 @@ struct CallState {
   // To the handler: at most one message, of which HTTP/2 took the first `taken` bytes.
   std::string outgoing;
   size_t taken = 0;
-  Event sent;  // `outgoing` became empty, or the call is over.
+  bool sending = false;  // Somebody waits for it to be taken.
+  Event sent;            // `outgoing` became empty, or the call is over.
   SteadyTime send_deadline = SteadyTime::max();
   bool half_close = false;   // END_STREAM goes out after `outgoing`.
   bool headers_out = false;  // The request's HEADERS may have reached the handler.

@@ -1,5 +1,6 @@
 #include "agent/proxy/handlers/conversation.h"
 
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <chrono>
@@ -26,25 +27,39 @@ Direction DirectionOf(const v1::HandleResponse& message) {
 struct HandlerConversation::State {
   State(boost::asio::io_context& context, ContainerBudget* budget,
         std::unique_ptr<HandlerCall> call)
-      : context(context),
-        call(std::move(call)),
-        turn(context),
-        for_origin(context, budget),
-        for_container(context, budget) {}
+      : context(context), budget(budget), call(std::move(call)), turn(context) {}
 
+  // Most conversations need none.
   MessageQueue& queue(Direction direction) {
-    return direction == Direction::kRequest ? for_origin : for_container;
+    std::optional<MessageQueue>& queue = queues[direction == Direction::kRequest ? 0 : 1];
+    if (!queue.has_value()) {
+      queue.emplace(context, budget);
+      if (left) queue->Discard();
+      if (!failure.ok()) queue->End(failure);
+    }
+    return *queue;
   }
 
   void Fail(absl::Status status) {
     if (failure.ok()) failure = std::move(status);
-    for_origin.End(failure);
-    for_container.End(failure);
+    for (std::optional<MessageQueue>& queue : queues) {
+      if (queue.has_value()) queue->End(failure);
+    }
     if (call != nullptr) call->Cancel();
   }
 
+  void Leave() {
+    call = nullptr;
+    left = true;
+    for (std::optional<MessageQueue>& queue : queues) {
+      if (queue.has_value()) queue->Discard();
+    }
+  }
+
   boost::asio::io_context& context;
+  ContainerBudget* const budget;
   std::unique_ptr<HandlerCall> call;  // Null: the conversation is over.
+  bool left = false;                  // Its owner is gone, and `budget` may be.
   bool sending = false;
   Event turn;  // To send.
 
@@ -52,8 +67,7 @@ struct HandlerConversation::State {
   // Nobody waits for the handler all the time, or both directions may come: a coroutine of its own
   // receives, and sorts into these.
   bool sorting = false;
-  MessageQueue for_origin;
-  MessageQueue for_container;
+  std::array<std::optional<MessageQueue>, 2> queues;
   SteadyTime last_activity = Clock::now();
   absl::Status failure;
 };
@@ -62,10 +76,10 @@ HandlerConversation::HandlerConversation(boost::asio::io_context& context, Conta
                                          std::unique_ptr<HandlerCall> call)
     : state_(std::make_shared<State>(context, budget, std::move(call))) {}
 
-HandlerConversation::~HandlerConversation() {
-  state_->call = nullptr;
-  state_->for_origin.Discard();
-  state_->for_container.Discard();
+HandlerConversation::~HandlerConversation() { state_->Leave(); }
+
+absl::Status HandlerConversation::Start(const v1::HandleRequest& start) {
+  return state_->call->Start(start);
 }
 
 Task<absl::Status> HandlerConversation::Send(v1::HandleRequest message, SteadyTime deadline) {

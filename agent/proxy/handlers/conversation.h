@@ -30,6 +30,8 @@ class HandlerConversation {
   HandlerConversation(const HandlerConversation&) = delete;
   HandlerConversation& operator=(const HandlerConversation&) = delete;
 
+  // The first message. Errors as HandlerCall::Start.
+  absl::Status Start(const v1::HandleRequest& start);
   // Errors as HandlerCall::Send. DEADLINE_EXCEEDED: the handler takes nothing.
   Task<absl::Status> Send(v1::HandleRequest message, SteadyTime deadline);
   // A piece of a body or its end. Waits while the handler's own pieces in that direction are not

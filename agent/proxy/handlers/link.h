@@ -21,6 +21,9 @@ namespace sallyport::proxy {
 class HandlerCall {
  public:
   virtual ~HandlerCall() = default;
+  // The first message. It goes out with what else there is, and nobody waits for that. Errors as
+  // Send.
+  virtual absl::Status Start(const v1::HandleRequest& start) = 0;
   // Returns when HTTP/2 has taken the message, flow control permitting. UNAVAILABLE: the
   // connection, the stream or the handler's answer is over; Receive says how. INVALID_ARGUMENT: the
   // message is too long. DEADLINE_EXCEEDED: the handler did not take it before SetSendDeadline's

@@ -63,22 +63,25 @@ TEST_F(LinkTest, OneByteAtATime) {
   EXPECT_EQ(Receive(*call).status().code(), absl::StatusCode::kOutOfRange);
 }
 
-Task<absl::Status> CallAndSend(HandlerLink* link, v1::HandleRequest message,
-                               std::unique_ptr<HandlerCall>* call) {
-  absl::StatusOr<std::unique_ptr<HandlerCall>> begun = link->Call();
-  if (!begun.ok()) co_return begun.status();
-  *call = *std::move(begun);
-  co_return co_await (*call)->Send(message);
-}
-
 TEST_F(LinkTest, ACallBeginsWithOneWrite) {
   Connect();
   Settle();
   const int before = stream_->write_calls();
-  std::unique_ptr<HandlerCall> call;
-  EXPECT_TRUE(RunTask(context_, CallAndSend(link_.get(), Start(), &call)).ok());
+  const auto call = Call();
+  EXPECT_TRUE(call->Start(Start()).ok());
   Settle();
   EXPECT_EQ(stream_->write_calls(), before + 1);
+  EXPECT_EQ(peer_->Messages(1).size(), 1u);
+}
+
+TEST_F(LinkTest, WhatFollowsTheStartAtOnceComesAfterIt) {
+  Connect();
+  const auto call = Call();
+  EXPECT_TRUE(call->Start(Start()).ok());
+  EXPECT_TRUE(Send(*call, Body(3)).ok());
+  ASSERT_TRUE(Until([&] { return peer_->Messages(1).size() == 2; }));
+  EXPECT_TRUE(peer_->Messages(1)[0].has_start());
+  EXPECT_EQ(peer_->Messages(1)[1].body(), "bbb");
 }
 
 TEST_F(LinkTest, CallsShareTheConnection) {
