@@ -5,7 +5,6 @@
 #include <chrono>
 #include <utility>
 
-#include "absl/strings/str_format.h"
 #include "agent/proxy/connection_audit.h"
 #include "agent/proxy/use_lease.h"
 #include "agent/proxy/worker.h"
@@ -119,7 +118,7 @@ void Container::Audit(const AuditRecord& record) {
 }
 
 std::string Container::NewRequestId() {
-  return absl::StrFormat("%016x-%x", request_prefix_, ++next_request_);
+  return StrCat(absl::Hex(request_prefix_, absl::kZeroPad16), "-", absl::Hex(++next_request_));
 }
 
 void Container::OnPolicyChange() {

@@ -119,8 +119,10 @@ uint32_t IpAddress::v4() const {
 }
 
 std::string IpAddress::ToString() const {
+  // Each audit record has some; inet_ntop formats by sprintf.
+  if (is_v4_) return StrCat(bytes_[0], ".", bytes_[1], ".", bytes_[2], ".", bytes_[3]);
   char text[INET6_ADDRSTRLEN];
-  inet_ntop(is_v4_ ? AF_INET : AF_INET6, bytes_.data(), text, sizeof(text));
+  inet_ntop(AF_INET6, bytes_.data(), text, sizeof(text));
   return text;
 }
 
