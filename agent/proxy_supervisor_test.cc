@@ -207,7 +207,7 @@ TEST_F(ProxySupervisorTest, AProxyThatDrainsHearsOfChanges) {
 
 TEST_F(ProxySupervisorTest, OnlySoManyProxiesDrainAtOnce) {
   auto supervisor = fixture_.Supervisor({"--linger=yes"});
-  absl::Status status;
+  absl::Status status = supervisor->UpdatePolicy(TestDelta(5, {}), TestDeadline()).status();
   int restarts = -1;
   for (; status.ok() && restarts < 100; ++restarts)
     status = supervisor->Restart(TestDeadline()).status();

@@ -33,9 +33,15 @@ absl::StatusOr<std::unique_ptr<RunningProxy>> RunningProxy::Start(const Program&
                                                                   HandlerSockets::Check check) {
   ASSIGN_OR_RETURN(ProxyProcess process,
                    ProxyProcess::Start(program.binary, program.arguments, program.life));
-  ASSIGN_OR_RETURN(UniqueFd session, OpenSession(process.door()));
+  absl::StatusOr<UniqueFd> session = OpenSession(process.door());
+  if (!session.ok()) {
+    // How it ended says more than that it takes no session.
+    process.Kill();
+    return absl::UnavailableError(
+        absl::StrCat(process.Wait(), " (", session.status().message(), ")"));
+  }
   return std::unique_ptr<RunningProxy>(new RunningProxy(std::move(process), serial,
-                                                        program.answer_timeout, std::move(session),
+                                                        program.answer_timeout, *std::move(session),
                                                         std::move(check), UniqueFd()));
 }
 
