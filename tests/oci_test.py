@@ -98,7 +98,9 @@ class PodmanTest(OciCase):
     def test_a_network_that_would_come_later_does_not_start(self):
         # podman connects containers with a user namespace when its hooks have run.
         mapped = ["--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"]
-        self.assert_refused(self.shell("echo started", options=mapped), "after it is attached")
+        for annotations in ((), ("io.container.manager=another",)):
+            result = self.shell("echo started", options=mapped, annotations=annotations)
+            self.assert_refused(result, "after it is attached")
 
     def test_an_id_in_use_does_not_start_and_its_owner_is_unharmed(self):
         owner = self.engine.start(self.busybox, "sh", "-c", "echo up; sleep 100", container_id="busy")

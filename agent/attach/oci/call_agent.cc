@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <system_error>
@@ -101,7 +100,7 @@ struct Call {
                         nghttp2_data_source* source, void*) {
     Call& call = *static_cast<Call*>(source->ptr);
     const size_t count = std::min(length, call.outgoing.size() - call.taken);
-    std::memcpy(buffer, call.outgoing.data() + call.taken, count);
+    std::copy_n(call.outgoing.data() + call.taken, count, buffer);
     call.taken += count;
     if (call.taken == call.outgoing.size()) *flags |= NGHTTP2_DATA_FLAG_EOF;
     return static_cast<ssize_t>(count);

@@ -98,9 +98,6 @@ absl::StatusOr<HookInput> ParseHookInput(std::string_view json_text) {
 
 absl::Status CheckNetworkIsFinal(std::string_view config_json) {
   ASSIGN_OR_RETURN(const Json json, Parse(config_json));
-  ASSIGN_OR_RETURN(const Annotations annotations, AnnotationsOf(json));
-  const auto manager = annotations.find("io.container.manager");
-  if (manager == annotations.end() || manager->second != "libpod") return absl::OkStatus();
   const Json* const platform = Find(json, "linux");
   const Json* const namespaces = platform == nullptr ? nullptr : Find(*platform, "namespaces");
   if (namespaces == nullptr || !namespaces->is_array()) return Wrong("lacks the namespaces");

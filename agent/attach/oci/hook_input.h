@@ -30,9 +30,9 @@ struct HookInput {
 // INVALID_ARGUMENT if it is neither.
 absl::StatusOr<HookInput> ParseHookInput(std::string_view json);
 
-// Of a config.json: FAILED_PRECONDITION if podman may give the container its network later. It does
-// so for containers with a user namespace, when its hooks have run: at createRuntime such a
-// namespace has nothing but `lo`, whatever it is going to have.
+// Of a config.json of podman's: FAILED_PRECONDITION if podman may give the container its network
+// later. It does so for containers with a user namespace, when its hooks have run: at createRuntime
+// their network namespace has nothing but `lo`, whatever it is going to have.
 absl::Status CheckNetworkIsFinal(std::string_view config_json);
 
 // Of a config.json: where the container's root file system is on the host, absolute.

@@ -86,14 +86,18 @@ absl::Status CheckImage(const fs::path& image) {
 
 }  // namespace
 
+bool IsPodmanBundle(const std::string& container_id, const std::string& bundle) {
+  const fs::path path(bundle);
+  const fs::path folder = path.parent_path();
+  return path.filename() == "userdata" && folder.filename() == container_id &&
+         absl::EndsWith(folder.parent_path().filename().string(), ToAbsl(kContainers));
+}
+
 absl::Status CheckImageAnnotations(const std::string& container_id, const std::string& bundle) {
-  const fs::path folder = fs::path(bundle).parent_path();
-  const fs::path containers = folder.parent_path();
+  if (!IsPodmanBundle(container_id, bundle)) return absl::OkStatus();
+  const fs::path containers = fs::path(bundle).parent_path().parent_path();
   const std::string name = containers.filename().string();
-  absl::string_view driver = name;
-  if (fs::path(bundle).filename() != "userdata" || folder.filename() != container_id ||
-      !absl::ConsumeSuffix(&driver, ToAbsl(kContainers)))
-    return absl::OkStatus();
+  const absl::string_view driver = absl::StripSuffix(name, ToAbsl(kContainers));
   const Json table = ReadJson(containers / "containers.json");
   const std::optional<std::string> image = ImageOf(table, container_id);
   if (!image.has_value())

@@ -9,6 +9,10 @@
 
 namespace sallyport::agent {
 
+// By where it is, in podman's storage: annotations that say so are the user's and the image's to
+// set.
+bool IsPodmanBundle(const std::string& container_id, const std::string& bundle);
+
 // podman gives a container its image's annotations as well, where the user sets none of the name:
 // an image could choose its own class, or take another container's id. Looks into podman's storage,
 // which a container's bundle is a part of; other runtimes' bundles are not, and pass.

@@ -91,7 +91,7 @@ absl::Status OnCreateRuntime(const Options& options, const HookInput& input,
   RETURN_IF_ERROR(CheckImageAnnotations(input.id, input.bundle));
   const UniqueFd file(open((input.bundle + "/config.json").c_str(), O_RDONLY | O_CLOEXEC));
   ASSIGN_OR_RETURN(const std::string config, ReadText(file, "the bundle's config.json"));
-  RETURN_IF_ERROR(CheckNetworkIsFinal(config));
+  if (IsPodmanBundle(input.id, input.bundle)) RETURN_IF_ERROR(CheckNetworkIsFinal(config));
   ASSIGN_OR_RETURN(const std::string rootfs, RootPathOf(config, input.bundle));
   ASSIGN_OR_RETURN(const std::string ca_certificate,
                    Attach(options, annotations, input.pid, deadline));
