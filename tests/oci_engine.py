@@ -43,6 +43,21 @@ int main(int argc, char** argv) {
 }
 """
 
+# Resolves a name by the C library, dynamically linked.
+RESOLVE_PROGRAM = r"""
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+int main(int argc, char** argv) {
+  struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
+  if (argc != 2 || getaddrinfo(argv[1], "80", &hints, &found) != 0) return 1;
+  puts(inet_ntoa(((struct sockaddr_in*)found->ai_addr)->sin_addr));
+  return 0;
+}
+"""
+
 
 def make_busybox_root(path):
     os.makedirs(f"{path}/bin")
@@ -57,7 +72,6 @@ class Engine:
 
     def __init__(self, world):
         self.world = world
-        # Deep below nothing: podman puts sockets there.
         self.dir = os.path.join(world.dir, "podman")
         os.makedirs(f"{self.dir}/hooks")
         with open(f"{self.dir}/containers.conf", "w", encoding="ascii") as file:
@@ -186,19 +200,3 @@ class Engine:
         with open("/proc/self/mounts", encoding="utf-8") as mounts:
             for point in sorted((line.split()[1] for line in mounts if line.split()[1].startswith(self.dir)), reverse=True):
                 run("umount", "--lazy", point, check=False)
-
-
-# Resolves a name by the C library, dynamically linked.
-RESOLVE_PROGRAM = r"""
-#include <arpa/inet.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <stdio.h>
-
-int main(int argc, char** argv) {
-  struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
-  if (argc != 2 || getaddrinfo(argv[1], "80", &hints, &found) != 0) return 1;
-  puts(inet_ntoa(((struct sockaddr_in*)found->ai_addr)->sin_addr));
-  return 0;
-}
-"""
