@@ -1,9 +1,9 @@
 #!/bin/bash
 # Builds Debian packages of the control plane, the agent and the CLI.
 #
-#   deploy/build_packages.sh [--programs DIR] [OUT]
+#   deploy/build_packages.sh [--programs DIR] [--package NAME] [OUT]
 #
-# Into OUT, by default packages/ in this repository. With --programs the programs are taken from DIR, laid
+# Into OUT, by default packages/ in this repository; with --package one of them. With --programs the programs are taken from DIR, laid
 # out as bazel-bin is, and not built. What is in a package is deploy/packages/NAME/files; the version is that of the programs
 # (common/base/version.h). The same programs give the same packages, byte by byte, for one SOURCE_DATE_EPOCH
 # (by default the commit's).
@@ -17,11 +17,12 @@ readonly PACKAGES=(sallyport sallyport-agent sallyport-controlplane)
 readonly TARGETS=(//cli:sallyport //agent:sallyport-agent //agent/proxy:sallyport-proxy //controlplane:sallyportd)
 
 main() {
-  local out=$REPOSITORY/packages
+  local out=$REPOSITORY/packages wanted=("${PACKAGES[@]}")
   programs=
   while (($# > 0)); do
     case $1 in
       --programs) programs=${2:?--programs needs a folder}; shift ;;
+      --package) wanted=("${2:?--package needs a name}"); shift ;;
       -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
       -*) die "unknown option '$1'; try --help" ;;
       *) out=$1 ;;
@@ -42,7 +43,7 @@ main() {
   SOURCE_DATE_EPOCH=$(source_date)
   export SOURCE_DATE_EPOCH
   local package
-  for package in "${PACKAGES[@]}"; do build "$package" "$out"; done
+  for package in "${wanted[@]}"; do build "$package" "$out"; done
 }
 
 die() {

@@ -16,7 +16,7 @@ AGENT = "sallyport-agent.service"
 CONTROL_PLANE = "sallyportd.service"
 SANITIZED = "SALLYPORT_SANITIZED" in os.environ
 # A sanitizer's run time wants what no program of ours may do.
-SANITIZER_DROP_IN = "[Service]\nLockPersonality=no\nMemoryDenyWriteExecute=no\nSystemCallFilter=\nReadWritePaths=/proc\n"
+SANITIZER_DROP_IN = "[Service]\nLockPersonality=no\nMemoryDenyWriteExecute=no\nSystemCallFilter=\n"
 
 
 def packages():
@@ -28,11 +28,11 @@ def packages():
     return dict(zip(PACKAGES, paths))
 
 
-def rebuild_packages(out, epoch):
-    """The same by the script alone."""
-    subprocess.run([source("../deploy/build_packages.sh"), "--programs", PROGRAMS, out], check=True, stdout=subprocess.DEVNULL,
-                   env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)})
-    return {os.path.basename(path).split("_")[0]: path for path in glob.glob(f"{out}/*.deb")}
+def rebuild(package, out, epoch):
+    """The same by the script alone, as if of this time."""
+    subprocess.run([source("../deploy/build_packages.sh"), "--programs", PROGRAMS, "--package", package, out], check=True,
+                   stdout=subprocess.DEVNULL, env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)})
+    return glob.glob(f"{out}/{package}_*.deb")[0]
 
 
 def install(machine, *packages):

@@ -13,7 +13,7 @@ import unittest
 from harness import eventually, run
 from machine import Machine
 from netns import Namespace
-from packaged_world import AGENT, CONTROL_PLANE, SANITIZED, PackagedWorld, install, packages, rebuild_packages
+from packaged_world import AGENT, CONTROL_PLANE, PackagedWorld, install, packages, rebuild
 
 NAMES = {"good.test": "203.0.113.10", "evil.test": "203.0.113.10"}
 CONTENTS = {
@@ -95,12 +95,13 @@ class ContentsTest(unittest.TestCase):
             self.assertEqual(run("dpkg-deb", "--info", self.packages[name], "conffiles").stdout.split(), [path])
 
     def test_same_programs_same_packages(self):
-        with open(self.packages["sallyport"], "rb") as file:
+        # One stands for all: it takes seconds to find out which libraries a program needs.
+        package = self.packages["sallyport-controlplane"]
+        with open(package, "rb") as file:
             epoch = int(file.read(36)[24:])  # Of the archive's first member.
         with tempfile.TemporaryDirectory() as directory:
-            again = rebuild_packages(directory, epoch)
-            for name, path in self.packages.items():
-                self.assertTrue(filecmp.cmp(path, again[name], shallow=False), name)
+            again = rebuild("sallyport-controlplane", directory, epoch)
+            self.assertTrue(filecmp.cmp(package, again, shallow=False))
 
 
 class PackagedTest(unittest.TestCase):
@@ -153,6 +154,17 @@ class PackagedTest(unittest.TestCase):
         decisions = [record["decision"] for record in self.world.audit.since(before)]
         self.assertEqual((decisions.count("egress"), decisions.count("deny")), (1, 1), decisions)
 
+    def test_ipv6_that_a_runtime_has_turned_off(self):
+        setting = "net.ipv6.conf.lo.disable_ipv6"
+        self.machine.run("ip", "netns", "add", "without6")
+        inside = ["nsenter", "--net=/run/netns/without6", "--"]
+        self.machine.run(*inside, "sysctl", "-qw", f"{setting}=1")
+        attach = ["sallyport", "container", "attach", "--netns", "/run/netns/without6", "--id", "without6", "--class", "listed", "--ephemeral"]
+        self.machine.run(*attach)
+        self.assertEqual(self.machine.run(*inside, "sysctl", "-n", setting).stdout.strip(), "0")
+        self.machine.run("sallyport", "container", "detach", "without6")
+        self.machine.run("ip", "netns", "del", "without6")
+
     def test_the_command_line_needs_no_settings(self):
         answer = json.loads(self.machine.run("sallyport", "status", "--json").stdout)
         self.assertTrue(answer["controlPlane"]["reachable"])
@@ -178,7 +190,7 @@ class PackagedTest(unittest.TestCase):
             self.assertNotIn("0", status["Uid"].split())
         for status in (agent, control_plane, proxy):
             self.assertEqual(status["NoNewPrivs"], "1")
-            self.assertEqual(status["Seccomp"], "0" if SANITIZED else "2")
+            self.assertEqual(status["Seccomp"], "2")
 
     def test_what_the_services_can_write(self):
         for unit, places in ((AGENT, ["/var/lib/sallyport-agent", "/run/sallyport"]), (CONTROL_PLANE, ["/var/lib/sallyport", "/run/sallyportd"])):
