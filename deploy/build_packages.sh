@@ -14,7 +14,9 @@ REPOSITORY=$(cd "$(dirname "$0")/.." && pwd)
 readonly REPOSITORY
 readonly SOURCES=$REPOSITORY/deploy/packages
 readonly PACKAGES=(sallyport sallyport-agent sallyport-controlplane)
-readonly TARGETS=(//cli:sallyport //agent:sallyport-agent //agent/proxy:sallyport-proxy //controlplane:sallyportd)
+readonly TARGETS=(
+  //cli:sallyport //agent:sallyport-agent //agent/attach:sallyport-oci-hook //agent/proxy:sallyport-proxy //controlplane:sallyportd
+)
 
 main() {
   local out=$REPOSITORY/packages wanted=("${PACKAGES[@]}")
@@ -75,11 +77,16 @@ build() {
 }
 
 add_program() {
+  add_static "$@"
+  binaries+=("$root$3/${2##*/}")
+}
+
+# A program without shared libraries.
+add_static() {
   local target=$root$3/${2##*/}
   [[ -x $programs/$2 ]] || die "there is no program $programs/$2"
   install -D -m 755 "$programs/$2" "$target"
   strip --strip-unneeded --remove-section=.comment --remove-section=.note "$target"
-  binaries+=("$target")
 }
 
 add_man() {

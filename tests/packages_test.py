@@ -21,12 +21,13 @@ CONTENTS = {
         "/etc/sallyport/", "/usr/bin/sallyport", "/usr/share/bash-completion/completions/sallyport", "/usr/share/man/man1/sallyport.1.gz"],
     "sallyport-agent": [
         "/etc/default/sallyport-agent", "/etc/sallyport/", "/etc/sallyport/secrets/", "/lib/systemd/system/sallyport-agent.service",
-        "/usr/lib/sallyport/sallyport-proxy", "/usr/sbin/sallyport-agent", "/usr/share/lintian/overrides/sallyport-agent",
+        "/usr/lib/sallyport/sallyport-oci-hook", "/usr/lib/sallyport/sallyport-proxy", "/usr/sbin/sallyport-agent",
+        "/usr/share/containers/oci/hooks.d/sallyport.json", "/usr/share/lintian/overrides/sallyport-agent",
         "/usr/share/man/man8/sallyport-agent.8.gz",
         "/usr/share/man/man8/sallyport-proxy.8.gz"],
     "sallyport-controlplane": [
         "/etc/default/sallyportd", "/etc/sallyport/", "/lib/systemd/system/sallyportd.service", "/usr/lib/tmpfiles.d/sallyportd.conf",
-        "/usr/sbin/sallyportd", "/usr/share/man/man8/sallyportd.8.gz"],
+        "/usr/sbin/sallyportd", "/usr/share/man/man8/sallyportd.8.gz", "/usr/share/sallyport/grafana.json"],
 }
 PROGRAMS = {"sallyport": "/usr/bin/sallyport", "sallyportd": "/usr/sbin/sallyportd", "sallyport-agent": "/usr/sbin/sallyport-agent",
             "sallyport-proxy": "/usr/lib/sallyport/sallyport-proxy"}
@@ -220,6 +221,19 @@ class PackagedTest(unittest.TestCase):
             self.world.await_agent()
         self.assert_enforced(self.container())
 
+    def next_agent(self, before):
+        eventually(lambda: self.machine.main_pid(AGENT) not in (0, before), what="the next agent")
+        self.world.await_agent()
+
+    def test_an_agent_that_is_reloaded_or_killed_leaves_its_containers_to_the_next_one(self):
+        container = self.container()
+        for end in (lambda agent: self.machine.systemctl("reload", AGENT), lambda agent: self.machine.run("kill", "-KILL", str(agent))):
+            agent, proxy = self.machine.main_pid(AGENT), self.world.proxy_pid()
+            end(agent)
+            self.next_agent(agent)
+            self.assertEqual(self.world.proxy_pid(), proxy)
+            self.assert_enforced(container)
+
     def without(self, capability, more=""):
         self.world.drop_in(AGENT, f"[Service]\nCapabilityBoundingSet=~{capability}\n{more}")
         self.addCleanup(self.with_all)
@@ -297,14 +311,16 @@ class LifecycleTest(unittest.TestCase):
         eventually(lambda: '"controlPlaneConnected":true' in machine.run("sallyport", "status", "--json", check=False).stdout,
                    what="the agent finds the control plane")
         machine.run("sallyport", "class", "apply", "kept", "--enable-internet=false")
+        machine.run("ip", "netns", "add", "kept")
+        machine.run("sallyport", "container", "attach", "--netns", "/run/netns/kept", "--id", "kept-1", "--class", "kept")
 
         # Twice the same is nothing new.
         before = {unit: machine.main_pid(unit) for unit in (AGENT, CONTROL_PLANE)}
         machine.write("/etc/default/sallyportd", 'SALLYPORTD_FLAGS="--listen 127.0.0.1:7443"\n')
-        upgraded = install(machine, *(next_version(package, self.directory) for package in self.packages.values()))
-        self.assertIn("the former version still runs", upgraded.stdout)
-        self.assertEqual(machine.main_pid(AGENT), before[AGENT])
-        self.assertNotEqual(machine.main_pid(CONTROL_PLANE), before[CONTROL_PLANE])
+        install(machine, *(next_version(package, self.directory) for package in self.packages.values()))
+        for unit, pid in before.items():
+            eventually(lambda unit=unit, pid=pid: machine.main_pid(unit) not in (0, pid), what=f"the next {unit}")
+        eventually(lambda: "kept-1" in machine.run("sallyport", "status", check=False).stdout, what="the container is still attached")
         self.assertIn("7443", machine.run("cat", "/etc/default/sallyportd").stdout)
         eventually(lambda: machine.run("sallyport", "class", "get", "kept", "--control-plane", "127.0.0.1:7443", check=False).returncode == 0,
                    what="the store and the settings are the former ones")
