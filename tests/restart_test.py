@@ -201,6 +201,8 @@ class RestartTest(unittest.TestCase):
                     self.world.control_plane.kill()
                     self.world.start_control_plane()
                 self.await_service()
+                if victim in ("agent", "both"):
+                    self.world.await_agent(agent, connected=False)
                 slowest[victim] = max(slowest[victim], time.monotonic() - killed)
             report = load.report()
             print(f"{self.id()}: {report} back within {dict(slowest)}", file=sys.stderr)
