@@ -10,6 +10,7 @@
 #include "cli/completion_command.h"
 #include "cli/doctor/doctor.h"
 #include "cli/nearest.h"
+#include "cli/proxy_commands.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
 
@@ -35,6 +36,7 @@ std::vector<Command> AllCommands() {
   AddTestCommand(&commands);
   AddStatusCommand(&commands);
   AddDoctorCommand(&commands);
+  AddProxyCommands(&commands);
   AddPkiCommands(&commands);
   AddCompletionCommand(&commands);
   return commands;

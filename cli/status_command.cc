@@ -22,6 +22,11 @@ std::string LinkText(const v1::StatusResponse& status) {
                 " s, the last known policy holds: ", status.control_plane_error());
 }
 
+std::string DrainingText(const v1::StatusResponse& status) {
+  if (status.draining_proxies() == 0) return "";
+  return StrCat("; ", status.draining_proxies(), " that it replaced finish what they have begun");
+}
+
 // Limits that were exceeded, by container.
 void PrintUsage(const v1::UsageResponse& usage) {
   const v1::UsageResponse::Proxy& proxy = usage.proxy();
@@ -75,8 +80,9 @@ int Status(const Arguments& arguments) {
       std::printf("agent          %s, host %s, revision %llu\n", agent.address().c_str(),
                   status.host_name().c_str(),
                   static_cast<unsigned long long>(status.enforced_revision()));
-      std::printf("proxy          process %d, started again %llu times\n", status.proxy_pid(),
-                  static_cast<unsigned long long>(status.proxy_restarts()));
+      std::printf("proxy          process %d, started again %llu times%s\n", status.proxy_pid(),
+                  static_cast<unsigned long long>(status.proxy_restarts()),
+                  DrainingText(status).c_str());
       std::printf("its link       %s %s\n", status.control_plane().c_str(),
                   LinkText(status).c_str());
     }
