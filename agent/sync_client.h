@@ -49,7 +49,7 @@ class SyncClient {
     // Announced to the control plane; null: there are none. Outlives the client.
     const TokenKeys* token_keys = nullptr;
     // Containers that are here already, and their classes.
-    std::map<std::string, std::string> attached;
+    std::map<std::string, std::string> attached = {};
     // An announcement counts as heard when the stream that it went out on has lived for so long
     // after it: whether the other end is there is asked more often.
     std::chrono::milliseconds heard_after{30'000};
