@@ -52,12 +52,12 @@ void AddClasses(const v1::UsageResponse& usage, MetricPage* page) {
   }
   for (const v1::UsageResponse::Class& one : usage.classes()) {
     page->Counter("sallyport_sent_bytes_total",
-                  "Bytes of bodies and relayed bytes that came from containers.",
+                  "Bytes of bodies and relayed bytes that were sent to containers.",
                   ToDouble(one.bytes_sent()), {{"class", one.class_name()}});
   }
   for (const v1::UsageResponse::Class& one : usage.classes()) {
     page->Counter("sallyport_received_bytes_total",
-                  "Bytes of bodies and relayed bytes that went to containers.",
+                  "Bytes of bodies and relayed bytes that were received from containers.",
                   ToDouble(one.bytes_received()), {{"class", one.class_name()}});
   }
   for (const v1::UsageResponse::Class& one : usage.classes()) {
