@@ -320,7 +320,8 @@ class LifecycleTest(unittest.TestCase):
         install(machine, *(next_version(package, self.directory) for package in self.packages.values()))
         for unit, pid in before.items():
             eventually(lambda unit=unit, pid=pid: machine.main_pid(unit) not in (0, pid), what=f"the next {unit}")
-        eventually(lambda: "kept-1" in machine.run("sallyport", "status", check=False).stdout, what="the container is still attached")
+        refused = machine.run("ip", "netns", "exec", "kept", "curl", "-sS", "-m", "10", "-w", "%{http_code}", "http://203.0.113.10/").stdout
+        self.assertEqual(refused, "Origin is disallowed520")
         self.assertIn("7443", machine.run("cat", "/etc/default/sallyportd").stdout)
         eventually(lambda: machine.run("sallyport", "class", "get", "kept", "--control-plane", "127.0.0.1:7443", check=False).returncode == 0,
                    what="the store and the settings are the former ones")
