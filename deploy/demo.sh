@@ -16,6 +16,5 @@ fi
 
 deploy/install.sh
 echo "building (some minutes on 2 cores the first time) …"
-bazel build --noshow_progress --ui_event_filters=-info //agent:sallyport-agent //agent/proxy:sallyport-proxy //cli:sallyport \
-  //controlplane:sallyportd //examples/bearer_token //tests/fakes:dns_server
+bazel build --noshow_progress --ui_event_filters=-info //deploy:demo
 SALLYPORT_BIN=$(bazel info bazel-bin 2> /dev/null) exec /usr/bin/python3 deploy/demo.py
