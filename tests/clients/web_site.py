@@ -13,6 +13,7 @@
 
 import gzip
 import http.server
+import io
 import queue
 import re
 import socketserver
@@ -56,7 +57,12 @@ class SiteHandler(Handler):
         return self.requestline.split()[1].startswith("/refuse/") or super().handle_expect_100()
 
     def refuse(self):
+        # In one piece: curl 7.88 ends its upload short of its length when it sees the status, and over HTTP/2 that ends the stream
+        # by RST_STREAM, with what had not come of the answer.
+        wire, self.wfile = self.wfile, io.BytesIO()
         self.send_content(b"refused", int(self.path.split("/")[2]), connection="close")
+        answer, self.wfile = self.wfile.getvalue(), wire
+        self.wfile.write(answer)
         self.close_connection = True
         # Closing with unread bytes would reset the connection, and the answer with it.
         self.connection.settimeout(DEADLINE_SECONDS)
