@@ -3,6 +3,7 @@
 #
 #   bench/run.sh                    all, one after the other
 #   bench/run.sh NAME [FLAG...]     bench/NAME.py; flags are passed on, --help lists them
+#   bench/run.sh peers [ARGUMENT...]    other proxies beside ours: bench/peers/README.md
 #   bench/run.sh --config=asan|tsan NAME [FLAG...]    programs built with a sanitizer: for soak, which measures no time
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,5 +18,6 @@ bazel build "${flags[@]}" --noshow_progress //agent:sallyport-agent //agent/atta
   //proto/sallyport/v1:descriptors //bench/...
 SALLYPORT_BIN=$(bazel info "${flags[@]}" bazel-bin 2> /dev/null)
 export SALLYPORT_BIN
+if [[ ${1-} == peers ]]; then exec bench/peers/run.sh "${@:2}"; fi
 if (($# > 0)); then exec /usr/bin/python3 "bench/$1.py" "${@:2}"; fi
 for name in latency handlers transform streaming relay idle_memory slow_clients store enforced_round_trip attach fleet; do /usr/bin/python3 "bench/$name.py"; done
