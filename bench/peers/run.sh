@@ -5,8 +5,9 @@
 #   bench/run.sh peers hold PEER MODE [SECONDS]                 start one peer and wait, to look at it by hand
 #   bench/run.sh peers list                                     peers and what they can do
 #   bench/run.sh peers report FILE...                           print the tables of earlier runs again
+#   bench/run.sh peers plot DIR FILE...                         draw them as SVG files
 #   bench/run.sh peers down                                     remove what a killed run left behind
-# Settings by environment: PIN=1|0 REPS=3 SECS=5 CONC=64 IDLE=5000 PEERBENCH_WORK=dir
+# Settings by environment: PIN=1|0 REPS=3 SECS=5 CONC=64 IDLE=5000 BUSY=0|1 (whoever else works) PEERBENCH_WORK=dir
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/lib/common.sh"
@@ -101,7 +102,7 @@ tls_facts() {  # of the last issuer_of: protocol and cipher towards the client, 
 expect_burst() {  # [pload options]: 100 connections, 32 at a time, are all answered
   local n
   load "$BIN/pload" conn --addr $ORIGIN_IP --total 100 --conc 32 --first 0 --wait 10 "$@" > "$WORK/out" 2>&1
-  n=$(python3 "$HERE/lib/parse.py" pload "$WORK/out" | awk '$1=="n"{print $2}')
+  n=$(/usr/bin/python3 "$HERE/lib/parse.py" pload "$WORK/out" | awk '$1=="n"{print $2}')
   [ "$n" = 100 ] || { say "  check: a burst of 100 connections got ${n:-no} answers: $(cut -c1-300 "$WORK/out")"; return 1; }
 }
 # It looks into what passes, and refuses.
@@ -164,7 +165,7 @@ put_common() {  # number of requests (or connections, or GB) that the load finis
   awk "BEGIN{exit !($1>0)}" && put cpu_per "$(awk "BEGIN{printf \"%.4f\", $M_CPU/1e6/$1*$2}")"
   put aux_per "$(awk "BEGIN{printf \"%.4f\", ($1>0)?$M_AUX/1e6/$1*$2:0}")"
 }
-field() { python3 "$HERE/lib/parse.py" "$1" "$WORK/out" "${@:2}"; }
+field() { /usr/bin/python3 "$HERE/lib/parse.py" "$1" "$WORK/out" "${@:2}"; }
 take() {  # KIND: parse.py prints NAME VALUE lines; all are recorded, the count is returned in N
   local k v
   N=0
@@ -232,7 +233,7 @@ cell() {  # one workload on one started and checked peer
     sleep 1; after=$(peer_pss_kib)
     exec 8>&-
     wait "$pid"
-    held=$(python3 "$HERE/lib/parse.py" idle "$WORK/out")
+    held=$(/usr/bin/python3 "$HERE/lib/parse.py" idle "$WORK/out")
     put held "$held"
     put err "$((IDLE - held))"
     local e; e=$(field pload | sed -n 's/^first_error //p')
@@ -246,6 +247,7 @@ cell() {  # one workload on one started and checked peer
 # Waits until others leave the machine mostly alone (at most a minute).
 wait_quiet() {
   local i b0 b1
+  [ "$BUSY" = 0 ] || return 0
   for i in $(seq 1 60); do
     b0=$(host_busy_usec); sleep 0.5; b1=$(host_busy_usec)
     [ $((b1 - b0)) -lt 150000 ] && return 0
@@ -261,7 +263,8 @@ case ${1:-} in
       load_peer "$p"; echo "$p: $peer_desc"
       for W in $ALL_WORKLOADS; do w=$(why_not "$W"); [ -n "$w" ] && echo "    not $W: $w"; done
     done; exit 0 ;;
-  report) shift; exec python3 "$HERE/lib/report.py" "$@" ;;
+  report) shift; exec /usr/bin/python3 "$HERE/lib/report.py" "$@" ;;
+  plot) shift; exec /usr/bin/python3 "$HERE/lib/plot.py" "$@" ;;
   down) bench_down; exit 0 ;;
   check) workloads="check"; shift ;;
   hold)
@@ -269,7 +272,7 @@ case ${1:-} in
     start_peer "${3:?MODE}"; [ -n "${NOCHECK:-}" ] || { verify_peer "$3" && say "checks passed"; }
     say "holding $2 ($3); logs in $RUN"; sleep "${4:-600}" & wait $!; exit 0 ;;
   all) workloads=$ALL_WORKLOADS; shift ;;
-  "" | -h | --help) sed -n '2,9p' "${BASH_SOURCE[0]}" | cut -c3-; exit 2 ;;
+  "" | -h | --help) sed -n '2,10p' "${BASH_SOURCE[0]}" | cut -c3-; exit 2 ;;
   *) workloads=${1//,/ }; shift ;;
 esac
 peers=${*:-$ALL_PEERS}
@@ -309,7 +312,7 @@ for W in $workloads; do
         wait_quiet
         M_FOREIGN=0 M_WALL=1
         cell
-        awk "BEGIN{exit !($M_FOREIGN/$M_WALL > 0.25)}" || break
+        [ "$BUSY" = 0 ] && awk "BEGIN{exit !($M_FOREIGN/$M_WALL > 0.25)}" || break
         [ "$try" = 3 ] && break
         say "$W $p rep $REP: others took $(awk "BEGIN{printf \"%.2f\", $M_FOREIGN/$M_WALL}") of a core; measured again"
         truncate -s "$at" "$RAW"
@@ -320,5 +323,6 @@ for W in $workloads; do
   stop_peer
 done
 bench_down
-python3 "$HERE/lib/report.py" "$RAW" | tee "$OUT/report.md"
+/usr/bin/python3 "$HERE/lib/report.py" "$RAW" | tee "$OUT/report.md"
+/usr/bin/python3 "$HERE/lib/plot.py" "$OUT" "$RAW"
 say "raw numbers: $RAW"

@@ -11,6 +11,7 @@ SECS=${SECS:-5}
 CONC=${CONC:-64}
 HOSTS=1000               # o1 … o1000; o0 is for the checks only
 IDLE=${IDLE:-5000}
+BUSY=${BUSY:-0}          # 1: measures at once and only once, whatever others do
 DOMAIN=bench.test
 NS_C=bench-client NS_P=bench-proxy NS_O=bench-origin
 NS_S=bench-sandbox       # a client's that has no network but what a peer of "peer_expect=sandbox" makes in it
