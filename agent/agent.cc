@@ -21,6 +21,9 @@ namespace {
 
 // For calls that are being answered when the agent stops.
 constexpr std::chrono::milliseconds kCallsDeadline{200};
+// The files of secrets are few and small; what they stand for may be put in place by a rename, a
+// mount or a link in any folder above them, which is why they are read rather than watched.
+constexpr std::chrono::seconds kSecretsPeriod{1};
 
 ProxySupervisor::Options ProxyOptions(const Config& config, const FdStore& store,
                                       UniqueFd audit_file) {
@@ -177,7 +180,7 @@ Agent::Agent(const Config& config, Parts parts)
       token_keys_(std::move(parts.token_keys)),
       supervisor_(ProxyOptions(config, store_, std::move(parts.audit_file)), cache_.get(), &store_,
                   FoundBy(&parts.kept)),
-      secret_refresher_(&supervisor_),
+      refresh_secrets_(kSecretsPeriod, [this] { supervisor_.RefreshSecrets(); }),
       sync_(SyncOptions(config, token_keys_.get(), parts.kept), &supervisor_, cache_.get()),
       identity_keeper_(config.host_name, CertificateFiles(config), token_keys_.get(), &supervisor_,
                        &sync_),

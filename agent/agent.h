@@ -21,8 +21,8 @@
 #include "agent/keep/fd_store.h"
 #include "agent/policy_cache.h"
 #include "agent/proxy_supervisor.h"
-#include "agent/secret_refresher.h"
 #include "agent/sync_client.h"
+#include "common/base/periodic_task.h"
 #include "common/metrics/status_server.h"
 
 namespace sallyport::agent {
@@ -62,7 +62,7 @@ class Agent {
   const std::unique_ptr<PolicyCache> cache_;
   const std::unique_ptr<TokenKeys> token_keys_;
   ProxySupervisor supervisor_;
-  SecretRefresher secret_refresher_;
+  PeriodicTask refresh_secrets_;
   SyncClient sync_;
   IdentityKeeper identity_keeper_;
   Containers containers_;

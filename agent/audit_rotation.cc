@@ -28,30 +28,10 @@ std::optional<AuditRotation::FileId> AuditRotation::IdOf(const UniqueFd& file) {
 }
 
 AuditRotation::AuditRotation(Options options, FileId file, Use use)
-    : options_(std::move(options)), use_(std::move(use)), file_(file), thread_([this] { Run(); }) {}
-
-AuditRotation::~AuditRotation() {
-  {
-    MutexLock lock(&mutex_);
-    stopping_ = true;
-    stopped_.SignalAll();
-  }
-  thread_.join();
-}
-
-void AuditRotation::Run() {
-  while (true) {
-    {
-      MutexLock lock(&mutex_);
-      const auto next = std::chrono::steady_clock::now() + options_.period;
-      while (!stopping_ && std::chrono::steady_clock::now() < next) {
-        stopped_.WaitUntil(&mutex_, next);
-      }
-      if (stopping_) return;
-    }
-    Look();
-  }
-}
+    : options_(std::move(options)),
+      use_(std::move(use)),
+      file_(file),
+      look_(options_.period, [this] { Look(); }) {}
 
 void AuditRotation::Look() {
   struct stat found;

@@ -11,10 +11,9 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include "absl/status/status.h"
-#include "common/base/mutex.h"
+#include "common/base/periodic_task.h"
 #include "common/base/unique_fd.h"
 
 namespace sallyport::agent {
@@ -45,12 +44,8 @@ class AuditRotation {
 
   // `file`: what is written to now.
   AuditRotation(Options options, FileId file, Use use);
-  ~AuditRotation();
-  AuditRotation(const AuditRotation&) = delete;
-  AuditRotation& operator=(const AuditRotation&) = delete;
 
  private:
-  void Run();
   void Look();
   absl::Status MoveAway() const;
   absl::Status Reopen();
@@ -62,10 +57,7 @@ class AuditRotation {
   FileId file_;
   std::string reported_;
 
-  Mutex mutex_;
-  CondVar stopped_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;  // Last: it uses the rest.
+  PeriodicTask look_;  // Last: it uses the rest.
 };
 
 }  // namespace sallyport::agent

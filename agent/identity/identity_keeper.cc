@@ -14,36 +14,16 @@ IdentityKeeper::IdentityKeeper(std::string host_name, HandlerCertificateFiles fi
       files_(std::move(files)),
       keys_(keys),
       supervisor_(supervisor),
-      sync_(sync),
-      period_(period) {
+      sync_(sync) {
   // Before any container is attached.
   ReadCertificate();
   TellProxy();
-  thread_ = std::thread([this] { Run(); });
+  look_.emplace(period, [this] { Look(); });
 }
 
 IdentityKeeper::~IdentityKeeper() {
-  {
-    MutexLock lock(&mutex_);
-    stopping_ = true;
-    stopped_.SignalAll();
-  }
-  thread_.join();
+  look_.reset();
   Wipe(&pair_.private_key);
-}
-
-void IdentityKeeper::Run() {
-  while (true) {
-    {
-      MutexLock lock(&mutex_);
-      const auto next = std::chrono::steady_clock::now() + period_;
-      while (!stopping_ && std::chrono::steady_clock::now() < next) {
-        stopped_.WaitUntil(&mutex_, next);
-      }
-      if (stopping_) return;
-    }
-    Look();
-  }
 }
 
 void IdentityKeeper::Look() {

@@ -4,13 +4,13 @@
 #define SALLYPORT_AGENT_IDENTITY_IDENTITY_KEEPER_H_
 
 #include <chrono>
+#include <optional>
 #include <string>
-#include <thread>
 
 #include "agent/identity/token_keys.h"
 #include "agent/proxy_supervisor.h"
 #include "agent/sync_client.h"
-#include "common/base/mutex.h"
+#include "common/base/periodic_task.h"
 #include "common/pki/key_pair.h"
 
 namespace sallyport::agent {
@@ -22,7 +22,7 @@ struct HandlerCertificateFiles {
 };
 
 // Turns keys and reads files every `period`, from a thread of its own, until it is destroyed. Files
-// are read rather than watched, as SecretRefresher's are. What cannot be used is logged, once, and
+// are read rather than watched, as those of secrets are. What cannot be used is logged, once, and
 // the former holds.
 class IdentityKeeper {
  public:
@@ -33,7 +33,6 @@ class IdentityKeeper {
   ~IdentityKeeper();
 
  private:
-  void Run();
   void Look();
   // Whether it is another one than before.
   bool ReadCertificate();
@@ -44,16 +43,12 @@ class IdentityKeeper {
   TokenKeys* const keys_;
   ProxySupervisor* const supervisor_;
   SyncClient* const sync_;
-  const std::chrono::milliseconds period_;
 
-  // The thread's, after the constructor.
+  // Of `look_`, after the constructor.
   pki::KeyPair pair_;
   std::string problem_;  // What was logged last.
 
-  Mutex mutex_;
-  CondVar stopped_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;  // Last: it uses the rest.
+  std::optional<PeriodicTask> look_;  // Last: it uses the rest.
 };
 
 }  // namespace sallyport::agent
