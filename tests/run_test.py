@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import unittest
 
@@ -40,6 +41,27 @@ class RunTest(unittest.TestCase):
         self.assertEqual(self.run_command("--class", "none", "--", "true").returncode, 125)
         self.assertEqual(self.run_command("--no-such-flag", "--", "true").returncode, 125)
         self.assertEqual(self.run_command().returncode, 125)
+
+    def with_fresh_etc(self, script):
+        """A script where /etc is as on a host that has never had a sandbox."""
+        directory = tempfile.mkdtemp(dir=self.world.dir)
+        fresh = (f"mkdir {directory}/upper {directory}/work; cd {directory}; "
+                 f"mount -t overlay -o lowerdir=/etc,upperdir={directory}/upper,workdir={directory}/work overlay /etc; rm -rf /etc/sallyport; "
+                 f"sandbox() {{ {binary('sallyport')} run --class agent -- sh -ec \"$1\"; }}; ")
+        return harness.run(*self.world.host.command("unshare", "--mount", "--propagation", "private", "--", "sh", "-ec", fresh + script),
+                           check=False, env=self.world.environment())
+
+    def test_the_folder_of_certificates_does_not_stay_on_the_host(self):
+        result = self.with_fresh_etc("sandbox 'test -s /etc/sallyport/certs/bundle.crt'; test ! -e /etc/sallyport")
+        self.assertEqual(result.returncode, 0, result)
+        result = self.with_fresh_etc("mkdir /etc/sallyport; sandbox true; ls /etc/sallyport | wc -l")
+        self.assertEqual((result.returncode, result.stdout), (0, "0\n"), result)
+
+    def test_a_sandbox_that_ends_takes_no_certificates_from_another(self):
+        result = self.with_fresh_etc(
+            "mkfifo up go; sandbox 'echo > up; read _ < go; test -s /etc/sallyport/certs/bundle.crt' & read _ < up; "
+            "sandbox true; test -d /etc/sallyport/certs; echo > go; wait $!; test ! -e /etc/sallyport/certs")
+        self.assertEqual(result.returncode, 0, result)
 
     def test_output_and_input_pass_through(self):
         result = self.run_command("--", "sh", "-c", "cat; echo err >&2", input="hello")

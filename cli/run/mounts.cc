@@ -76,15 +76,6 @@ absl::Status MountResolvConf(const std::string& target) {
 
 }  // namespace
 
-absl::Status MakeCertificateFolder() {
-  std::error_code error;
-  std::filesystem::create_directories(kCertificateFolder, error);
-  if (error)
-    return absl::UnavailableError(
-        StrCat("cannot make the folder ", kCertificateFolder, ": ", error.message()));
-  return absl::OkStatus();
-}
-
 absl::Status PrepareMounts(const std::string& ca_certificate, const std::string& bundle) {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
     return Failed("make mounts private");

@@ -13,10 +13,7 @@ inline constexpr char kCertificateFolder[] = "/etc/sallyport/certs";
 inline constexpr char kCertificatePath[] = "/etc/sallyport/certs/sallyport-ca.crt";
 inline constexpr char kBundlePath[] = "/etc/sallyport/certs/bundle.crt";
 
-// The folder that the sandbox's certificates are mounted over must be there on the host.
-absl::Status MakeCertificateFolder();
-
-// REQUIRES: a mount and a PID namespace of this process's own. Afterwards
+// REQUIRES: a mount and a PID namespace of this process's own, and a CertificateFolder. Afterwards
 // - /proc shows the sandbox's processes only,
 // - /run is empty: sockets of the agent, of container engines and of name service daemons are out
 // of sight,

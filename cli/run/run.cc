@@ -11,6 +11,7 @@
 #include "agent/attach/trust.h"
 #include "cli/command.h"
 #include "cli/run/audit_printer.h"
+#include "cli/run/certificate_folder.h"
 #include "cli/run/exit_status.h"
 #include "cli/run/mounts.h"
 #include "cli/run/options.h"
@@ -88,7 +89,8 @@ int EarlySignal() {
 }
 
 absl::StatusOr<int> RunSandboxed(RunOptions options) {
-  RETURN_IF_ERROR(MakeCertificateFolder());
+  // Outlives the sandbox.
+  ASSIGN_OR_RETURN(const CertificateFolder folder, CertificateFolder::Make(kCertificateFolder));
   // Forks, so it comes before anything that starts a thread.
   ASSIGN_OR_RETURN(Sandbox sandbox, Sandbox::Start(options.command, options.environment));
 
