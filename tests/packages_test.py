@@ -35,7 +35,6 @@ PROGRAMS = {"sallyport": "/usr/bin/sallyport", "sallyportd": "/usr/sbin/sallypor
 WITHOUT = {
     "CAP_NET_ADMIN": "Operation not permitted",
     "CAP_SYS_ADMIN": "cannot make a mount namespace",
-    "CAP_SYS_CHROOT": "cannot enter the empty root",
     "CAP_SETPCAP": "cannot drop a capability from the bounding set",
     "CAP_SETGID": "cannot leave all groups",
     "CAP_SETUID": "cannot change the user",

@@ -60,7 +60,7 @@ Limit LimitOf(DnsLimit limit) {
 }
 
 bool HoldsSecrets(const internal::Command& command) {
-  return command.has_set_secrets() || command.has_set_identity() ||
+  return command.has_add_container() || command.has_set_secrets() || command.has_set_identity() ||
          command.update_policy().has_secrets();
 }
 
@@ -138,6 +138,7 @@ internal::Done Control::Handle(internal::Command* command, std::vector<UniqueFd>
       break;
     case internal::Command::kAddContainer:
       status = AddContainer(command->add_container(), std::move(descriptors));
+      Wipe(command->mutable_add_container()->mutable_ca_private_key());
       break;
     case internal::Command::kRemoveContainer:
       status = RemoveContainer(command->remove_container().container_id());

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "agent/proxy/system_calls.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
@@ -22,11 +23,14 @@
 namespace sallyport::proxy {
 namespace {
 
+// For the keys of a hundred thousand containers (tls/key_memory.h).
+constexpr rlim_t kLockedBytes = 256 << 20;
+
 absl::Status Failed(std::string_view what) {
   return absl::ErrnoToStatus(errno, ToAbsl(StrCat("cannot ", what)));
 }
 
-// An empty read-only file system of our own, mounted where nobody else sees it.
+// An empty read-only file system, in a mount namespace that has no other.
 absl::Status EnterEmptyRoot() {
   // Any folder serves as a mount point; this one is on every system.
   static constexpr char kMountPoint[] = "/tmp";
@@ -36,16 +40,23 @@ absl::Status EnterEmptyRoot() {
   const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
   if (mount("sallyport-proxy", kMountPoint, "tmpfs", flags, "size=0,mode=0555") != 0)
     return Failed("mount an empty root");
-  if (chroot(kMountPoint) != 0) return Failed("enter the empty root");
+  if (chdir(kMountPoint) != 0) return Failed("enter the empty root");
+  // Over itself, so that it needs no folder for what was the root: pivot_root(2).
+  if (syscall(SYS_pivot_root, ".", ".") != 0)
+    return Failed("enter the empty root (is this system's root its initramfs?)");
+  if (umount2(".", MNT_DETACH) != 0) return Failed("leave the host's files");
   if (chdir("/") != 0) return Failed("enter the empty root");
   return absl::OkStatus();
 }
 
-absl::Status RaiseDescriptorLimit() {
+// To the hard limit; with CAP_SYS_RESOURCE beyond it, to `least`.
+absl::Status Raise(__rlimit_resource resource, std::string_view what, rlim_t least) {
   rlimit limit = {};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return Failed("read the limit of descriptors");
+  if (getrlimit(resource, &limit) != 0) return Failed(StrCat("read the limit of ", what));
+  const rlimit beyond = {least, least};
+  if (limit.rlim_max < least && setrlimit(resource, &beyond) == 0) return absl::OkStatus();
   limit.rlim_cur = limit.rlim_max;
-  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return Failed("raise the limit of descriptors");
+  if (setrlimit(resource, &limit) != 0) return Failed(StrCat("raise the limit of ", what));
   return absl::OkStatus();
 }
 
@@ -107,7 +118,8 @@ absl::Status DropPrivileges(const std::string& user) {
   if (account.pw_uid == 0)
     return absl::InvalidArgumentError("the proxy never runs as root; choose another --proxy-user");
 
-  RETURN_IF_ERROR(RaiseDescriptorLimit());
+  RETURN_IF_ERROR(Raise(RLIMIT_NOFILE, "descriptors", 0));
+  RETURN_IF_ERROR(Raise(RLIMIT_MEMLOCK, "locked memory", kLockedBytes));
   const rlimit no_core = {0, 0};
   if (setrlimit(RLIMIT_CORE, &no_core) != 0) return Failed("forbid core dumps");
   RETURN_IF_ERROR(EnterEmptyRoot());
@@ -116,9 +128,9 @@ absl::Status DropPrivileges(const std::string& user) {
   RETURN_IF_ERROR(ClearOwnCapabilities());
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return Failed("forbid new privileges");
   RETURN_IF_ERROR(ForbidFiles());
-  // Last: changing the user resets it.
+  // After the user: changing it resets this.
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return Failed("forbid tracing");
-  return absl::OkStatus();
+  return FilterSystemCalls();
 }
 
 }  // namespace sallyport::proxy

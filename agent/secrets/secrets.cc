@@ -127,6 +127,8 @@ void Secrets::Fill(const v1::SecretReference& reference,
 }
 
 void WipeSecrets(internal::Command* command) {
+  if (command->has_add_container())
+    Wipe(command->mutable_add_container()->mutable_ca_private_key());
   if (command->has_set_secrets()) WipeSecrets(command->mutable_set_secrets());
   if (command->has_set_identity()) {
     Wipe(command->mutable_set_identity()->mutable_private_key());

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "agent/proxy/tls/asn1_time.h"
+#include "agent/proxy/tls/key_memory.h"
 #include "common/base/status.h"
 
 namespace sallyport::proxy {
@@ -110,6 +111,7 @@ bool SetValidity(X509* certificate, time_t not_before, time_t not_after) {
          ASN1_TIME_set(X509_getm_notAfter(certificate), not_after) != nullptr;
 }
 
+// REQUIRES: WithKeyMemory.
 bssl::UniquePtr<EVP_PKEY> ParseKey(std::string_view der) {
   CBS cbs;
   CBS_init(&cbs, Bytes(der), der.size());
@@ -117,6 +119,17 @@ bssl::UniquePtr<EVP_PKEY> ParseKey(std::string_view der) {
   bssl::UniquePtr<EVP_PKEY> key(EVP_PKEY_new());
   if (ec_key == nullptr || CBS_len(&cbs) != 0 || key == nullptr ||
       EC_GROUP_get_curve_name(EC_KEY_get0_group(ec_key.get())) != NID_X9_62_prime256v1 ||
+      !EVP_PKEY_set1_EC_KEY(key.get(), ec_key.get())) {
+    return nullptr;
+  }
+  return key;
+}
+
+// REQUIRES: WithKeyMemory.
+bssl::UniquePtr<EVP_PKEY> NewP256Key() {
+  bssl::UniquePtr<EC_KEY> ec_key(EC_KEY_new_by_curve_name(NID_X9_62_prime256v1));
+  bssl::UniquePtr<EVP_PKEY> key(EVP_PKEY_new());
+  if (ec_key == nullptr || key == nullptr || !EC_KEY_generate_key(ec_key.get()) ||
       !EVP_PKEY_set1_EC_KEY(key.get(), ec_key.get())) {
     return nullptr;
   }
@@ -133,12 +146,9 @@ bssl::UniquePtr<X509> ParseCertificate(std::string_view der) {
 }  // namespace
 
 absl::StatusOr<bssl::UniquePtr<EVP_PKEY>> GenerateP256Key() {
-  bssl::UniquePtr<EC_KEY> ec_key(EC_KEY_new_by_curve_name(NID_X9_62_prime256v1));
-  bssl::UniquePtr<EVP_PKEY> key(EVP_PKEY_new());
-  if (ec_key == nullptr || key == nullptr || !EC_KEY_generate_key(ec_key.get()) ||
-      !EVP_PKEY_set1_EC_KEY(key.get(), ec_key.get())) {
-    return absl::InternalError("BoringSSL cannot make a P-256 key");
-  }
+  bssl::UniquePtr<EVP_PKEY> key;
+  RETURN_IF_ERROR(WithKeyMemory([&key] { key = NewP256Key(); }));
+  if (key == nullptr) return absl::InternalError("BoringSSL cannot make a P-256 key");
   return key;
 }
 
@@ -149,7 +159,7 @@ absl::StatusOr<CertificateAuthority> CertificateAuthority::Create(std::string_vi
   if (authority.certificate_ == nullptr) {
     return absl::InvalidArgumentError("the container's CA certificate is not X.509 DER");
   }
-  authority.key_ = ParseKey(private_key);
+  RETURN_IF_ERROR(WithKeyMemory([&] { authority.key_ = ParseKey(private_key); }));
   if (authority.key_ == nullptr) {
     return absl::InvalidArgumentError("the container's CA key is not a P-256 key of RFC 5915");
   }

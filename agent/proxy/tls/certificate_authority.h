@@ -15,7 +15,7 @@
 
 namespace sallyport::proxy {
 
-// A new P-256 key.
+// A new P-256 key, in locked memory (key_memory.h).
 absl::StatusOr<bssl::UniquePtr<EVP_PKEY>> GenerateP256Key();
 
 struct LeafCertificate {
@@ -28,7 +28,7 @@ struct LeafCertificate {
 class CertificateAuthority {
  public:
   // DER: X.509 and RFC 5915. INVALID_ARGUMENT if the two do not belong together, or it is not a CA
-  // with a P-256 key and a subject key identifier.
+  // with a P-256 key and a subject key identifier. The key is in locked memory until this goes.
   static absl::StatusOr<CertificateAuthority> Create(std::string_view certificate,
                                                      std::string_view private_key);
 

@@ -1,0 +1,127 @@
+"""What is left to whoever takes the proxy over: no calls, no files, no way to be looked into, and no key outside of locked memory."""
+
+import ctypes
+import os
+import pwd
+import re
+import threading
+import unittest
+
+from harness import World, eventually, run
+
+NAMES = {"good.test": "203.0.113.10"}
+SANITIZED = "SALLYPORT_SANITIZED" in os.environ
+PROXY_USER = "sallyport-proxy"
+PTRACE_ATTACH = 16
+CLONE_NEWNS = 0x20000
+
+
+def in_thread(function):
+    """What the function returns, in a thread that may change what threads have of their own and then ends."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+class PrivilegesTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.world = World(NAMES)
+        cls.addClassCleanup(cls.world.close)
+        cls.world.apply_class("decrypted", enable_internet=False, intercept_https=True, allowed_hosts=["good.test"])
+        cls.pid = cls.world.proxy_pid()
+
+    def read(self, name):
+        with open(f"/proc/{self.pid}/{name}", encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def status(self):
+        return dict(line.split(":\t", 1) for line in self.read("status").splitlines() if ":\t" in line)
+
+    @unittest.skipIf(SANITIZED, "a sanitizer's run time is not held to the proxy's calls")
+    def test_system_calls_are_filtered_in_every_thread(self):
+        for thread in os.listdir(f"/proc/{self.pid}/task"):
+            self.assertIn("Seccomp:\t2\n", self.read(f"task/{thread}/status"))
+            self.assertIn("NoNewPrivs:\t1\n", self.read(f"task/{thread}/status"))
+
+    def test_its_mounts_are_an_empty_root_that_nobody_can_write_to(self):
+        mounts = [line.split() for line in self.read("mountinfo").splitlines()]
+        self.assertEqual([(mount[4], mount[mount.index("-") + 1]) for mount in mounts], [("/", "tmpfs")], mounts)
+        self.assertLessEqual({"ro", "nosuid", "nodev", "noexec"}, set(mounts[0][5].split(",")), mounts)
+
+    def test_its_mount_namespace_leads_nowhere_else(self):
+        """Not by way of a root above its own, either, which a process that only has changed its root (chroot) leaves there."""
+        with open(f"/proc/{self.pid}/ns/mnt", "rb") as namespace:
+            def look():
+                libc = ctypes.CDLL(None, use_errno=True)
+                # Threads share a working directory and root, and so may not enter a mount namespace, until they do not.
+                if libc.unshare(0x200) != 0 or libc.setns(namespace.fileno(), CLONE_NEWNS) != 0:
+                    return os.strerror(ctypes.get_errno())
+                return os.listdir("/")
+
+            self.assertEqual(in_thread(look), [])
+
+    def test_it_leaves_no_core(self):
+        limit = re.search(r"Max core file size +(\S+) +(\S+)", self.read("limits"))
+        self.assertEqual(limit.groups(), ("0", "0"))
+
+    def test_its_own_user_can_neither_trace_nor_read_it(self):
+        user = pwd.getpwnam(PROXY_USER)
+
+        def attempt():
+            libc = ctypes.CDLL(None, use_errno=True)
+            # By system calls: of this thread alone.
+            for number, arguments in ((116, (0, None)), (119, (user.pw_gid,) * 3), (117, (user.pw_uid,) * 3)):
+                if libc.syscall(number, *arguments) != 0:
+                    return "the user cannot be changed"
+            results = []
+            if libc.ptrace(PTRACE_ATTACH, self.pid, None, None) == 0:
+                return "traced"
+            results.append(os.strerror(ctypes.get_errno()))
+            for name in ("mem", "environ", "maps"):
+                try:
+                    with open(f"/proc/{self.pid}/{name}", "rb"):
+                        return f"{name} opened"
+                except OSError as error:
+                    results.append(error.strerror)
+            return set(results)
+
+        self.assertEqual(in_thread(attempt), {"Operation not permitted", "Permission denied"})
+
+    def regions(self):
+        """Each readable mapping: whether it is locked and kept out of dumps, and its bytes."""
+        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as memory:
+            for block in re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", self.read("smaps"))[1:]:
+                begin, end, rights = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", block).groups()
+                flags = re.search(r"VmFlags: (.*)", block).group(1).split()
+                if not rights.startswith("rw"):
+                    continue
+                memory.seek(int(begin, 16))
+                try:
+                    yield {"lo", "dd"} <= set(flags), memory.read(int(end, 16) - int(begin, 16))
+                except OSError:
+                    continue
+
+    def places_of(self, key):
+        """Whether each place that the key is in is locked. BoringSSL keeps numbers with the least word first."""
+        return [locked for locked, data in self.regions() for form in (key, key[::-1]) for _ in range(data.count(form))]
+
+    def test_a_containers_key_is_in_locked_memory_until_it_ends(self):
+        container = self.world.container("decrypted", "keys")
+        with open(f"{self.world.dir}/run/containers/keys/ca.key", encoding="ascii") as file:
+            text = run("openssl", "ec", "-noout", "-text", input=file.read()).stdout
+        digits = re.search(r"priv:\s*([0-9a-f:\s]+?)\s*pub:", text).group(1)
+        key = bytes.fromhex(re.sub(r"[:\s]", "", digits)).rjust(32, b"\0")[-32:]
+        # It signs.
+        self.assertEqual(container.curl("https://good.test/", address="203.0.113.10").status, 200)
+        self.assertEqual(set(self.places_of(key)), {True})
+        self.assertGreater(int(self.status()["VmLck"].split()[0]), 0)
+        container.close()
+        eventually(lambda: not os.path.exists(f"{self.world.dir}/run/containers/keys"), what="the container is gone")
+        eventually(lambda: not self.places_of(key), what="no copy of the key is left")
+
+
+if __name__ == "__main__":
+    unittest.main()
