@@ -1,14 +1,21 @@
 """`sallyport doctor`: of a host and its services, and of the programs in a sandbox whose HTTPS is decrypted."""
 
 import json
+import os
 import unittest
 
 from harness import World, binary, eventually
+from oci_engine import Engine, make_busybox_root
 
 NAMES = {"good.test": "203.0.113.10"}
 URL = "https://good.test/x"
 # They look for roots by variables that `sallyport run` sets, or in the file that it replaces.
-TRUSTING = {"curl", "wget", "git", "openssl", "python3", "node"}
+TRUSTING = {"curl", "wget", "busybox", "git", "openssl", "python3", "node", "go"}
+# A program of an image that says what it may do, and fails.
+NOSY = """#!/bin/sh
+echo "CapBnd $(grep CapBnd /proc/self/status | tr -d '\\t'), $(id -u), $(ls -l /proc/$PPID/exe 2>&1 | grep -c denied), $(echo $SALLYPORT_SEEN)"
+exit 1
+"""
 
 
 class DoctorTest(unittest.TestCase):
@@ -27,8 +34,8 @@ class DoctorTest(unittest.TestCase):
     def host(self):
         return self.doctor(binary("sallyport"), "doctor")
 
-    def inside(self, *prefix):
-        return self.doctor(binary("sallyport"), "run", "--class", "decrypted", "--", *prefix, binary("sallyport"), "doctor", "--inside", "--url", URL)
+    def inside(self, *prefix, class_name="decrypted", flags=()):
+        return self.doctor(binary("sallyport"), "run", "--class", class_name, "--", *prefix, binary("sallyport"), "doctor", "--inside", *flags)
 
     def problems(self, findings):
         return {subject for subject, finding in findings.items() if not finding["good"]}
@@ -59,6 +66,25 @@ class DoctorTest(unittest.TestCase):
         self.assertEqual((status, self.problems(findings)), (1, {"java"}), findings)
         self.assertIn("keytool", findings["java"]["advice"])
 
+    def test_another_url(self):
+        requests = len(self.world.origin_requests())
+        status, findings = self.inside(flags=("--url", URL))
+        self.assertEqual((status, self.problems(findings)), (1, {"java"}), findings)
+        self.assertGreater(len(self.world.origin_requests()), requests)
+
+    def test_nothing_leaves_for_the_own_url_whatever_the_class_allows(self):
+        self.world.apply_class("open", intercept_https=True)
+        contacts = self.world.origin_contacts()
+        status, findings = self.inside(class_name="open")
+        self.assertEqual((status, self.problems(findings)), (1, {"java"}), findings)
+        self.assertEqual(self.world.origin_contacts(), contacts)
+
+    def test_https_that_is_not_decrypted(self):
+        self.world.apply_class("relayed", enable_internet=False, allowed_hosts=["good.test"])
+        _, findings = self.inside(class_name="relayed")
+        for name in ("curl", "python3", "node", "go"):
+            self.assertIn("not decrypted", findings[name]["advice"], findings)
+
     def test_a_variable_that_is_missing(self):
         _, findings = self.inside("env", "-u", "NODE_EXTRA_CA_CERTS")
         self.assertEqual(self.problems(findings), {"java", "node"}, findings)
@@ -67,7 +93,58 @@ class DoctorTest(unittest.TestCase):
     def test_wrong_usage(self):
         result = self.world.host_run(binary("sallyport"), "doctor", "--url", URL)
         self.assertEqual(result.returncode, 2)
-        self.assertIn("--inside and --url go together", result.stderr)
+        self.assertIn("--url and --pid go with --inside or --container", result.stderr)
+
+
+class ContainerTest(unittest.TestCase):
+    """From the host, in containers of podman."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.world = World(NAMES)
+        cls.addClassCleanup(cls.world.close)
+        cls.world.apply_class("agent", enable_internet=False, intercept_https=True, allowed_hosts=["good.test"])
+        cls.engine = Engine(cls.world)
+
+    def start(self, image, container_id, *options):
+        container = self.engine.start(image, "sh", "-c", "echo up; sleep 1000", container_id=container_id, options=options)
+        self.addCleanup(container.communicate)
+        self.addCleanup(self.engine.podman, "kill", "--all", check=False)
+        self.assertEqual(container.stdout.readline(), "up\n")
+
+    def doctor(self, container_id):
+        result = self.world.host_run(binary("sallyport"), "doctor", "--container", container_id, "--json")
+        self.assertIn('"findings"', result.stdout, result)
+        return result.returncode, {finding["subject"]: finding for finding in json.loads(result.stdout)["findings"]}
+
+    def test_it_finds_the_containers_programs_and_not_the_hosts(self):
+        self.start(self.engine.busybox_image(), "seen")
+        status, findings = self.doctor("seen")
+        self.assertEqual(set(findings), {"wget", "busybox"}, findings)
+        self.assertEqual(status, 0, findings)
+
+    def test_an_image_gets_nothing_by_being_looked_at(self):
+        root = f"{self.engine.dir}/nosy.root"
+        make_busybox_root(root)
+        for applet in ("tr", "readlink"):
+            os.symlink("busybox", f"{root}/bin/{applet}")
+        os.unlink(f"{root}/bin/wget")
+        with open(f"{root}/bin/wget", "w", encoding="ascii") as file:
+            file.write(NOSY)
+        os.chmod(f"{root}/bin/wget", 0o755)
+        # What would be the host's program, and may then be written to.
+        os.symlink("/proc/self/exe", f"{root}/bin/curl")
+        self.engine.import_image(root, "nosy")
+        self.start("nosy", "nosy", "--user", "1234", "--env", "SALLYPORT_SEEN=yes")
+        _, findings = self.doctor("nosy")
+        bounding = self.engine.podman("exec", "--latest", "grep", "CapBnd", "/proc/1/status").stdout.replace("\t", "").strip()
+        self.assertIn(f"CapBnd {bounding}, 1234, 1, yes", findings["wget"]["detail"], findings)
+        self.assertFalse(findings["curl"]["good"], findings)
+
+    def test_one_that_is_not_there(self):
+        result = self.world.host_run(binary("sallyport"), "doctor", "--container", "nobody")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("no container nobody is attached on this host", result.stderr)
 
 
 if __name__ == "__main__":

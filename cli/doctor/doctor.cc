@@ -3,11 +3,13 @@
 #include <google/protobuf/struct.pb.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <string>
 #include <utility>
 
 #include "cli/command.h"
+#include "cli/doctor/enter.h"
 #include "cli/doctor/host.h"
 #include "cli/doctor/runtimes.h"
 #include "common/base/strings.h"
@@ -18,11 +20,11 @@ namespace {
 
 constexpr char kSummary[] =
     "Checks what Sallyport needs of this host, the agent and its link to the control plane, and "
-    "says what to do about each\nproblem. With --inside, to be run in a container: sends a request "
-    "of each program and language that it finds (curl, wget,\ngit, openssl, Python, Node, Java) to "
-    "--url, and says what to set for those that do not trust the interception. In a\nsandbox of "
-    "its own: `sallyport run --allow HOST --intercept-https -- sallyport doctor --inside --url "
-    "https://HOST/`.\nExit status: 0 all is well, 1 something is not.";
+    "says what to do about each\nproblem. With --container, or --inside to be run in a container: "
+    "sends a request of each program and language that it\nfinds there (curl, wget, busybox, git, "
+    "openssl, Python, Node, Go, Java), and says what to set for those that do not\ntrust the "
+    "interception. In a sandbox of its own: `sallyport run --class CLASS -- sallyport doctor "
+    "--inside`.\nExit status: 0 all is well, 1 something is not.";
 
 std::vector<Finding> CheckServices(const CommonFlags& flags) {
   const Connection agent(Connection::Server::kAgent, flags);
@@ -73,30 +75,8 @@ void PrintFindingsAsJson(const std::vector<Finding>& findings) {
   PrintJson(all);
 }
 
-int Doctor(const Arguments& arguments) {
-  FlagSet flags("sallyport doctor", kSummary);
-  flags.set_example("sallyport doctor");
-  CommonFlags common;
-  bool inside = false;
-  std::string url;
-  flags.Bool("inside", &inside, "Check the programs of the container that this runs in.");
-  flags.String("url", &url, "URL",
-               "With --inside: an https:// URL that the container may reach, and whose HTTPS is "
-               "decrypted.");
-  common.AddTo(&flags);
-  flags.ParseOrExit(arguments);
-  if (inside == url.empty()) return WrongUsage("doctor", "--inside and --url go together");
-
-  std::vector<Finding> findings;
-  if (inside) {
-    const absl::StatusOr<CheckUrl> parsed = ParseCheckUrl(url);
-    if (!parsed.ok()) return WrongUsage("doctor --url", std::string(parsed.status().message()));
-    findings = CheckRuntimes(*parsed);
-  } else {
-    findings = CheckHost();
-    for (Finding& finding : CheckServices(common)) findings.push_back(std::move(finding));
-  }
-  if (common.json) {
+int Report(const std::vector<Finding>& findings, bool json) {
+  if (json) {
     PrintFindingsAsJson(findings);
   } else {
     Print(findings);
@@ -104,6 +84,90 @@ int Doctor(const Arguments& arguments) {
   return std::all_of(findings.begin(), findings.end(), [](const Finding& f) { return f.good; })
              ? kDone
              : kRefused;
+}
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "sallyport doctor: %s\n", std::string(status.message()).c_str());
+  return kRefused;
+}
+
+struct InsideFlags {
+  std::string url = OwnCheckUrl();
+  int64_t pid = 0;  // 0: here.
+  bool json = false;
+};
+
+// In the container of a process by way of a copy of this program, which has no threads of gRPC's.
+int CheckInside(const InsideFlags& flags) {
+  const absl::StatusOr<CheckUrl> url = ParseCheckUrl(flags.url);
+  if (!url.ok()) return WrongUsage("doctor --url", std::string(url.status().message()));
+  const auto check = [&] { return Report(CheckRuntimes(*url), flags.json); };
+  if (flags.pid == 0) return check();
+  if (!RunsFromMemory()) {
+    return Fail(
+        RunFromMemory({"sallyport", "doctor", "--inside", "--pid", StrCat(flags.pid), "--url",
+                       flags.url, StrCat("--json=", flags.json ? "true" : "false")}));
+  }
+  const absl::StatusOr<int> status = InContainerOf(static_cast<pid_t>(flags.pid), check);
+  return status.ok() ? *status : Fail(status.status());
+}
+
+// 0, after a message: there is none.
+int64_t ProcessOf(const std::string& container, const CommonFlags& flags) {
+  const Connection agent(Connection::Server::kAgent, flags);
+  v1::ListAttachedResponse attached;
+  const grpc::Status call =
+      v1::AgentControl::NewStub(agent.channel())->ListAttached(ContextFor().get(), {}, &attached);
+  if (!call.ok()) {
+    agent.Report(call);
+    return 0;
+  }
+  for (const auto& one : attached.containers()) {
+    if (one.container_id() != container) continue;
+    if (one.pid() > 0) return one.pid();
+    Fail(absl::FailedPreconditionError(
+        StrCat(container,
+               " is attached by the path of its namespace: name a process in it by "
+               "`sallyport doctor --inside --pid PID`")));
+    return 0;
+  }
+  Fail(absl::NotFoundError(StrCat("no container ", container,
+                                  " is attached on this host; see `sallyport container list`")));
+  return 0;
+}
+
+int Doctor(const Arguments& arguments) {
+  FlagSet flags("sallyport doctor", kSummary);
+  flags.set_example("sallyport doctor --container web-1");
+  CommonFlags common;
+  bool inside = false;
+  std::string container;
+  InsideFlags inside_flags;
+  flags.Bool("inside", &inside, "Check the programs of the container that this runs in.");
+  flags.String("container", &container, "ID",
+               "Check the programs of an attached container from the host, as root.");
+  flags.Int("pid", &inside_flags.pid, 0, INT32_MAX, "PID",
+            "With --inside: the container is that of this process, seen from the host. 0: this "
+            "one's.");
+  flags.String("url", &inside_flags.url, "URL",
+               "What the programs ask for: an https:// URL that the container may reach, and whose "
+               "HTTPS is decrypted. The default is answered by Sallyport itself.");
+  common.AddTo(&flags);
+  flags.ParseOrExit(arguments);
+  inside_flags.json = common.json;
+  if (!container.empty()) {
+    if (inside)
+      return WrongUsage("doctor", "--container is for the host, --inside for a container");
+    inside_flags.pid = ProcessOf(container, common);
+    return inside_flags.pid == 0 ? kRefused : CheckInside(inside_flags);
+  }
+  if (inside) return CheckInside(inside_flags);
+  if (inside_flags.pid != 0 || inside_flags.url != OwnCheckUrl())
+    return WrongUsage("doctor", "--url and --pid go with --inside or --container");
+
+  std::vector<Finding> findings = CheckHost();
+  for (Finding& finding : CheckServices(common)) findings.push_back(std::move(finding));
+  return Report(findings, common.json);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <initializer_list>
 
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -28,6 +29,17 @@ constexpr char kJava[] =
     "((java.net.HttpURLConnection) new java.net.URL(\"{url}\").openConnection()).getResponseCode();"
     "System.out.println(\"answered\");\n/exit\n";
 
+// Asks a module proxy for a module, by Go's own client, without compiling anything. What it is
+// answered is no module, and Go says what it has read.
+constexpr char kGo[] =
+    "folder=$(mktemp -d) && cd \"$folder\" && "
+    "env GOPROXY='{url}' GONOSUMDB='*' GOFLAGS=-mod=mod GOPATH=\"$folder\" "
+    "go mod download example.invalid/none@v1.0.0; "
+    "status=$?; cd /; rm -rf \"$folder\"; exit $status";
+
+// Every container has it, and nobody else: see common/policy/decide.cc.
+constexpr char kCheckHost[] = "check.sallyport.internal";
+
 struct Runtime {
   std::string name;
   std::vector<std::string> command;   // {url}, {host} and {port} stand for the URL's.
@@ -45,6 +57,11 @@ const std::vector<Runtime>& Runtimes() {
        {"wget", "-q", "-O", "/dev/null", "{url}"},
        {"server returned error"},
        "put `ca_certificate = /etc/sallyport/certs/bundle.crt` into /etc/wgetrc"},
+      // Of most builds it does not look at certificates at all.
+      {"busybox",
+       {"busybox", "wget", "-q", "-O", "/dev/null", "{url}"},
+       {"server returned error", "not an http or ftp url", "applet not found"},
+       "use a wget or curl that verifies certificates"},
       {"git",
        {"git", "ls-remote", "{url}"},
        {"not found", "not valid", "The requested URL returned error"},
@@ -62,6 +79,10 @@ const std::vector<Runtime>& Runtimes() {
        {"node", "-e", kNode, "{url}"},
        {},
        "set NODE_EXTRA_CA_CERTS=/etc/sallyport/certs/bundle.crt"},
+      {"go",
+       {"sh", "-c", kGo},
+       {"reading {url}", "invalid character"},
+       "set SSL_CERT_FILE=/etc/sallyport/certs/bundle.crt"},
       {"java",
        {"sh", "-c",
         StrCat("printf '%s' '", kJava, "' | jshell -s - | tee /dev/stderr | grep -q answered")},
@@ -81,26 +102,52 @@ std::string LastLine(const std::string& output) {
   return lines.empty() ? "" : lines.back();
 }
 
+std::string Insert(const std::string& text, const CheckUrl& url) {
+  return absl::StrReplaceAll(text,
+                             {{"{url}", url.url}, {"{host}", url.host}, {"{port}", url.port}});
+}
+
+bool SaysAny(const std::string& output, std::initializer_list<const char*> texts) {
+  return std::any_of(texts.begin(), texts.end(),
+                     [&](const char* text) { return output.find(text) != std::string::npos; });
+}
+
+// Of the own URL it is known what else it can be than a program that does not trust.
+std::string AdviceFor(const Runtime& runtime, const CheckUrl& url, const std::string& output) {
+  if (url.host != kCheckHost) return runtime.advice;
+  if (SaysAny(output, {"resolve", "bad address", "ENOTFOUND", "EAI_AGAIN", "no such host",
+                       "Name or service not known", "UnknownHost", "name resolution"})) {
+    return StrCat(
+        "Sallyport does not answer here: is this container attached, and has it a policy "
+        "(`sallyport container list`)? Its /etc/resolv.conf has to name any server");
+  }
+  if (SaysAny(output, {"reset", "ECONNRESET", "unexpected eof", "SSL_ERROR_SYSCALL", "errno=104",
+                       "Connection refused"})) {
+    return "HTTPS of this container is not decrypted, so there is nothing to trust: its class has "
+           "no --intercept-https, or passes this host through";
+  }
+  return runtime.advice;
+}
+
 Finding Check(const Runtime& runtime, const CheckUrl& url) {
   std::vector<std::string> command = runtime.command;
-  for (std::string& word : command) {
-    word =
-        absl::StrReplaceAll(word, {{"{url}", url.url}, {"{host}", url.host}, {"{port}", url.port}});
-  }
+  for (std::string& word : command) word = Insert(word, url);
   const absl::StatusOr<ProgramEnd> end = RunProgram(command, kTime);
   if (!end.ok()) return {runtime.name, false, std::string(end.status().message()), runtime.advice};
   // wget's 8: the server has answered with an error.
   const bool good =
       end->status == 0 || (runtime.name == "wget" && end->status == 8) ||
       std::any_of(runtime.answered.begin(), runtime.answered.end(), [&](const std::string& text) {
-        return end->output.find(text) != std::string::npos;
+        return end->output.find(Insert(text, url)) != std::string::npos;
       });
   if (good) return {runtime.name, true, "is answered", ""};
   return {runtime.name, false, StrCat("exit ", end->status, ": ", LastLine(end->output)),
-          runtime.advice};
+          AdviceFor(runtime, url, end->output)};
 }
 
 }  // namespace
+
+std::string OwnCheckUrl() { return StrCat("https://", kCheckHost, "/"); }
 
 absl::StatusOr<CheckUrl> ParseCheckUrl(std::string_view url) {
   constexpr std::string_view kScheme = "https://";
@@ -125,6 +172,10 @@ std::vector<Finding> CheckRuntimes(const CheckUrl& url) {
   std::vector<Finding> findings;
   for (const Runtime& runtime : Runtimes()) {
     if (IsThere(runtime)) findings.push_back(Check(runtime, url));
+  }
+  if (findings.empty()) {
+    findings.push_back({"programs", false, "none is here that could be tried",
+                        "have your own program ask for the URL, or add curl to the image"});
   }
   return findings;
 }

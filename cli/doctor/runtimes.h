@@ -18,10 +18,14 @@ struct CheckUrl {
   std::string port;
 };
 
+// One that every container whose HTTPS is decrypted has, without a host outside.
+std::string OwnCheckUrl();
+
 // INVALID_ARGUMENT unless it is https://HOST[:PORT][/PATH].
 absl::StatusOr<CheckUrl> ParseCheckUrl(std::string_view url);
 
-// One for each that PATH leads to, in the sandbox that this program runs in.
+// One for each that PATH leads to, in the container that this program runs in; a problem if it has
+// none.
 std::vector<Finding> CheckRuntimes(const CheckUrl& url);
 
 }  // namespace sallyport::cli

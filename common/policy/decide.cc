@@ -12,6 +12,11 @@ struct Decided {
   std::optional<Reason> would_deny = {};
 };
 
+// A name of Sallyport's own (docs/policy.md). `sallyport doctor` asks for it.
+bool IsCheckHost(const Host& host) { return host.text() == "check.sallyport.internal"; }
+
+Deny DenyCheckHost() { return Deny{Reason::kNotAllowed, {"", "platform", nullptr, "(check)", {}}}; }
+
 // Runs the steps until one decides.
 Decided Walk(const Question& question) {
   std::optional<Reason> waived;
@@ -89,6 +94,7 @@ bool IsHttpPort(const EffectivePolicy& policy, uint16_t port) {
 
 Verdict DecideRequest(const EffectivePolicy& policy, RequestScheme scheme, const Host& host,
                       const IpAddress& dialled) {
+  if (IsCheckHost(host)) return DenyCheckHost();
   const Traffic traffic = scheme == RequestScheme::kHttp ? Traffic::kHttp : Traffic::kHttps;
   const Decided decided = Walk(Question(policy, traffic, host, &dialled));
   const StepResult& result = decided.result;
@@ -102,7 +108,8 @@ Verdict DecideRequest(const EffectivePolicy& policy, RequestScheme scheme, const
 TlsVerdict DecideTls(const EffectivePolicy& policy, const Host& name, const IpAddress& dialled) {
   const bool may_decrypt =
       policy.intercept_https && policy.tls_passthrough_hosts.Match(name) == nullptr;
-  if (may_decrypt && SomethingToDecideInside(policy, name, dialled)) return Decrypt{};
+  if (may_decrypt && (IsCheckHost(name) || SomethingToDecideInside(policy, name, dialled)))
+    return Decrypt{};
   const TcpVerdict verdict = DecideWithoutHandlers(policy, name, dialled);
   if (const Relay* relay = std::get_if<Relay>(&verdict)) return *relay;
   return std::get<Deny>(verdict);
@@ -110,6 +117,7 @@ TlsVerdict DecideTls(const EffectivePolicy& policy, const Host& name, const IpAd
 
 TcpVerdict DecideWithoutHandlers(const EffectivePolicy& policy, const Host& host,
                                  const IpAddress& dialled) {
+  if (IsCheckHost(host)) return DenyCheckHost();
   return RelayOrDeny(Question(policy, Traffic::kTlsName, host, &dialled));
 }
 
@@ -121,6 +129,7 @@ TcpVerdict DecideTcp(const EffectivePolicy& policy, const IpAddress& dialled,
 
 DnsVerdict DecideDns(const EffectivePolicy& policy, const Host& name) {
   using enum DnsVerdict::Action;
+  if (IsCheckHost(name)) return {kPlaceholder};
   bool is_allowed = false;
   std::optional<Reason> refused = RefusedByLists(policy, name, &is_allowed);
   const bool is_handled = HandlerMayServe(policy, name);

@@ -268,6 +268,23 @@ TEST(CheckDialledAddressTest, DeniedThenForbiddenUnlessOpened) {
   EXPECT_EQ(check(denied, "10.0.0.1", {*Cidr::Parse("0.0.0.0/0")}), "denied_host");
 }
 
+TEST(CheckHostTest, IsThereForEveryContainerAndLeadsNowhere) {
+  const std::string host = "check.sallyport.internal";
+  const std::string denied = "deny not_allowed: platform (check)";
+  for (const char* text :
+       {"", "enable_internet: false", "allowed_hosts { hosts: '*' }", "denied_hosts { hosts: '*' }",
+        "outbound { handler: 'h' }", "monitor: true",
+        "outbound_by_host { handler { handler: 'h' } host: 'check.sallyport.internal' }"}) {
+    const EffectivePolicy policy = Given(text);
+    EXPECT_EQ(Http(policy, host), denied) << text;
+    EXPECT_EQ(Http(policy, host, "203.0.113.10", RequestScheme::kHttps), denied) << text;
+    EXPECT_EQ(Tls(policy, host), denied) << text;
+    EXPECT_EQ(DecideDns(policy, HostOf(host)).action, DnsVerdict::Action::kPlaceholder) << text;
+    EXPECT_EQ(Tls(Given(std::string(text) + " intercept_https: true"), host), "decrypt") << text;
+  }
+  EXPECT_EQ(Http(Given(""), "a.check.sallyport.internal"), "egress: enable_internet");
+}
+
 TEST(IsHttpPortTest, DefaultsAndTheClassesOwn) {
   EXPECT_TRUE(IsHttpPort(Given(""), 80));
   EXPECT_TRUE(IsHttpPort(Given(""), 443));
