@@ -31,8 +31,9 @@ LIBRARIES=(
   libnl-3-dev libnl-route-3-dev libprotobuf-dev libprotoc-dev libseccomp-dev libsqlite3-dev
   libssl-dev libyaml-cpp-dev nlohmann-json3-dev
 )
-# What a host that runs the agent calls or is looked into with.
-RUNTIME=(ca-certificates curl iproute2 nftables openssl podman procps runc sqlite3)
+# What a host that runs the agent calls or is looked into with. podman's bridges, for containers in routed mode, are made by
+# netavark, which calls iptables.
+RUNTIME=(aardvark-dns ca-certificates curl iproute2 iptables netavark nftables openssl podman procps runc sqlite3)
 # Origins, clients, load generators and the other languages of the SDK.
 TEST_TOOLS=(
   adduser bind9-dnsutils busybox-static default-jdk-headless golang-go iputils-ping man-db musl-tools mypy netcat-openbsd nghttp2-client
