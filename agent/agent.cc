@@ -121,6 +121,7 @@ struct Agent::Parts {
   FdStore store;
   Kept kept;
   std::unique_ptr<RunDirectory> run_directory;
+  std::unique_ptr<HostRules> host_rules;
   std::unique_ptr<PolicyCache> cache;
   std::unique_ptr<TokenKeys> token_keys;
   UniqueFd audit_file;
@@ -133,6 +134,7 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config, FdStor
   parts.kept = ReadKept(std::move(inherited), store);
   parts.store = std::move(store);
   ASSIGN_OR_RETURN(parts.run_directory, RunDirectory::Open(config.run_dir, parts.kept.ids()));
+  ASSIGN_OR_RETURN(parts.host_rules, HostRules::Open(config.run_dir + "/routed"));
   ASSIGN_OR_RETURN(parts.cache, PolicyCache::Open(config.state_dir));
   ASSIGN_OR_RETURN(parts.token_keys, TokenKeys::Create());
   ASSIGN_OR_RETURN(parts.audit_file, config.audit == kStdout
@@ -176,6 +178,7 @@ absl::Status Agent::ServeMetrics(const Config& config) {
 Agent::Agent(const Config& config, Parts parts)
     : store_(std::move(parts.store)),
       run_directory_(std::move(parts.run_directory)),
+      host_rules_(std::move(parts.host_rules)),
       cache_(std::move(parts.cache)),
       token_keys_(std::move(parts.token_keys)),
       supervisor_(ProxyOptions(config, store_, std::move(parts.audit_file)), cache_.get(), &store_,
@@ -184,7 +187,7 @@ Agent::Agent(const Config& config, Parts parts)
       sync_(SyncOptions(config, token_keys_.get(), parts.kept), &supervisor_, cache_.get()),
       identity_keeper_(config.host_name, CertificateFiles(config), token_keys_.get(), &supervisor_,
                        &sync_),
-      containers_(run_directory_.get(), &supervisor_, &sync_, &store_,
+      containers_(run_directory_.get(), host_rules_.get(), &supervisor_, &sync_, &store_,
                   std::move(parts.kept.containers)),
       control_service_({.host_name = config.host_name,
                         .control_plane = config.control_plane,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/attach/host_rules.h"
 #include "agent/attach/run_directory.h"
 #include "agent/audit_rotation.h"
 #include "agent/config.h"
@@ -29,8 +30,8 @@ namespace sallyport::agent {
 
 // Made in order of dependency: disk, proxy, control plane, containers, calls. When it is destroyed
 // no process, file in memory, mount or socket is left behind; within two seconds. Namespaces that
-// were attached keep their rules, which lead nowhere. An agent that ends in any other way leaves
-// everything to the next one, if there is a store.
+// were attached keep their rules, which lead nowhere, and what holds routed ones on the host stays.
+// An agent that ends in any other way leaves everything to the next one, if there is a store.
 class Agent {
  public:
   // `inherited`: what the store has kept of the agent before this one.
@@ -59,6 +60,7 @@ class Agent {
 
   const FdStore store_;
   const std::unique_ptr<RunDirectory> run_directory_;
+  const std::unique_ptr<HostRules> host_rules_;
   const std::unique_ptr<PolicyCache> cache_;
   const std::unique_ptr<TokenKeys> token_keys_;
   ProxySupervisor supervisor_;

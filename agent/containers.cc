@@ -1,16 +1,20 @@
 #include "agent/containers.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "agent/attach/ca.h"
-#include "agent/attach/redirect.h"
+#include "agent/attach/routed_link.h"
 #include "agent/audit_file.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
+#include "common/base/strings.h"
 #include "common/policy/effective_policy.h"
 
 namespace sallyport::agent {
@@ -33,12 +37,17 @@ absl::Status NotAttached(const std::string& container_id) {
 
 }  // namespace
 
-Containers::Containers(RunDirectory* run_directory, ProxySupervisor* supervisor, SyncClient* sync,
-                       const FdStore* store, std::vector<KeptContainer> kept)
+Containers::Containers(RunDirectory* run_directory, HostRules* rules, ProxySupervisor* supervisor,
+                       SyncClient* sync, const FdStore* store, std::vector<KeptContainer> kept)
     : run_directory_(run_directory),
+      rules_(rules),
       supervisor_(supervisor),
       sync_(sync),
       store_(store),
+      link_watcher_(std::in_place, rules,
+                    [this](uint64_t serial, const LinkWatcher::Outcome& outcome) {
+                      OnLaterLink(serial, outcome);
+                    }),
       watcher_(std::in_place, [this](uint64_t serial) { OnProcessEnd(serial); }) {
   for (KeptContainer& one : kept) TakeOver(std::move(one));
 }
@@ -56,6 +65,9 @@ void Containers::TakeOver(KeptContainer kept) {
   attachment.pid = kept.pid;
   attachment.process = std::move(kept.process);
   attachment.ephemeral = kept.ephemeral;
+  if (const absl::Status links = WatchLinks(kept.served->sockets, attachment.serial); !links.ok()) {
+    LogError("container ", id, ": ", links.message(), "; detach it and attach it again");
+  }
   if (!attachment.process.valid()) return;
   const absl::Status watched = watcher_->Watch(attachment.process, attachment.serial);
   if (!watched.ok()) LogError("container ", id, ": ", watched.message(), "; detach it by hand");
@@ -67,12 +79,13 @@ absl::StatusOr<AttachOutcome> Containers::Attach(const AttachOrder& order) {
   RETURN_IF_ERROR(Check(order));
   ASSIGN_OR_RETURN(Target target, Find(order));
   ASSIGN_OR_RETURN(const uint64_t serial, Reserve(order, target));
-  absl::StatusOr<std::string> ca = Serve(order, target);
+  LinkEvents links;
+  absl::StatusOr<std::string> ca = Serve(order, target, &links);
   if (!ca.ok()) {
     Release(order.container_id);
     return ca.status();
   }
-  RETURN_IF_ERROR(Settle(order, std::move(target), serial));
+  RETURN_IF_ERROR(Settle(order, std::move(target), std::move(links), serial));
   ASSIGN_OR_RETURN(Enforcement enforcement, AwaitPolicy(order, serial));
   return AttachOutcome{*std::move(ca), std::move(enforcement)};
 }
@@ -144,14 +157,26 @@ void Containers::Release(const std::string& container_id) {
   released_.SignalAll();
 }
 
-absl::StatusOr<std::string> Containers::Serve(const AttachOrder& order, const Target& target) {
+absl::StatusOr<Redirected> Containers::Redirect(const AttachOrder& order,
+                                                const NetworkNamespace& network) {
+  ASSIGN_OR_RETURN(const NetworkNamespace host, NetworkNamespace::Own());
+  if (!order.routed) return RedirectNamespace(network, host);
+  ASSIGN_OR_RETURN(const std::vector<RoutedLink> routed, FindRoutedLinks(network, host));
+  RETURN_IF_ERROR(rules_->Hold(routed));
+  return RedirectRoutedNamespace(network, host, AddressesOf(routed));
+}
+
+absl::StatusOr<std::string> Containers::Serve(const AttachOrder& order, const Target& target,
+                                              LinkEvents* links) {
   auto container = std::make_shared<ProxyContainer>();
   container->id = order.container_id;
   container->instance = NewInstance();
   if (!order.audit_path.empty()) {
     ASSIGN_OR_RETURN(container->audit_stream, OpenAuditFile("audit_path", order.audit_path));
   }
-  ASSIGN_OR_RETURN(container->sockets, RedirectNamespace(target.network));
+  ASSIGN_OR_RETURN(Redirected redirected, Redirect(order, target.network));
+  container->sockets = std::move(redirected.sockets);
+  *links = std::move(redirected.links);
   ASSIGN_OR_RETURN(container->ca,
                    MakeCertificateAuthority(order.container_id, std::chrono::system_clock::now()));
   RETURN_IF_ERROR(run_directory_->Store(order.container_id, container->ca));
@@ -169,7 +194,19 @@ absl::StatusOr<std::string> Containers::Serve(const AttachOrder& order, const Ta
   return container->ca.certificate_pem;
 }
 
-absl::Status Containers::Settle(const AttachOrder& order, Target target, uint64_t serial) {
+absl::Status Containers::WatchLinks(const ContainerSockets& sockets, uint64_t serial) {
+  ASSIGN_OR_RETURN(const NetworkNamespace inside, NetworkNamespace::OfSocket(sockets.tcp_v4));
+  ASSIGN_OR_RETURN(const NetworkNamespace host, NetworkNamespace::Own());
+  LinkEvents links;
+  RETURN_IF_ERROR(inside.Run([&]() -> absl::Status {
+    ASSIGN_OR_RETURN(links, OpenLinkEvents(host));
+    return absl::OkStatus();
+  }));
+  return link_watcher_->Watch(std::move(links), serial);
+}
+
+absl::Status Containers::Settle(const AttachOrder& order, Target target, LinkEvents links,
+                                uint64_t serial) {
   LogInfo("container ", order.container_id, " of class ", order.class_name, " is attached");
   sync_->Attached(order.container_id, order.class_name);
   absl::Status watched;
@@ -178,7 +215,9 @@ absl::Status Containers::Settle(const AttachOrder& order, Target target, uint64_
     Attachment& attachment = attachments_[order.container_id];
     attachment.stage = Stage::kHere;
     attachment.process = std::move(target.process);
-    if (attachment.process.valid()) watched = watcher_->Watch(attachment.process, serial);
+    watched = link_watcher_->Watch(std::move(links), serial);
+    if (watched.ok() && attachment.process.valid())
+      watched = watcher_->Watch(attachment.process, serial);
   }
   if (!watched.ok()) DetachSerial(order.container_id, serial).IgnoreError();
   return watched;
@@ -224,6 +263,7 @@ absl::Status Containers::AwaitDetached(const std::string& container_id) {
 absl::Status Containers::DetachSerial(const std::string& container_id, uint64_t serial) {
   bool ephemeral = false;
   uint64_t instance = 0;
+  uint64_t watched = 0;
   {
     MutexLock lock(&mutex_);
     const auto found = attachments_.find(container_id);
@@ -239,7 +279,9 @@ absl::Status Containers::DetachSerial(const std::string& container_id, uint64_t 
     found->second.process.Reset();
     ephemeral = found->second.ephemeral;
     instance = found->second.instance;
+    watched = found->second.serial;
   }
+  if (link_watcher_.has_value()) link_watcher_->Forget(watched);
   // First: an agent that is started anew in between finds it in the proxy only, and removes it.
   ForgetContainer(*store_, instance);
   // The id is free again when nothing of the container is left.
@@ -254,6 +296,7 @@ absl::Status Containers::DetachSerial(const std::string& container_id, uint64_t 
 void Containers::Close() {
   // Waits for what it may be detaching.
   watcher_.reset();
+  link_watcher_.reset();
   for (const Listed& one : List()) Detach(one.container_id).IgnoreError();
 }
 
@@ -281,6 +324,32 @@ void Containers::OnProcessEnd(uint64_t serial) {
     }
   }
   if (!container_id.empty()) DetachSerial(container_id, serial).IgnoreError();
+}
+
+void Containers::OnLaterLink(uint64_t serial, const LinkWatcher::Outcome& outcome) {
+  MutexLock lock(&mutex_);
+  const auto found = std::ranges::find_if(
+      attachments_, [serial](const auto& one) { return one.second.serial == serial; });
+  const std::string id = found == attachments_.end() ? "(gone)" : found->first;
+  if (outcome.removed.ok()) {
+    ++links_removed_;
+    LogError("container ", id, " was given an interface after it was attached, ",
+             Quote(outcome.link), ": removed, since it would be another way out");
+    if (!outcome.too_many) return;
+  } else {
+    LogError("container ", id, " was given an interface after it was attached, ",
+             Quote(outcome.link), ", which cannot be removed: ", outcome.removed.message());
+  }
+  if (found == attachments_.end()) return;
+  const UniqueFd& process = found->second.process;
+  if (!process.valid()) {
+    LogError("container ", id, " has no process that could be ended; end what runs in it");
+    return;
+  }
+  if (syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0) == 0) {
+    ++containers_ended_;
+    LogError("container ", id, " is ended");
+  }
 }
 
 }  // namespace sallyport::agent

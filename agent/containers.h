@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -16,10 +17,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "agent/attach/host_rules.h"
 #include "agent/attach/netns.h"
+#include "agent/attach/redirect.h"
 #include "agent/attach/run_directory.h"
 #include "agent/keep/fd_store.h"
 #include "agent/kept_container.h"
+#include "agent/link_watcher.h"
 #include "agent/process_watcher.h"
 #include "agent/proxy_supervisor.h"
 #include "agent/sync_client.h"
@@ -35,6 +39,8 @@ struct AttachOrder {
   std::string audit_path;  // Empty: none.
   std::chrono::milliseconds wait{5'000};
   bool ephemeral = false;
+  // It keeps its own interfaces, for what others begin.
+  bool routed = false;
 };
 
 struct AttachOutcome {
@@ -52,10 +58,16 @@ class Containers {
     uint64_t enforced_revision = 0;  // 0: no policy yet.
   };
 
+  // Interfaces that came to attached containers later.
+  struct LaterLinks {
+    uint64_t removed = 0;
+    uint64_t ended = 0;  // Containers that were ended, because theirs could not be removed.
+  };
+
   // All outlive this. `kept`: containers of an agent before this one, which `supervisor` and `sync`
   // have already. One whose process has ended meanwhile is detached at once.
-  Containers(RunDirectory* run_directory, ProxySupervisor* supervisor, SyncClient* sync,
-             const FdStore* store, std::vector<KeptContainer> kept);
+  Containers(RunDirectory* run_directory, HostRules* rules, ProxySupervisor* supervisor,
+             SyncClient* sync, const FdStore* store, std::vector<KeptContainer> kept);
   ~Containers();
 
   // Errors: those of AgentControl.Attach. After an error nothing is attached.
@@ -68,6 +80,7 @@ class Containers {
   // REQUIRES: no other call is under way, nor follows but List.
   void Close();
   std::vector<Listed> List() const;  // By id.
+  LaterLinks later_links() const { return {links_removed_, containers_ended_}; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -104,16 +117,22 @@ class Containers {
   void Release(const std::string& container_id);
   // Redirect, listeners, CA, proxy: from here on the proxy serves it, by the policy that it has,
   // and the next agent will know of it.
-  absl::StatusOr<std::string> Serve(const AttachOrder& order, const Target& target);
+  absl::StatusOr<std::string> Serve(const AttachOrder& order, const Target& target,
+                                    LinkEvents* links);
+  absl::StatusOr<Redirected> Redirect(const AttachOrder& order, const NetworkNamespace& network);
   void TakeOver(KeptContainer kept);
   // The attachment is complete; it ends with its process.
-  absl::Status Settle(const AttachOrder& order, Target target, uint64_t serial);
+  absl::Status Settle(const AttachOrder& order, Target target, LinkEvents links, uint64_t serial);
+  // Of a container of an agent before this one.
+  absl::Status WatchLinks(const ContainerSockets& sockets, uint64_t serial);
   absl::StatusOr<Enforcement> AwaitPolicy(const AttachOrder& order, uint64_t serial);
   // Detaches it if it is still the one of that serial.
   absl::Status DetachSerial(const std::string& container_id, uint64_t serial);
   void OnProcessEnd(uint64_t serial);
+  void OnLaterLink(uint64_t serial, const LinkWatcher::Outcome& outcome);
 
   RunDirectory* const run_directory_;
+  HostRules* const rules_;
   ProxySupervisor* const supervisor_;
   SyncClient* const sync_;
   const FdStore* const store_;
@@ -123,7 +142,12 @@ class Containers {
   Attachments attachments_ ABSL_GUARDED_BY(mutex_);
   CondVar released_;  // Something was taken out of attachments_.
 
-  std::optional<ProcessWatcher> watcher_;  // Last: it calls the rest.
+  std::atomic<uint64_t> links_removed_ = 0;
+  std::atomic<uint64_t> containers_ended_ = 0;
+
+  // Last: they call the rest.
+  std::optional<LinkWatcher> link_watcher_;
+  std::optional<ProcessWatcher> watcher_;
 };
 
 }  // namespace sallyport::agent

@@ -34,6 +34,7 @@ absl::StatusOr<AttachOrder> OrderOf(const v1::AttachRequest& request) {
   order.class_name = request.class_name();
   order.audit_path = request.audit_path();
   order.ephemeral = request.ephemeral();
+  order.routed = request.routed();
   ASSIGN_OR_RETURN(order.wait, WaitOf(request));
   switch (request.namespace_case()) {
     case v1::AttachRequest::kPid:

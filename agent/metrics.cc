@@ -150,6 +150,13 @@ void AddAgent(const MetricSources& sources, MetricPage* page) {
   page->Counter("sallyport_proxy_restarts_total", "How often the proxy was started again.",
                 ToDouble(proxy.restarts));
   AddContainers(sources.containers->List(), page);
+  const Containers::LaterLinks links = sources.containers->later_links();
+  page->Counter("sallyport_later_links_removed_total",
+                "Interfaces that attached containers were given later, and that were removed.",
+                ToDouble(links.removed));
+  page->Counter("sallyport_containers_ended_total",
+                "Containers that were ended because such an interface could not be removed.",
+                ToDouble(links.ended));
 }
 
 }  // namespace

@@ -170,6 +170,7 @@ int Attach(const Arguments& arguments) {
   int64_t pid = 0;
   std::string netns, id, class_name, audit;
   bool ephemeral = false;
+  bool routed = false;
   common.AddTo(&flags);
   flags.Int("pid", &pid, 1, 1 << 30, "PID",
             "A process in the namespace; the container is detached when it ends.");
@@ -178,6 +179,9 @@ int Attach(const Arguments& arguments) {
   flags.String("class", &class_name, "NAME", "Its class. Required.");
   flags.String("audit", &audit, "FILE", "Write its audit records to this file or FIFO, too.");
   flags.Bool("ephemeral", &ephemeral, "Delete its record when it is detached.");
+  flags.Bool(
+      "routed", &routed,
+      "It keeps its own interfaces, for connections that others open, as to published ports.");
   flags.ParseOrExit(arguments);
   if (id.empty() || class_name.empty())
     return WrongUsage("container attach", "--id and --class are required");
@@ -190,6 +194,7 @@ int Attach(const Arguments& arguments) {
   if (!netns.empty()) request.set_netns_path(netns);
   request.set_audit_path(audit);
   request.set_ephemeral(ephemeral);
+  request.set_routed(routed);
   const Connection connection(Connection::Server::kAgent, common);
   const auto stub = v1::AgentControl::NewStub(connection.channel());
   return Call(

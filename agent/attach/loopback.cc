@@ -2,18 +2,17 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "agent/attach/route_socket.h"
 #include "common/base/status.h"
 #include "common/base/unique_fd.h"
 
@@ -21,6 +20,8 @@ namespace sallyport::agent {
 namespace {
 
 constexpr int kLoopbackIndex = 1;
+constexpr uint32_t kCaptureTable = 15001;
+constexpr uint32_t kReplyPriority = 100;
 
 enum class Change { kAdd, kDelete };
 
@@ -40,113 +41,94 @@ Address Parse(unsigned char family, const char* text) {
   return address;
 }
 
-// One rtnetlink socket of the calling thread's namespace.
-class RouteSocket {
- public:
-  static absl::StatusOr<RouteSocket> Open() {
-    Handle socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
-    if (socket == nullptr || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) != 0) {
-      return absl::ErrnoToStatus(errno, "no rtnetlink socket can be made");
-    }
-    return RouteSocket(std::move(socket));
-  }
+absl::Status LinkUp(RouteSocket* socket, int index) {
+  nlmsghdr* const message = socket->Begin(RTM_NEWLINK, 0);
+  auto* const link =
+      static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifinfomsg)));
+  link->ifi_family = AF_UNSPEC;
+  link->ifi_index = index;
+  link->ifi_change = IFF_UP;
+  link->ifi_flags = IFF_UP;
+  return socket->Exchange(message);
+}
 
-  absl::Status LinkUp(int index) {
-    nlmsghdr* const message = Begin(RTM_NEWLINK, 0);
-    auto* const link =
-        static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifinfomsg)));
-    link->ifi_family = AF_UNSPEC;
-    link->ifi_index = index;
-    link->ifi_change = IFF_UP;
-    link->ifi_flags = IFF_UP;
-    return Exchange(message);
-  }
+absl::Status ChangeAddress(RouteSocket* socket, Change change, const Address& address) {
+  nlmsghdr* const message = change == Change::kAdd
+                                ? socket->Begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE)
+                                : socket->Begin(RTM_DELADDR, 0);
+  auto* const header =
+      static_cast<ifaddrmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifaddrmsg)));
+  header->ifa_family = address.family;
+  header->ifa_prefixlen = address.bits;
+  header->ifa_flags = IFA_F_PERMANENT | IFA_F_NODAD;
+  header->ifa_scope = RT_SCOPE_UNIVERSE;
+  header->ifa_index = kLoopbackIndex;
+  mnl_attr_put(message, IFA_LOCAL, address.length, address.bytes.data());
+  mnl_attr_put(message, IFA_ADDRESS, address.length, address.bytes.data());
+  return socket->Exchange(message);
+}
 
-  absl::Status ChangeAddress(Change change, const Address& address) {
-    nlmsghdr* const message = change == Change::kAdd
-                                  ? Begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE)
-                                  : Begin(RTM_DELADDR, 0);
-    auto* const header =
-        static_cast<ifaddrmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifaddrmsg)));
-    header->ifa_family = address.family;
-    header->ifa_prefixlen = address.bits;
-    header->ifa_flags = IFA_F_PERMANENT | IFA_F_NODAD;
-    header->ifa_scope = RT_SCOPE_UNIVERSE;
-    header->ifa_index = kLoopbackIndex;
-    mnl_attr_put(message, IFA_LOCAL, address.length, address.bytes.data());
-    mnl_attr_put(message, IFA_ADDRESS, address.length, address.bytes.data());
-    return Exchange(message);
-  }
-
-  // The route `local default dev lo src source`.
-  absl::Status ChangeDefault(Change change, const Address& source) {
-    nlmsghdr* const message = change == Change::kAdd
-                                  ? Begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE)
-                                  : Begin(RTM_DELROUTE, 0);
-    auto* const route = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(rtmsg)));
-    route->rtm_family = source.family;
-    route->rtm_dst_len = 0;
-    route->rtm_table = RT_TABLE_LOCAL;
-    route->rtm_protocol = RTPROT_STATIC;
-    route->rtm_scope = RT_SCOPE_HOST;
-    route->rtm_type = RTN_LOCAL;
-    mnl_attr_put_u32(message, RTA_OIF, kLoopbackIndex);
-    mnl_attr_put(message, RTA_PREFSRC, source.length, source.bytes.data());
-    return Exchange(message);
-  }
-
- private:
-  struct Close {
-    void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
-  };
-  using Handle = std::unique_ptr<mnl_socket, Close>;
-
-  explicit RouteSocket(Handle socket) : socket_(std::move(socket)) {}
-
-  nlmsghdr* Begin(uint16_t type, uint16_t flags) {
-    nlmsghdr* const message = mnl_nlmsg_put_header(buffer_.data());
-    message->nlmsg_type = type;
-    message->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
-    message->nlmsg_seq = ++sequence_;
-    return message;
-  }
-
-  absl::Status Exchange(nlmsghdr* message) {
-    if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) {
-      return absl::ErrnoToStatus(errno, "rtnetlink");
-    }
-    for (;;) {
-      const ssize_t count = mnl_socket_recvfrom(socket_.get(), buffer_.data(), buffer_.size());
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return absl::ErrnoToStatus(errno, "rtnetlink");
-      const int more = mnl_cb_run(buffer_.data(), static_cast<size_t>(count), sequence_,
-                                  mnl_socket_get_portid(socket_.get()), nullptr, nullptr);
-      if (more < 0) return absl::ErrnoToStatus(errno, "rtnetlink");
-      if (more == MNL_CB_STOP) return absl::OkStatus();
-    }
-  }
-
-  Handle socket_;
-  // More than an acknowledgement with the request in it.
-  alignas(nlmsghdr) std::array<char, 4096> buffer_;
-  unsigned sequence_ = 0;
-};
+// The route `local default dev lo src source`.
+absl::Status ChangeDefault(RouteSocket* socket, Change change, const Address& source,
+                           uint32_t table = RT_TABLE_LOCAL) {
+  nlmsghdr* const message = change == Change::kAdd
+                                ? socket->Begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE)
+                                : socket->Begin(RTM_DELROUTE, 0);
+  auto* const route = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(rtmsg)));
+  route->rtm_family = source.family;
+  route->rtm_dst_len = 0;
+  route->rtm_table = RT_TABLE_UNSPEC;
+  route->rtm_protocol = RTPROT_STATIC;
+  route->rtm_scope = RT_SCOPE_HOST;
+  route->rtm_type = RTN_LOCAL;
+  mnl_attr_put_u32(message, RTA_TABLE, table);
+  mnl_attr_put_u32(message, RTA_OIF, kLoopbackIndex);
+  mnl_attr_put(message, RTA_PREFSRC, source.length, source.bytes.data());
+  return socket->Exchange(message);
+}
 
 absl::Status Explain(const char* doing, const absl::Status& status) {
   if (status.ok()) return status;
   return absl::Status(status.code(), absl::StrCat(doing, ": ", status.message()));
 }
 
-// Container runtimes may turn IPv6 off in a namespace; its traffic must be met like any other.
-absl::Status EnableIpv6() {
-  static constexpr char kPath[] = "/proc/sys/net/ipv6/conf/lo/disable_ipv6";
-  // Looked up in the namespace of the thread that opens it.
-  UniqueFd setting(open(kPath, O_RDWR | O_CLOEXEC));
-  if (!setting.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", kPath));
+// One that is there already is as good. `mark` 0: of every packet.
+absl::Status AddRule(RouteSocket* socket, unsigned char family, uint32_t priority, uint32_t mark,
+                     uint32_t table) {
+  nlmsghdr* const message = socket->Begin(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
+  auto* const rule =
+      static_cast<fib_rule_hdr*>(mnl_nlmsg_put_extra_header(message, sizeof(fib_rule_hdr)));
+  rule->family = family;
+  rule->action = FR_ACT_TO_TBL;
+  mnl_attr_put_u32(message, FRA_TABLE, table);
+  mnl_attr_put_u32(message, FRA_PRIORITY, priority);
+  if (mark != 0) mnl_attr_put_u32(message, FRA_FWMARK, mark);
+  const absl::Status added = socket->Exchange(message);
+  return absl::IsAlreadyExists(added) ? absl::OkStatus() : added;
+}
+
+// Looked up in the namespace of the thread that opens it.
+absl::Status Set(const char* path, char wanted) {
+  UniqueFd setting(open(path, O_RDWR | O_CLOEXEC));
+  if (!setting.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
   char value = 0;
-  if (pread(setting.get(), &value, 1, 0) == 1 && value == '0') return absl::OkStatus();
-  if (pwrite(setting.get(), "0\n", 2, 0) != 2) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", kPath));
+  if (pread(setting.get(), &value, 1, 0) == 1 && value == wanted) return absl::OkStatus();
+  const char line[] = {wanted, '\n'};
+  if (pwrite(setting.get(), line, sizeof(line), 0) != sizeof(line)) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
+  }
+  return absl::OkStatus();
+}
+
+// Container runtimes may turn IPv6 off in a namespace; its traffic must be met like any other.
+absl::Status EnableIpv6() { return Set("/proc/sys/net/ipv6/conf/lo/disable_ipv6", '0'); }
+
+// Answers carry the mark of what they answer, and marks count where sources are checked.
+absl::Status ReflectMarks() {
+  for (const char* path :
+       {"/proc/sys/net/ipv4/tcp_fwmark_accept", "/proc/sys/net/ipv4/fwmark_reflect",
+        "/proc/sys/net/ipv6/fwmark_reflect", "/proc/sys/net/ipv4/conf/all/src_valid_mark"}) {
+    RETURN_IF_ERROR(Set(path, '1'));
   }
   return absl::OkStatus();
 }
@@ -156,11 +138,36 @@ absl::Status EnableIpv6() {
 absl::Status MakeEveryAddressLocal() {
   RETURN_IF_ERROR(EnableIpv6());
   ASSIGN_OR_RETURN(RouteSocket socket, RouteSocket::Open());
-  RETURN_IF_ERROR(Explain("setting lo up", socket.LinkUp(kLoopbackIndex)));
+  RETURN_IF_ERROR(Explain("setting lo up", LinkUp(&socket, kLoopbackIndex)));
   for (const Address& source : {Parse(AF_INET, kSourceV4), Parse(AF_INET6, kSourceV6)}) {
-    RETURN_IF_ERROR(Explain("adding an address to lo", socket.ChangeAddress(Change::kAdd, source)));
     RETURN_IF_ERROR(
-        Explain("adding the default route", socket.ChangeDefault(Change::kAdd, source)));
+        Explain("adding an address to lo", ChangeAddress(&socket, Change::kAdd, source)));
+    RETURN_IF_ERROR(
+        Explain("adding the default route", ChangeDefault(&socket, Change::kAdd, source)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeWhatBeginsHereLocal(const OwnAddresses& own) {
+  RETURN_IF_ERROR(EnableIpv6());
+  RETURN_IF_ERROR(ReflectMarks());
+  ASSIGN_OR_RETURN(RouteSocket socket, RouteSocket::Open());
+  RETURN_IF_ERROR(Explain("setting lo up", LinkUp(&socket, kLoopbackIndex)));
+  for (const unsigned char family : {AF_INET, AF_INET6}) {
+    const std::vector<std::string>& addresses = family == AF_INET ? own.v4 : own.v6;
+    const Address source =
+        Parse(family, addresses.empty() ? (family == AF_INET ? kSourceV4 : kSourceV6)
+                                        : addresses[0].c_str());
+    if (addresses.empty()) {
+      RETURN_IF_ERROR(
+          Explain("adding an address to lo", ChangeAddress(&socket, Change::kAdd, source)));
+    }
+    RETURN_IF_ERROR(Explain("adding the default route",
+                            ChangeDefault(&socket, Change::kAdd, source, kCaptureTable)));
+    RETURN_IF_ERROR(Explain("adding a routing rule",
+                            AddRule(&socket, family, kReplyPriority, kReplyMark, RT_TABLE_MAIN)));
+    RETURN_IF_ERROR(Explain("adding a routing rule",
+                            AddRule(&socket, family, kReplyPriority + 1, 0, kCaptureTable)));
   }
   return absl::OkStatus();
 }
@@ -169,8 +176,8 @@ void UndoMakeEveryAddressLocal() {
   absl::StatusOr<RouteSocket> socket = RouteSocket::Open();
   if (!socket.ok()) return;
   for (const Address& source : {Parse(AF_INET, kSourceV4), Parse(AF_INET6, kSourceV6)}) {
-    socket->ChangeDefault(Change::kDelete, source).IgnoreError();
-    socket->ChangeAddress(Change::kDelete, source).IgnoreError();
+    ChangeDefault(&*socket, Change::kDelete, source).IgnoreError();
+    ChangeAddress(&*socket, Change::kDelete, source).IgnoreError();
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -64,6 +65,15 @@ absl::StatusOr<NetworkNamespace> NetworkNamespace::OfPath(const std::string& pat
   return OfFile(path);
 }
 
+absl::StatusOr<NetworkNamespace> NetworkNamespace::OfSocket(const UniqueFd& socket) {
+  UniqueFd fd(ioctl(socket.get(), SIOCGSKNS));
+  struct stat file;
+  if (!fd.valid() || fstat(fd.get(), &file) != 0) {
+    return absl::ErrnoToStatus(errno, "a socket's network namespace cannot be opened");
+  }
+  return NetworkNamespace(std::move(fd), NamespaceId{file.st_dev, file.st_ino});
+}
+
 absl::StatusOr<NetworkNamespace> NetworkNamespace::Own() { return OfFile("/proc/self/ns/net"); }
 
 absl::StatusOr<NetworkNamespace> NetworkNamespace::OfFile(const std::string& path) {
@@ -109,9 +119,11 @@ absl::Status CheckOnlyLoopback() {
   }
   if_freenameindex(interfaces);
   if (other.empty()) return absl::OkStatus();
-  std::string message = StrCat("the namespace has the interface ", Quote(other),
-                               " beside `lo`; only a namespace with no way out of its own can be "
-                               "attached (for podman: --network none)");
+  std::string message =
+      StrCat("the namespace has the interface ", Quote(other),
+             " beside `lo`; only a namespace with no way out of its own can be "
+             "attached (for podman: --network none), unless routed mode is asked for "
+             "(--annotation sallyport.network=routed)");
   for (const std::string_view fallback : {"tunl0", "gre0", "gretap0", "erspan0", "ip_vti0",
                                           "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0"}) {
     if (other != fallback) continue;

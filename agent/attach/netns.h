@@ -36,10 +36,13 @@ class NetworkNamespace {
   static absl::StatusOr<NetworkNamespace> OfProcess(pid_t pid, const UniqueFd& process);
   // INVALID_ARGUMENT if the file is not a network namespace.
   static absl::StatusOr<NetworkNamespace> OfPath(const std::string& path);
+  // The one that the socket was made in.
+  static absl::StatusOr<NetworkNamespace> OfSocket(const UniqueFd& socket);
   // The one this program runs in.
   static absl::StatusOr<NetworkNamespace> Own();
 
   const NamespaceId& id() const { return id_; }
+  const UniqueFd& fd() const { return fd_; }
 
   // Runs `work` inside the namespace, on a thread of its own that ends with it, and returns what it
   // returned. Sockets and files that it opens stay in the namespace.

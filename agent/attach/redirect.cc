@@ -1,6 +1,5 @@
 #include "agent/attach/redirect.h"
 
-#include "agent/attach/loopback.h"
 #include "agent/attach/ruleset.h"
 #include "common/base/status.h"
 
@@ -15,19 +14,36 @@ absl::Status RoutesAndListeners(ContainerSockets* sockets) {
 
 }  // namespace
 
-absl::StatusOr<ContainerSockets> RedirectNamespace(const NetworkNamespace& network) {
-  ContainerSockets sockets;
-  RETURN_IF_ERROR(network.Run([&sockets]() -> absl::Status {
+absl::StatusOr<Redirected> RedirectNamespace(const NetworkNamespace& network,
+                                             const NetworkNamespace& host) {
+  Redirected redirected;
+  RETURN_IF_ERROR(network.Run([&]() -> absl::Status {
+    // First: what comes after the check is reported.
+    ASSIGN_OR_RETURN(redirected.links, OpenLinkEvents(host));
     RETURN_IF_ERROR(CheckOnlyLoopback());
     RETURN_IF_ERROR(InstallRuleset());
-    absl::Status status = RoutesAndListeners(&sockets);
+    absl::Status status = RoutesAndListeners(&redirected.sockets);
     if (!status.ok()) {
       UndoMakeEveryAddressLocal();
       RemoveRuleset();
     }
     return status;
   }));
-  return sockets;
+  return redirected;
+}
+
+absl::StatusOr<Redirected> RedirectRoutedNamespace(const NetworkNamespace& network,
+                                                   const NetworkNamespace& host,
+                                                   const OwnAddresses& own) {
+  Redirected redirected;
+  RETURN_IF_ERROR(network.Run([&]() -> absl::Status {
+    ASSIGN_OR_RETURN(redirected.links, OpenLinkEvents(host));
+    RETURN_IF_ERROR(InstallRoutedRuleset(own));
+    RETURN_IF_ERROR(MakeWhatBeginsHereLocal(own));
+    ASSIGN_OR_RETURN(redirected.sockets, OpenListeners());
+    return absl::OkStatus();
+  }));
+  return redirected;
 }
 
 }  // namespace sallyport::agent

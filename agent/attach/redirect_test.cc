@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/select.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "agent/attach/loopback.h"
 #include "agent/attach/ruleset.h"
@@ -31,9 +33,10 @@ struct Family {
 class RedirectTest : public testing::TestWithParam<Family> {
  protected:
   void SetUp() override {
-    absl::StatusOr<ContainerSockets> sockets = RedirectNamespace(network_.Open());
+    absl::StatusOr<Redirected> sockets =
+        RedirectNamespace(network_.Open(), NetworkNamespace::Own().value());
     ASSERT_TRUE(sockets.ok()) << sockets.status();
-    sockets_ = *std::move(sockets);
+    sockets_ = std::move(sockets->sockets);
   }
 
   int family() const { return GetParam().family; }
@@ -187,9 +190,10 @@ TEST_P(RedirectTest, WithTheRulesFlushedNothingLeavesAndNobodyAnswers) {
 
 TEST_P(RedirectTest, ANamespaceCanBeRedirectedAnew) {
   sockets_ = ContainerSockets();
-  absl::StatusOr<ContainerSockets> sockets = RedirectNamespace(network_.Open());
+  absl::StatusOr<Redirected> sockets =
+      RedirectNamespace(network_.Open(), NetworkNamespace::Own().value());
   ASSERT_TRUE(sockets.ok()) << sockets.status();
-  sockets_ = *std::move(sockets);
+  sockets_ = std::move(sockets->sockets);
   UniqueFd client = network_.Socket(family(), SOCK_STREAM);
   EXPECT_EQ(Connect(client, TestAddress(GetParam().elsewhere, 80)), 0);
 }
@@ -200,7 +204,8 @@ TEST_P(RedirectTest, Ipv6TurnedOffIsTurnedOn) {
     UniqueFd setting(open("/proc/sys/net/ipv6/conf/all/disable_ipv6", O_WRONLY));
     ASSERT_EQ(write(setting.get(), "1\n", 2), 2);
   });
-  absl::StatusOr<ContainerSockets> sockets = RedirectNamespace(network.Open());
+  absl::StatusOr<Redirected> sockets =
+      RedirectNamespace(network.Open(), NetworkNamespace::Own().value());
   ASSERT_TRUE(sockets.ok()) << sockets.status();
   UniqueFd client = network.Socket(family(), SOCK_STREAM);
   EXPECT_EQ(Connect(client, TestAddress(GetParam().elsewhere, 80)), 0);
@@ -219,10 +224,21 @@ bool PrintsNothing(const TestNetwork& network, const std::string& command) {
   return nothing;
 }
 
+// As many as an agent with hundreds of containers has: more than select(2) takes.
+TEST(RedirectFailureTest, ManyDescriptorsAreNoFailure) {
+  std::vector<UniqueFd> taken;
+  while (taken.empty() || taken.back().get() < FD_SETSIZE) {
+    taken.emplace_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(taken.back().valid()) << "raise the limit of descriptors: ulimit -n";
+  }
+  TestNetwork network;
+  EXPECT_TRUE(RedirectNamespace(network.Open(), NetworkNamespace::Own().value()).ok());
+}
+
 TEST(RedirectFailureTest, AWireIsRefusedAndNothingIsTouched) {
   TestNetwork network;
   network.Run([] { ASSERT_EQ(std::system("ip link add wire0 type veth peer name wire1"), 0); });
-  EXPECT_EQ(RedirectNamespace(network.Open()).status().code(),
+  EXPECT_EQ(RedirectNamespace(network.Open(), NetworkNamespace::Own().value()).status().code(),
             absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(PrintsNothing(network, "/usr/sbin/nft list ruleset"));
   EXPECT_TRUE(PrintsNothing(network, "ip addr show dev lo up"));
@@ -238,7 +254,8 @@ TEST(RedirectFailureTest, ATakenPortLeavesNothingBehind) {
       UniqueFd taken = network.Socket(address.family(), type);
       ASSERT_EQ(bind(taken.get(), address.get(), address.length()), 0);
       if (type == SOCK_STREAM) ASSERT_EQ(listen(taken.get(), 1), 0);
-      const absl::Status status = RedirectNamespace(network.Open()).status();
+      const absl::Status status =
+          RedirectNamespace(network.Open(), NetworkNamespace::Own().value()).status();
       EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
       EXPECT_TRUE(PrintsNothing(network, "/usr/sbin/nft list ruleset"));
       EXPECT_TRUE(PrintsNothing(network, "ip route show table all | grep default"));

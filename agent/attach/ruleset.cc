@@ -1,18 +1,11 @@
 #include "agent/attach/ruleset.h"
 
-#include <linux/netlink.h>
-#include <nftables/libnftables.h>
-#include <sys/socket.h>
-
-#include <cerrno>
-#include <memory>
 #include <string>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "common/base/mutex.h"
-#include "common/base/status.h"
-#include "common/base/unique_fd.h"
+#include "absl/strings/str_replace.h"
+#include "agent/attach/loopback.h"
+#include "agent/attach/nft.h"
 
 namespace sallyport::agent {
 namespace {
@@ -28,6 +21,10 @@ namespace {
 // the answer comes from there. TCP needs no connection tracking and is spared its cost and its
 // table.
 //
+// In routed mode what comes in from elsewhere is marked, and so are the answers to it: that is what
+// the routes tell them by from what the container begins (loopback.h). An answer over UDP is on its
+// way to `lo` until its chain has marked it. ARP is answered to those whom the routes lead to.
+//
 // `add table` before `delete table`: deleting one that is not there would be an error.
 constexpr char kRuleset[] = R"(
 add table inet sallyport
@@ -35,18 +32,21 @@ delete table inet sallyport
 table inet sallyport {
   chain prerouting {
     type filter hook prerouting priority mangle; policy drop;
+    INBOUND
     ip daddr 127.0.0.1 tcp dport 15001 reject with tcp reset
     ip6 daddr ::1 tcp dport 15001 reject with tcp reset
     ip daddr 127.0.0.0/8 accept
     ip6 daddr ::1 accept
     ip daddr 192.0.2.2 accept
     ip6 daddr fd5a::2 accept
+    OWN
     meta l4proto tcp tproxy ip to 127.0.0.1:15001 accept
     meta l4proto tcp tproxy ip6 to [::1]:15001 accept
     meta l4proto udp reject
   }
   chain output {
     type filter hook output priority raw; policy drop;
+    REPLIES
     oifname "lo" meta l4proto tcp notrack accept
     oifname "lo" accept
   }
@@ -54,6 +54,24 @@ table inet sallyport {
     type nat hook output priority -100; policy drop;
     udp dport 53 redirect to :15053
     accept
+  }
+  ROUTED
+}
+)";
+
+constexpr char kRoutedChain[] = R"(
+  chain replies {
+    type route hook output priority mangle;
+    ct direction reply meta mark set MARK
+  }
+)";
+constexpr char kArpTable[] = R"(
+add table arp sallyport
+delete table arp sallyport
+table arp sallyport {
+  chain input {
+    type filter hook input priority 0;
+    meta mark set MARK
   }
 }
 )";
@@ -63,35 +81,30 @@ add table inet sallyport
 delete table inet sallyport
 )";
 
-// libnftables ends the program when it gets no socket; better to fail before.
-absl::Status CheckSocketIsToBeHad() {
-  UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
-  if (socket.valid()) return absl::OkStatus();
-  return absl::ErrnoToStatus(errno, "no nfnetlink socket can be made");
-}
-
-// Runs `commands` as one transaction.
-absl::Status Run(const char* commands) {
-  // libnftables keeps tables of names that all its contexts share.
-  static Mutex library;
-  MutexLock lock(&library);
-  RETURN_IF_ERROR(CheckSocketIsToBeHad());
-  const std::unique_ptr<nft_ctx, void (*)(nft_ctx*)> context(nft_ctx_new(NFT_CTX_DEFAULT),
-                                                             nft_ctx_free);
-  if (context == nullptr || nft_ctx_buffer_error(context.get()) != 0 ||
-      nft_ctx_buffer_output(context.get()) != 0) {
-    return absl::InternalError("libnftables cannot be set up");
-  }
-  if (nft_run_cmd_from_buffer(context.get(), commands) == 0) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat(
-      "the kernel refused the nftables rules (are nft_tproxy, nft_redir and nft_reject there?): ",
-      absl::StripAsciiWhitespace(nft_ctx_get_error_buffer(context.get()))));
-}
-
 }  // namespace
 
-absl::Status InstallRuleset() { return Run(kRuleset); }
+absl::Status InstallRuleset() {
+  return RunNft(absl::StrReplaceAll(
+      kRuleset, {{"INBOUND", ""}, {"OWN", ""}, {"REPLIES", ""}, {"ROUTED", ""}}));
+}
 
-void RemoveRuleset() { Run(kRemoval).IgnoreError(); }
+absl::Status InstallRoutedRuleset(const OwnAddresses& own) {
+  std::string accept;
+  for (const std::string& address : own.v4)
+    absl::StrAppend(&accept, "ip daddr ", address, " accept\n");
+  for (const std::string& address : own.v6)
+    absl::StrAppend(&accept, "ip6 daddr ", address, " accept\n");
+  return RunNft(absl::StrReplaceAll(
+      absl::StrCat(kRuleset, kArpTable),
+      {{"MARK", absl::StrCat(kReplyMark)},
+       {"INBOUND", absl::StrCat("iifname != \"lo\" meta mark set ", kReplyMark, " accept")},
+       {"OWN", accept},
+       {"REPLIES",
+        absl::StrCat("meta mark ", kReplyMark,
+                     " accept\nicmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept")},
+       {"ROUTED", absl::StrReplaceAll(kRoutedChain, {{"MARK", absl::StrCat(kReplyMark)}})}}));
+}
+
+void RemoveRuleset() { RunNft(kRemoval).IgnoreError(); }
 
 }  // namespace sallyport::agent

@@ -4,9 +4,8 @@
 #ifndef SALLYPORT_AGENT_ATTACH_RULESET_H_
 #define SALLYPORT_AGENT_ATTACH_RULESET_H_
 
-#include <string_view>
-
 #include "absl/status/status.h"
+#include "agent/attach/loopback.h"
 
 namespace sallyport::agent {
 
@@ -14,6 +13,8 @@ namespace sallyport::agent {
 
 // Installs the table, in the place of one that is there already; all of it or nothing.
 absl::Status InstallRuleset();
+// The same for a namespace that has interfaces of its own, with these addresses.
+absl::Status InstallRoutedRuleset(const OwnAddresses& own);
 // As much of it as can be.
 void RemoveRuleset();
 

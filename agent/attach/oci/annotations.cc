@@ -10,6 +10,7 @@ namespace {
 constexpr std::string_view kPrefix = "sallyport.";
 constexpr std::string_view kClass = "sallyport.class";
 constexpr std::string_view kId = "sallyport.id";
+constexpr std::string_view kNetwork = "sallyport.network";
 constexpr std::string_view kTrust = "sallyport.trust";
 constexpr std::string_view kParams = "sallyport.params";
 
@@ -24,6 +25,10 @@ absl::Status Read(std::string_view name, const std::string& value, AttachAnnotat
     if (value.empty()) return Wrong(name, "is empty; leave it out to have the runtime's id");
     read->container_id = value;
     read->made_up_id = false;
+  } else if (name == kNetwork) {
+    if (value != "routed")
+      return Wrong(name, "must be \"routed\", or be left out for no network of its own");
+    read->routed = true;
   } else if (name == kTrust) {
     if (value != "none") return Wrong(name, "must be \"none\", or be left out");
     read->trust = false;
@@ -32,7 +37,9 @@ absl::Status Read(std::string_view name, const std::string& value, AttachAnnotat
                  "params belong to a rule, not to a container; give them with the rule, in the "
                  "class or by `sallyport set-outbound-by-host CONTAINER HOST HANDLER --params`");
   } else {
-    return Wrong(name, "is unknown; there are sallyport.class, sallyport.id and sallyport.trust");
+    return Wrong(name,
+                 "is unknown; there are sallyport.class, sallyport.id, sallyport.network and "
+                 "sallyport.trust");
   }
   return absl::OkStatus();
 }

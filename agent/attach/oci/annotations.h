@@ -14,6 +14,7 @@ using Annotations = std::map<std::string, std::string>;
 
 //   sallyport.class=NAME    the container's class; required
 //   sallyport.id=ID         its id in the fleet; by default the runtime's
+//   sallyport.network=routed  keeps its own network, for connections that others open
 //   sallyport.trust=none    leaves its files and environment as they are
 struct AttachAnnotations {
   std::string class_name;
@@ -21,6 +22,7 @@ struct AttachAnnotations {
   // The id is the runtime's: nothing comes under it again, and its record need not outlive it.
   bool made_up_id = false;
   bool trust = true;
+  bool routed = false;
 };
 
 // INVALID_ARGUMENT, with a sentence, for anything else that begins with `sallyport.`: what is

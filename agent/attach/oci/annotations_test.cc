@@ -35,6 +35,16 @@ TEST(AnnotationsTest, TrustCanBeLeftOut) {
                    .trust);
 }
 
+TEST(AnnotationsTest, ANetworkOfItsOwnIsAskedFor) {
+  EXPECT_FALSE(ReadAnnotations({{"sallyport.class", "agent"}}, "0123").value().routed);
+  EXPECT_TRUE(
+      ReadAnnotations({{"sallyport.class", "agent"}, {"sallyport.network", "routed"}}, "0123")
+          .value()
+          .routed);
+  EXPECT_THAT(ErrorOf({{"sallyport.class", "a"}, {"sallyport.network", "bridge"}}),
+              HasSubstr("routed"));
+}
+
 TEST(AnnotationsTest, WhatIsWrongIsSaid) {
   EXPECT_THAT(ErrorOf({}), HasSubstr("sallyport.class"));
   EXPECT_THAT(ErrorOf({{"sallyport.class", ""}}), HasSubstr("missing or empty"));

@@ -71,6 +71,7 @@ absl::StatusOr<std::string> Attach(const Options& options, const AttachAnnotatio
   request.set_class_name(annotations.class_name);
   request.set_pid(pid);
   request.set_ephemeral(annotations.made_up_id);
+  request.set_routed(annotations.routed);
   const auto wait = std::chrono::duration_cast<std::chrono::nanoseconds>(
       std::max<Clock::duration>(Clock::duration(0), deadline - kTimeForFiles * 2 - Clock::now()));
   request.mutable_wait()->set_seconds(wait.count() / 1'000'000'000);
