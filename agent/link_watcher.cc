@@ -54,7 +54,8 @@ absl::Status LinkWatcher::Watch(LinkEvents events, uint64_t token) {
   auto watched = std::make_shared<Watched>();
   watched->events = std::move(events);
   if (token != kHostToken) {
-    ASSIGN_OR_RETURN(const NetworkNamespace inside, NetworkNamespace::OfSocket(watched->events.socket));
+    ASSIGN_OR_RETURN(const NetworkNamespace inside,
+                     NetworkNamespace::OfSocket(watched->events.socket));
     ASSIGN_OR_RETURN(watched->number, NamespaceNumber(inside));
   }
   MutexLock lock(&mutex_);

@@ -1,5 +1,5 @@
-// Sees to it that attached namespaces get no other way out later: an interface by which one would lead to the host is
-// taken away as it appears.
+// Sees to it that attached namespaces get no other way out later: an interface by which one would
+// lead to the host is taken away as it appears.
 
 #ifndef SALLYPORT_AGENT_LINK_WATCHER_H_
 #define SALLYPORT_AGENT_LINK_WATCHER_H_
@@ -20,10 +20,11 @@
 
 namespace sallyport::agent {
 
-// A pair of which one end comes into the namespace is seen on the host as well, where root inside can take neither end away
-// before it is seen. One socket for each namespace, so that a container which makes interfaces without end fills its own queue alone, and
-// one thread for all of them. Interfaces of routed containers that are held on the host may stay, and when their host end
-// is gone the rules are told. Thread-safe.
+// A pair of which one end comes into the namespace is seen on the host as well, where root inside
+// can take neither end away before it is seen. One socket for each namespace, so that a container
+// which makes interfaces without end fills its own queue alone, and one thread for all of them.
+// Interfaces of routed containers that are held on the host may stay, and when their host end is
+// gone the rules are told. Thread-safe.
 class LinkWatcher {
  public:
   struct Outcome {

@@ -20,4 +20,4 @@ SALLYPORT_BIN=$(bazel info "${flags[@]}" bazel-bin 2> /dev/null)
 export SALLYPORT_BIN
 if [[ ${1-} == peers ]]; then exec bench/peers/run.sh "${@:2}"; fi
 if (($# > 0)); then exec /usr/bin/python3 "bench/$1.py" "${@:2}"; fi
-for name in latency handlers transform streaming relay idle_memory slow_clients store enforced_round_trip attach fleet; do /usr/bin/python3 "bench/$name.py"; done
+for name in latency handlers transform streaming relay idle_memory slow_clients store enforced_round_trip attach many_containers fleet; do /usr/bin/python3 "bench/$name.py"; done

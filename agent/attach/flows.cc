@@ -25,7 +25,9 @@ struct Flow {
   Bytes original, id, zone;  // Attributes, head and padding included; empty: there is none.
 };
 
-absl::Status FlowError() { return absl::ErrnoToStatus(errno, "the table of flows (nf_conntrack_netlink) cannot be changed"); }
+absl::Status FlowError() {
+  return absl::ErrnoToStatus(errno, "the table of flows (nf_conntrack_netlink) cannot be changed");
+}
 
 // One attribute of each type, at the place of its type.
 using Attributes = std::array<const nlattr*, 32>;
@@ -48,7 +50,8 @@ Bytes Answerer(const nlattr* reply) {
   const Attributes ip = Within(Within(reply)[CTA_TUPLE_IP]);
   const nlattr* const source = ip[CTA_IP_V4_SRC] != nullptr ? ip[CTA_IP_V4_SRC] : ip[CTA_IP_V6_SRC];
   if (source == nullptr) return "";
-  return Bytes(static_cast<const char*>(mnl_attr_get_payload(source)), mnl_attr_get_payload_len(source));
+  return Bytes(static_cast<const char*>(mnl_attr_get_payload(source)),
+               mnl_attr_get_payload_len(source));
 }
 
 Bytes Whole(const nlattr* attribute) {
@@ -67,8 +70,8 @@ int TakeFlow(const nlmsghdr* message, void* data) {
   mnl_attr_parse(message, sizeof(nfgenmsg), Take, &attributes);
   if (search.wanted.contains(Answerer(attributes[CTA_TUPLE_REPLY]))) {
     const auto* const head = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
-    search.found.push_back({head->nfgen_family, Whole(attributes[CTA_TUPLE_ORIG]), Whole(attributes[CTA_ID]),
-                            Whole(attributes[CTA_ZONE])});
+    search.found.push_back({head->nfgen_family, Whole(attributes[CTA_TUPLE_ORIG]),
+                            Whole(attributes[CTA_ID]), Whole(attributes[CTA_ZONE])});
   }
   return MNL_CB_OK;
 }
@@ -101,9 +104,11 @@ absl::Status Exchange(const Socket& socket, const nlmsghdr* message, mnl_cb_t ta
 
 absl::Status Delete(const Socket& socket, const Flow& flow, unsigned sequence) {
   alignas(nlmsghdr) std::array<char, 1024> buffer;
-  nlmsghdr* const message = Begin(buffer.data(), IPCTNL_MSG_CT_DELETE, NLM_F_ACK, flow.family, sequence);
+  nlmsghdr* const message =
+      Begin(buffer.data(), IPCTNL_MSG_CT_DELETE, NLM_F_ACK, flow.family, sequence);
   for (const Bytes* part : {&flow.original, &flow.id, &flow.zone}) {
-    if (message->nlmsg_len + part->size() > buffer.size()) return absl::InternalError("a flow's name is too long");
+    if (message->nlmsg_len + part->size() > buffer.size())
+      return absl::InternalError("a flow's name is too long");
     std::memcpy(reinterpret_cast<char*>(message) + message->nlmsg_len, part->data(), part->size());
     message->nlmsg_len += static_cast<uint32_t>(part->size());
   }
@@ -123,11 +128,13 @@ absl::Status ForgetFlowsTo(const std::vector<std::string>& addresses) {
     search.wanted.emplace(bytes.data(), v6 ? 16 : 4);
   }
   const Socket socket(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC), mnl_socket_close);
-  if (socket == nullptr || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) != 0) return FlowError();
+  if (socket == nullptr || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) != 0)
+    return FlowError();
   unsigned sequence = 0;
   alignas(nlmsghdr) std::array<char, 64> buffer;
-  RETURN_IF_ERROR(Exchange(socket, Begin(buffer.data(), IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC, ++sequence), TakeFlow,
-                           &search));
+  RETURN_IF_ERROR(
+      Exchange(socket, Begin(buffer.data(), IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC, ++sequence),
+               TakeFlow, &search));
   for (const Flow& flow : search.found) RETURN_IF_ERROR(Delete(socket, flow, ++sequence));
   return absl::OkStatus();
 }

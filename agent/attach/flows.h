@@ -10,8 +10,8 @@
 
 namespace sallyport::agent {
 
-// Deletes the flows of the calling thread's namespace that lead to one of these addresses: whoever had it before
-// answered in them, and the next one is not to carry them on.
+// Deletes the flows of the calling thread's namespace that lead to one of these addresses: whoever
+// had it before answered in them, and the next one is not to carry them on.
 absl::Status ForgetFlowsTo(const std::vector<std::string>& addresses);
 
 }  // namespace sallyport::agent

@@ -23,10 +23,12 @@
 namespace sallyport::agent {
 namespace {
 
-// The same each time: what is there already stays as it is, and rules are put in the place of the same ones.
+// The same each time: what is there already stays as it is, and rules are put in the place of the
+// same ones.
 //
-// A flow's direction is that of its first packet, so what the container begins is `original`, and so is whatever follows
-// it; `related` is not `established`. Its own neighbour discovery is for the host alone, and is not passed on.
+// A flow's direction is that of its first packet, so what the container begins is `original`, and
+// so is whatever follows it; `related` is not `established`. Its own neighbour discovery is for the
+// host alone, and is not passed on.
 constexpr char kTables[] = R"(
 add table netdev sallyport_routed
 add table bridge sallyport_routed
@@ -52,32 +54,38 @@ add rule inet sallyport_routed forward ip saddr @v4 jump from_container
 add rule inet sallyport_routed forward ip6 saddr @v6 jump from_container
 )";
 
-std::string Set(const std::vector<std::string>& members) { return absl::StrCat("{ ", absl::StrJoin(members, ", "), " }"); }
+std::string Set(const std::vector<std::string>& members) {
+  return absl::StrCat("{ ", absl::StrJoin(members, ", "), " }");
+}
 
 std::string ChainOf(int index) { return absl::StrCat("netdev sallyport_routed link_", index); }
 
 std::string RulesOf(const RoutedLink& link) {
   const std::string chain = ChainOf(link.index);
   const std::string rule = absl::StrCat("\nadd rule ", chain, " ether saddr ", link.mac, " ");
-  std::string rules = absl::StrCat("add chain ", chain, " { type filter hook ingress device \"", link.name,
-                                   "\" priority -300; policy drop; }\nflush chain ", chain);
+  std::string rules =
+      absl::StrCat("add chain ", chain, " { type filter hook ingress device \"", link.name,
+                   "\" priority -300; policy drop; }\nflush chain ", chain);
   if (!link.addresses.v4.empty()) {
-    absl::StrAppend(&rules, rule, "arp saddr ether ", link.mac, " arp saddr ip ", Set(link.addresses.v4), " accept");
+    absl::StrAppend(&rules, rule, "arp saddr ether ", link.mac, " arp saddr ip ",
+                    Set(link.addresses.v4), " accept");
     absl::StrAppend(&rules, rule, "ip saddr ", Set(link.addresses.v4), " accept");
   }
   if (!link.addresses.v6.empty()) {
     absl::StrAppend(&rules, rule, "ip6 saddr ", Set(link.addresses.v6), " accept");
   }
   if (!link.link_local.empty()) {
-    absl::StrAppend(&rules, rule, "ip6 saddr ", Set(link.link_local),
-                    " ip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept");
+    absl::StrAppend(
+        &rules, rule, "ip6 saddr ", Set(link.link_local),
+        " ip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept");
   }
   absl::StrAppend(&rules, "\n");
   return rules;
 }
 
 // `verb`: add, delete.
-std::string Elements(std::string_view verb, std::string_view set, const std::vector<std::string>& members) {
+std::string Elements(std::string_view verb, std::string_view set,
+                     const std::vector<std::string>& members) {
   if (members.empty()) return "";
   return StrCat(verb, " element ", set, " ", Set(members), "\n");
 }
@@ -106,15 +114,21 @@ RoutedLink FromLine(int index, const std::string& line) {
   link.index = index;
   words >> link.name >> link.mac;
   for (std::string address; words >> address;) {
-    (address.find(':') == std::string::npos ? link.addresses.v4 : link.addresses.v6).push_back(address);
+    (address.find(':') == std::string::npos ? link.addresses.v4 : link.addresses.v6)
+        .push_back(address);
   }
   return link;
 }
 
-bool IsThere(const RoutedLink& link) { return if_nametoindex(link.name.c_str()) == static_cast<unsigned>(link.index); }
+bool IsThere(const RoutedLink& link) {
+  return if_nametoindex(link.name.c_str()) == static_cast<unsigned>(link.index);
+}
 
-std::vector<std::string> But(std::vector<std::string> members, const std::vector<std::string>& used) {
-  std::erase_if(members, [&used](const std::string& one) { return std::ranges::find(used, one) != used.end(); });
+std::vector<std::string> But(std::vector<std::string> members,
+                             const std::vector<std::string>& used) {
+  std::erase_if(members, [&used](const std::string& one) {
+    return std::ranges::find(used, one) != used.end();
+  });
   return members;
 }
 
@@ -123,14 +137,17 @@ std::vector<std::string> But(std::vector<std::string> members, const std::vector
 absl::StatusOr<std::unique_ptr<HostRules>> HostRules::Open(const std::string& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
-  if (error) return absl::ErrnoToStatus(error.value(), StrCat("cannot make the directory ", Quote(directory)));
+  if (error)
+    return absl::ErrnoToStatus(error.value(),
+                               StrCat("cannot make the directory ", Quote(directory)));
   chmod(directory.c_str(), 0700);
   std::unique_ptr<HostRules> rules(new HostRules(directory));
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
     int index = 0;
     std::ifstream file(entry.path());
     std::string line;
-    if (!absl::SimpleAtoi(entry.path().filename().string(), &index) || !std::getline(file, line)) continue;
+    if (!absl::SimpleAtoi(entry.path().filename().string(), &index) || !std::getline(file, line))
+      continue;
     RoutedLink link = FromLine(index, line);
     MutexLock lock(&rules->mutex_);
     rules->held_[index] = std::move(link);
@@ -192,7 +209,8 @@ void HostRules::Forget(int index) {
     used.v4.insert(used.v4.end(), other.addresses.v4.begin(), other.addresses.v4.end());
     used.v6.insert(used.v6.end(), other.addresses.v6.begin(), other.addresses.v6.end());
   }
-  RunNft(absl::StrCat("add chain ", ChainOf(index), "\ndelete chain ", ChainOf(index), "\n")).IgnoreError();
+  RunNft(absl::StrCat("add chain ", ChainOf(index), "\ndelete chain ", ChainOf(index), "\n"))
+      .IgnoreError();
   Remove("bridge sallyport_routed links", {absl::StrCat(index)});
   Remove("inet sallyport_routed v4", But(link.addresses.v4, used.v4));
   Remove("inet sallyport_routed v6", But(link.addresses.v6, used.v6));

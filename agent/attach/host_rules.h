@@ -1,4 +1,5 @@
-// What keeps routed containers in, on the host's side of their interfaces: rules inside a namespace are not enforcement.
+// What keeps routed containers in, on the host's side of their interfaces: rules inside a namespace
+// are not enforcement.
 
 #ifndef SALLYPORT_AGENT_ATTACH_HOST_RULES_H_
 #define SALLYPORT_AGENT_ATTACH_HOST_RULES_H_
@@ -15,16 +16,16 @@
 
 namespace sallyport::agent {
 
-// Three tables `sallyport_routed` in the agent's own namespace, which is to be the one that the containers' networks are
-// made in:
+// Three tables `sallyport_routed` in the agent's own namespace, which is to be the one that the
+// containers' networks are made in:
 //
-//   netdev   at the veth's host end: nothing but IP and ARP, with the container's own addresses as the source
-//   bridge   nothing is passed on to another port of the bridge
-//   inet     to the host, or through it: only what answers a connection that came to the container
+//   netdev   at the veth's host end: nothing but IP and ARP, with the container's own addresses as
+//   the source bridge   nothing is passed on to another port of the bridge inet     to the host, or
+//   through it: only what answers a connection that came to the container
 //
-// An interface is held for as long as it is there, whatever becomes of the container's attachment and of this program:
-// with the rules gone it would be an ordinary way out. What is held is written down, so that the next agent removes what
-// is of no use any more:
+// An interface is held for as long as it is there, whatever becomes of the container's attachment
+// and of this program: with the rules gone it would be an ordinary way out. What is held is written
+// down, so that the next agent removes what is of no use any more:
 //
 //   DIRECTORY/INDEX    name, MAC, addresses; separated by spaces
 //
@@ -33,7 +34,8 @@ class HostRules {
  public:
   static absl::StatusOr<std::unique_ptr<HostRules>> Open(const std::string& directory);
 
-  // Holds them all, or returns why not. Flows that were there before are forgotten, so that none can be carried on.
+  // Holds them all, or returns why not. Flows that were there before are forgotten, so that none
+  // can be carried on.
   absl::Status Hold(const std::vector<RoutedLink>& links);
   bool Holds(int index) const;
   // The interface is gone from the host.

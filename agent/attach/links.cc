@@ -21,13 +21,13 @@ namespace {
 
 // These end in the namespace, unless the kernel says that they have an end in another.
 constexpr std::array<std::string_view, 21> kKindsWithin = {
-    "bareudp", "bond", "bridge", "dummy",  "erspan", "geneve", "gre",    "gretap", "ifb",   "ip6gre", "ip6gretap",
-    "ip6tnl",  "ipip", "ipvlan", "macsec", "macvlan", "sit",   "veth",   "vlan",   "vrf",   "vxlan"};
+    "bareudp", "bond",    "bridge", "dummy",     "erspan", "geneve", "gre",
+    "gretap",  "ifb",     "ip6gre", "ip6gretap", "ip6tnl", "ipip",   "ipvlan",
+    "macsec",  "macvlan", "sit",    "veth",      "vlan",   "vrf",    "vxlan"};
 // For bursts; what is lost is asked for again.
 constexpr int kReceiveBytes = 64 * 1024;
 // Then it is another container's turn.
 constexpr int kPartsAtOnce = 16;
-
 
 int TakeInfo(const nlattr* attribute, void* data) {
   Link& link = *static_cast<Link*>(data);
@@ -39,8 +39,8 @@ std::string MacOf(const nlattr* attribute) {
   if (mnl_attr_get_payload_len(attribute) != 6) return "";
   const auto* const bytes = static_cast<const unsigned char*>(mnl_attr_get_payload(attribute));
   char text[18];
-  std::snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1], bytes[2], bytes[3], bytes[4],
-                bytes[5]);
+  std::snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1], bytes[2],
+                bytes[3], bytes[4], bytes[5]);
   return text;
 }
 
@@ -83,7 +83,8 @@ bool IsLink(const nlmsghdr* message) {
 }
 
 ifinfomsg* PutLinkHead(nlmsghdr* message, int index) {
-  auto* const head = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifinfomsg)));
+  auto* const head =
+      static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifinfomsg)));
   head->ifi_family = AF_UNSPEC;
   head->ifi_index = index;
   return head;
@@ -108,10 +109,11 @@ nlmsghdr* BeginNamespaceNumber(RouteSocket* socket, uint16_t type, const Network
 absl::StatusOr<int> NamespaceNumber(RouteSocket* socket, const NetworkNamespace& other) {
   nlmsghdr* const make = BeginNamespaceNumber(socket, RTM_NEWNSID, other);
   mnl_attr_put_u32(make, NETNSA_NSID, static_cast<uint32_t>(-1));
-  if (const absl::Status made = socket->Exchange(make); !made.ok() && !absl::IsAlreadyExists(made)) return made;
+  if (const absl::Status made = socket->Exchange(make); !made.ok() && !absl::IsAlreadyExists(made))
+    return made;
   int number = -1;
-  RETURN_IF_ERROR(
-      socket->Ask(BeginNamespaceNumber(socket, RTM_GETNSID, other), [&number](const nlmsghdr* part) {
+  RETURN_IF_ERROR(socket->Ask(
+      BeginNamespaceNumber(socket, RTM_GETNSID, other), [&number](const nlmsghdr* part) {
         if (part->nlmsg_type == RTM_NEWNSID) {
           mnl_attr_parse(part, sizeof(rtgenmsg), TakeNamespaceNumber, &number);
         }
@@ -149,8 +151,10 @@ absl::StatusOr<LinkEvents> OpenLinkEvents(const NetworkNamespace& host) {
   ASSIGN_OR_RETURN(RouteSocket requests, RouteSocket::Open());
   ASSIGN_OR_RETURN(events.host, NamespaceNumber(&requests, host));
   UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
-  const sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_pad = 0, .nl_pid = 0, .nl_groups = RTMGRP_LINK};
-  if (!socket.valid() || bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+  const sockaddr_nl address = {
+      .nl_family = AF_NETLINK, .nl_pad = 0, .nl_pid = 0, .nl_groups = RTMGRP_LINK};
+  if (!socket.valid() ||
+      bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return absl::ErrnoToStatus(errno, "the namespace's interfaces cannot be watched");
   }
   setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &kReceiveBytes, sizeof(kReceiveBytes));
@@ -165,7 +169,8 @@ absl::Status AskForLinks(const UniqueFd& events) {
   message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   PutLinkHead(message, 0);
   // EBUSY: a dump is under way, which is as good.
-  if (send(events.get(), message, message->nlmsg_len, 0) >= 0 || errno == EBUSY) return absl::OkStatus();
+  if (send(events.get(), message, message->nlmsg_len, 0) >= 0 || errno == EBUSY)
+    return absl::OkStatus();
   return absl::ErrnoToStatus(errno, "the namespace's interfaces cannot be listed");
 }
 
@@ -176,10 +181,11 @@ absl::Status ReadLinkEvents(const UniqueFd& events, const std::function<void(con
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno == EAGAIN) return absl::OkStatus();
     if (count < 0 && errno == ENOBUFS) return absl::ResourceExhaustedError("events were lost");
-    if (count < 0) return absl::ErrnoToStatus(errno, "the namespace's interfaces cannot be watched");
+    if (count < 0)
+      return absl::ErrnoToStatus(errno, "the namespace's interfaces cannot be watched");
     int left = static_cast<int>(count);
-    for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(message, left);
-         message = mnl_nlmsg_next(message, &left)) {
+    for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data());
+         mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
       if (IsLink(message)) take(LinkOf(message));
     }
   }
@@ -206,7 +212,8 @@ absl::Status DeleteLink(int index) {
   return Delete(&socket, index);
 }
 
-absl::Status RemoveLink(const NetworkNamespace& inside, const NetworkNamespace& host, const Link& link) {
+absl::Status RemoveLink(const NetworkNamespace& inside, const NetworkNamespace& host,
+                        const Link& link) {
   if (link.kind == "veth" && link.peer_namespace.has_value()) {
     // By its end on the host, wherever the other has been taken to meanwhile.
     return DeleteLink(link.peer);

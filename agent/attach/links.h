@@ -23,13 +23,13 @@ struct Link {
   std::string mac;   // "02:00:00:00:00:01", as it is now.
   bool loopback = false;
   bool gone = false;  // Of an event: deleted, or moved to another namespace.
-  // The other end, or the interface below, if that is in another namespace: its index there, and the number that the
-  // namespace has for the other one.
+  // The other end, or the interface below, if that is in another namespace: its index there, and
+  // the number that the namespace has for the other one.
   int peer = 0;
   std::optional<int> peer_namespace;
 
-  // False for one that leads to interfaces of its own namespace alone, or to a namespace that is not the host's: one that
-  // the container made within. `host`: LinkEvents::host.
+  // False for one that leads to interfaces of its own namespace alone, or to a namespace that is
+  // not the host's: one that the container made within. `host`: LinkEvents::host.
   bool MayLeadOut(int host) const;
 };
 
@@ -55,7 +55,8 @@ absl::StatusOr<int> NamespaceNumber(const NetworkNamespace& other);
 absl::StatusOr<std::vector<Link>> ListLinks(RouteSocket* socket);
 
 // Takes away an interface of `inside` that may lead out. NOT_FOUND: it is not there any more.
-absl::Status RemoveLink(const NetworkNamespace& inside, const NetworkNamespace& host, const Link& link);
+absl::Status RemoveLink(const NetworkNamespace& inside, const NetworkNamespace& host,
+                        const Link& link);
 // Deletes one of the calling thread's namespace.
 absl::Status DeleteLink(int index);
 

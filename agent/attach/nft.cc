@@ -19,10 +19,12 @@
 namespace sallyport::agent {
 namespace {
 
-// libnftables waits with select(2), and ends the program if its socket is not among the first FD_SETSIZE descriptors.
-// An agent with two hundred containers has more. So it gets a table of descriptors of its own, with nothing in it.
+// libnftables waits with select(2), and ends the program if its socket is not among the first
+// FD_SETSIZE descriptors. An agent with two hundred containers has more. So it gets a table of
+// descriptors of its own, with nothing in it.
 absl::Status LeaveDescriptors() {
-  if (unshare(CLONE_FILES) == 0 && close_range(STDERR_FILENO + 1, ~0U, 0) == 0) return absl::OkStatus();
+  if (unshare(CLONE_FILES) == 0 && close_range(STDERR_FILENO + 1, ~0U, 0) == 0)
+    return absl::OkStatus();
   return absl::ErrnoToStatus(errno, "no table of descriptors of its own for libnftables");
 }
 

@@ -9,7 +9,8 @@
 
 namespace sallyport::agent {
 
-// Runs `commands` in the calling thread's network namespace as one transaction: all of it or nothing. Thread-safe.
+// Runs `commands` in the calling thread's network namespace as one transaction: all of it or
+// nothing. Thread-safe.
 absl::Status RunNft(const std::string& commands);
 
 }  // namespace sallyport::agent

@@ -35,9 +35,9 @@ absl::Status RouteSocket::Ask(nlmsghdr* message, const Answer& answer) {
     const ssize_t count = mnl_socket_recvfrom(socket_.get(), buffer_.data(), buffer_.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return absl::ErrnoToStatus(errno, "rtnetlink");
-    const int more = mnl_cb_run(buffer_.data(), static_cast<size_t>(count), sequence_,
-                                mnl_socket_get_portid(socket_.get()), pass_on,
-                                const_cast<Answer*>(&answer));
+    const int more =
+        mnl_cb_run(buffer_.data(), static_cast<size_t>(count), sequence_,
+                   mnl_socket_get_portid(socket_.get()), pass_on, const_cast<Answer*>(&answer));
     if (more < 0) return absl::ErrnoToStatus(errno, "rtnetlink");
     if (more == MNL_CB_STOP) return absl::OkStatus();
   }

@@ -25,7 +25,8 @@ class RouteSocket {
   nlmsghdr* Begin(uint16_t type, uint16_t flags);
   // Sends what Begin began. An error is the kernel's.
   absl::Status Exchange(nlmsghdr* message);
-  // The same, with what the kernel has to say; `message` began with NLM_F_DUMP, or asks for one thing.
+  // The same, with what the kernel has to say; `message` began with NLM_F_DUMP, or asks for one
+  // thing.
   absl::Status Ask(nlmsghdr* message, const std::function<void(const nlmsghdr*)>& answer);
 
  private:
@@ -38,7 +39,8 @@ class RouteSocket {
   explicit RouteSocket(Handle socket) : socket_(std::move(socket)) {}
 
   Handle socket_;
-  // More than an acknowledgement with the request in it, and what the kernel makes a dump's parts of.
+  // More than an acknowledgement with the request in it, and what the kernel makes a dump's parts
+  // of.
   alignas(nlmsghdr) std::array<char, 8192> buffer_;
   unsigned sequence_ = 0;
 };

@@ -52,17 +52,20 @@ void TakeMessage(const nlmsghdr* message, std::map<int, Found>* found) {
 
 absl::StatusOr<std::map<int, Found>> ListAddresses(RouteSocket* socket) {
   nlmsghdr* const message = socket->Begin(RTM_GETADDR, NLM_F_DUMP);
-  auto* const head = static_cast<ifaddrmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifaddrmsg)));
+  auto* const head =
+      static_cast<ifaddrmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifaddrmsg)));
   head->ifa_family = AF_UNSPEC;
   std::map<int, Found> found;
-  RETURN_IF_ERROR(socket->Ask(message, [&found](const nlmsghdr* part) { TakeMessage(part, &found); }));
+  RETURN_IF_ERROR(
+      socket->Ask(message, [&found](const nlmsghdr* part) { TakeMessage(part, &found); }));
   return found;
 }
 
 // It is written into rules.
 bool IsPlain(std::string_view name) {
   return !name.empty() && std::ranges::all_of(name, [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.' || c == '@';
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.' ||
+           c == '@';
   });
 }
 
@@ -70,13 +73,14 @@ absl::StatusOr<RoutedLink> RoutedLinkOf(const Link& link, int host) {
   char name[IF_NAMESIZE];
   if (link.kind != "veth" || link.peer_namespace != host ||
       if_indextoname(static_cast<unsigned>(link.peer), name) == nullptr) {
-    return absl::FailedPreconditionError(
-        StrCat("the namespace's interface ", Quote(link.name),
-               " is not a veth pair whose other end is on this host, so what it sends cannot be held there; "
-               "routed mode is for podman's bridge networks"));
+    return absl::FailedPreconditionError(StrCat("the namespace's interface ", Quote(link.name),
+                                                " is not a veth pair whose other end is on this "
+                                                "host, so what it sends cannot be held there; "
+                                                "routed mode is for podman's bridge networks"));
   }
   if (!IsPlain(name)) {
-    return absl::FailedPreconditionError(StrCat("the interface ", Quote(name), " has a name that rules cannot have"));
+    return absl::FailedPreconditionError(
+        StrCat("the interface ", Quote(name), " has a name that rules cannot have"));
   }
   RoutedLink routed;
   routed.index = link.peer;
@@ -87,7 +91,8 @@ absl::StatusOr<RoutedLink> RoutedLinkOf(const Link& link, int host) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<RoutedLink>> FindRoutedLinks(const NetworkNamespace& inside, const NetworkNamespace& host) {
+absl::StatusOr<std::vector<RoutedLink>> FindRoutedLinks(const NetworkNamespace& inside,
+                                                        const NetworkNamespace& host) {
   std::vector<Link> links;
   std::map<int, Found> found;
   int number = -1;
@@ -109,7 +114,8 @@ absl::StatusOr<std::vector<RoutedLink>> FindRoutedLinks(const NetworkNamespace& 
   }
   if (routed.empty()) {
     return absl::FailedPreconditionError(
-        "the namespace has no network of its own, so there is nothing to route; leave routed mode out");
+        "the namespace has no network of its own, so there is nothing to route; leave routed mode "
+        "out");
   }
   return routed;
 }

@@ -14,7 +14,8 @@ namespace sallyport::agent {
 
 // A veth pair with one end in the container and one on the host.
 struct RoutedLink {
-  // Of the host's end. The index stands for this pair alone; the name may be another's once the pair is gone.
+  // Of the host's end. The index stands for this pair alone; the name may be another's once the
+  // pair is gone.
   int index = 0;
   std::string name;
   // Of the container's end.
@@ -23,9 +24,10 @@ struct RoutedLink {
   std::vector<std::string> link_local;
 };
 
-// All interfaces of `inside` but the loopback. FAILED_PRECONDITION if there is none, or one that is not such a pair: what
-// it sends could not be held on the host.
-absl::StatusOr<std::vector<RoutedLink>> FindRoutedLinks(const NetworkNamespace& inside, const NetworkNamespace& host);
+// All interfaces of `inside` but the loopback. FAILED_PRECONDITION if there is none, or one that is
+// not such a pair: what it sends could not be held on the host.
+absl::StatusOr<std::vector<RoutedLink>> FindRoutedLinks(const NetworkNamespace& inside,
+                                                        const NetworkNamespace& host);
 
 // Of all of them.
 OwnAddresses AddressesOf(const std::vector<RoutedLink>& links);

@@ -1,11 +1,15 @@
 #include "agent/attach/ruleset.h"
 
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "agent/attach/loopback.h"
 #include "agent/attach/nft.h"
+#include "agent/attach/nft_batch.h"
+#include "common/base/mutex.h"
+#include "common/base/status.h"
 
 namespace sallyport::agent {
 namespace {
@@ -84,8 +88,20 @@ delete table inet sallyport
 }  // namespace
 
 absl::Status InstallRuleset() {
-  return RunNft(absl::StrReplaceAll(
-      kRuleset, {{"INBOUND", ""}, {"OWN", ""}, {"REPLIES", ""}, {"ROUTED", ""}}));
+  static Mutex mutex;
+  static std::optional<NftBatch> rules ABSL_GUARDED_BY(mutex);
+  const NftBatch* compiled = nullptr;
+  {
+    MutexLock lock(&mutex);
+    if (!rules.has_value()) {
+      ASSIGN_OR_RETURN(
+          rules, NftBatch::Compile(absl::StrReplaceAll(
+                     kRuleset, {{"INBOUND", ""}, {"OWN", ""}, {"REPLIES", ""}, {"ROUTED", ""}})));
+    }
+    // It does not change any more.
+    compiled = &*rules;
+  }
+  return compiled->Run();
 }
 
 absl::Status InstallRoutedRuleset(const OwnAddresses& own) {
