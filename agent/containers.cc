@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/attach/ca.h"
+#include "agent/attach/explicit_proxy.h"
 #include "agent/attach/routed_link.h"
 #include "agent/audit_file.h"
 #include "common/base/log.h"
@@ -61,11 +62,16 @@ void Containers::TakeOver(KeptContainer kept) {
   attachment.serial = ++last_serial_;
   attachment.instance = kept.served->instance;
   attachment.network = kept.network;
+  if (!kept.served->proxy_token.empty())
+    attachment.proxy_address = ProxyAddress(kept.served->sockets.tcp_v4);
   attachment.class_name = kept.class_name;
   attachment.pid = kept.pid;
   attachment.process = std::move(kept.process);
   attachment.ephemeral = kept.ephemeral;
-  if (const absl::Status links = WatchLinks(kept.served->sockets, attachment.serial); !links.ok()) {
+  const bool has_network = kept.served->proxy_token.empty();
+  const absl::Status links =
+      has_network ? WatchLinks(kept.served->sockets, attachment.serial) : absl::OkStatus();
+  if (!links.ok()) {
     LogError("container ", id, ": ", links.message(), "; detach it and attach it again");
   }
   if (!attachment.process.valid()) return;
@@ -79,15 +85,15 @@ absl::StatusOr<AttachOutcome> Containers::Attach(const AttachOrder& order) {
   RETURN_IF_ERROR(Check(order));
   ASSIGN_OR_RETURN(Target target, Find(order));
   ASSIGN_OR_RETURN(const uint64_t serial, Reserve(order, target));
-  LinkEvents links;
-  absl::StatusOr<std::string> ca = Serve(order, target, &links);
-  if (!ca.ok()) {
+  absl::StatusOr<Served> served = Serve(order, target);
+  if (!served.ok()) {
     Release(order.container_id);
-    return ca.status();
+    return served.status();
   }
-  RETURN_IF_ERROR(Settle(order, std::move(target), std::move(links), serial));
+  RETURN_IF_ERROR(Settle(order, std::move(target), std::move(served->links), serial));
   ASSIGN_OR_RETURN(Enforcement enforcement, AwaitPolicy(order, serial));
-  return AttachOutcome{*std::move(ca), std::move(enforcement)};
+  return AttachOutcome{std::move(served->ca_certificate_pem), std::move(enforcement),
+                       std::move(served->proxy_url)};
 }
 
 absl::Status Containers::Check(const AttachOrder& order) {
@@ -98,13 +104,15 @@ absl::Status Containers::Check(const AttachOrder& order) {
 }
 
 absl::StatusOr<Containers::Target> Containers::Find(const AttachOrder& order) {
-  ASSIGN_OR_RETURN(const NetworkNamespace own, NetworkNamespace::Own());
   pid_t pid = 0;
   UniqueFd process;
-  if (std::holds_alternative<pid_t>(order.where)) {
-    pid = std::get<pid_t>(order.where);
+  const bool by_process = std::holds_alternative<pid_t>(order.where);
+  if (by_process) pid = std::get<pid_t>(order.where);
+  if (by_process && (pid != 0 || !order.proxy_address.has_value())) {
     ASSIGN_OR_RETURN(process, OpenProcess(pid));
   }
+  if (order.proxy_address.has_value()) return Target{pid, std::move(process), std::nullopt};
+  ASSIGN_OR_RETURN(const NetworkNamespace own, NetworkNamespace::Own());
   ASSIGN_OR_RETURN(NetworkNamespace network,
                    process.valid() ? NetworkNamespace::OfProcess(pid, process)
                                    : NetworkNamespace::OfPath(std::get<std::string>(order.where)));
@@ -124,8 +132,9 @@ Containers::Attachments::const_iterator Containers::InTheWay(const AttachOrder& 
                                                              const Target& target) const {
   const auto of_id = attachments_.find(order.container_id);
   if (of_id != attachments_.end()) return of_id;
+  if (!target.network.has_value()) return attachments_.end();
   return std::find_if(attachments_.begin(), attachments_.end(), [&target](const auto& one) {
-    return one.second.network == target.network.id();
+    return one.second.network == target.network->id();
   });
 }
 
@@ -143,7 +152,7 @@ absl::StatusOr<uint64_t> Containers::Reserve(const AttachOrder& order, const Tar
   }
   Attachment& attachment = attachments_[order.container_id];
   attachment.serial = ++last_serial_;
-  attachment.network = target.network.id();
+  attachment.network = target.network_id();
   attachment.class_name = order.class_name;
   attachment.pid = target.pid;
   attachment.ephemeral = order.ephemeral;
@@ -166,32 +175,44 @@ absl::StatusOr<Redirected> Containers::Redirect(const AttachOrder& order,
   return RedirectRoutedNamespace(network, host, AddressesOf(routed));
 }
 
-absl::StatusOr<std::string> Containers::Serve(const AttachOrder& order, const Target& target,
-                                              LinkEvents* links) {
+absl::StatusOr<Containers::Served> Containers::Serve(const AttachOrder& order,
+                                                     const Target& target) {
   auto container = std::make_shared<ProxyContainer>();
   container->id = order.container_id;
   container->instance = NewInstance();
   if (!order.audit_path.empty()) {
     ASSIGN_OR_RETURN(container->audit_stream, OpenAuditFile("audit_path", order.audit_path));
   }
-  ASSIGN_OR_RETURN(Redirected redirected, Redirect(order, target.network));
-  container->sockets = std::move(redirected.sockets);
-  *links = std::move(redirected.links);
+  Served served;
+  std::string proxy_address;
+  if (target.network.has_value()) {
+    ASSIGN_OR_RETURN(Redirected redirected, Redirect(order, *target.network));
+    container->sockets = std::move(redirected.sockets);
+    served.links = std::move(redirected.links);
+  } else {
+    ASSIGN_OR_RETURN(container->sockets.tcp_v4, OpenProxyListener(*order.proxy_address));
+    container->proxy_token = NewProxyToken();
+    proxy_address = ProxyAddress(container->sockets.tcp_v4);
+    served.proxy_url = ProxyUrl(order.container_id, container->proxy_token, proxy_address);
+  }
   ASSIGN_OR_RETURN(container->ca,
                    MakeCertificateAuthority(order.container_id, std::chrono::system_clock::now()));
   RETURN_IF_ERROR(run_directory_->Store(order.container_id, container->ca));
   RETURN_IF_ERROR(supervisor_->AddContainer(container, Clock::now() + kServeDeadline));
   {
     MutexLock lock(&mutex_);
-    attachments_[order.container_id].instance = container->instance;
+    Attachment& attachment = attachments_[order.container_id];
+    attachment.instance = container->instance;
+    attachment.proxy_address = std::move(proxy_address);
   }
-  KeptContainer kept{container,  order.class_name,          target.network.id(),
+  KeptContainer kept{container,  order.class_name,          target.network_id(),
                      target.pid, Duplicate(target.process), order.ephemeral};
   if (const absl::Status status = KeepContainer(*store_, kept); !status.ok()) {
     LogWarning("container ", order.container_id,
                " loses its way out when this agent ends: ", status.message());
   }
-  return container->ca.certificate_pem;
+  served.ca_certificate_pem = container->ca.certificate_pem;
+  return served;
 }
 
 absl::Status Containers::WatchLinks(const ContainerSockets& sockets, uint64_t serial) {
@@ -205,8 +226,8 @@ absl::Status Containers::WatchLinks(const ContainerSockets& sockets, uint64_t se
   return link_watcher_->Watch(std::move(links), serial);
 }
 
-absl::Status Containers::Settle(const AttachOrder& order, Target target, LinkEvents links,
-                                uint64_t serial) {
+absl::Status Containers::Settle(const AttachOrder& order, Target target,
+                                std::optional<LinkEvents> links, uint64_t serial) {
   LogInfo("container ", order.container_id, " of class ", order.class_name, " is attached");
   sync_->Attached(order.container_id, order.class_name);
   absl::Status watched;
@@ -215,7 +236,7 @@ absl::Status Containers::Settle(const AttachOrder& order, Target target, LinkEve
     Attachment& attachment = attachments_[order.container_id];
     attachment.stage = Stage::kHere;
     attachment.process = std::move(target.process);
-    watched = link_watcher_->Watch(std::move(links), serial);
+    if (links.has_value()) watched = link_watcher_->Watch(*std::move(links), serial);
     if (watched.ok() && attachment.process.valid())
       watched = watcher_->Watch(attachment.process, serial);
   }
@@ -306,7 +327,7 @@ std::vector<Containers::Listed> Containers::List() const {
     MutexLock lock(&mutex_);
     for (const auto& [id, attachment] : attachments_) {
       if (attachment.stage == Stage::kHere)
-        list.push_back({id, attachment.class_name, attachment.pid});
+        list.push_back({id, attachment.class_name, attachment.pid, attachment.proxy_address});
     }
   }
   for (Listed& one : list) {

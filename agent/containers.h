@@ -34,8 +34,11 @@ namespace sallyport::agent {
 struct AttachOrder {
   std::string container_id;
   std::string class_name;
-  // A process in the namespace, or the namespace's path.
+  // A process in the namespace, or the namespace's path. With `proxy_address`: a process whose end
+  // detaches the container, or 0.
   std::variant<pid_t, std::string> where;
+  // Where an explicit proxy is to listen, for a container without a namespace; absent: none.
+  std::optional<std::string> proxy_address;
   std::string audit_path;  // Empty: none.
   std::chrono::milliseconds wait{5'000};
   bool ephemeral = false;
@@ -46,6 +49,7 @@ struct AttachOrder {
 struct AttachOutcome {
   std::string ca_certificate_pem;
   Enforcement enforcement;
+  std::string proxy_url;  // Of an explicit proxy; holds its credential.
 };
 
 // Thread-safe.
@@ -54,7 +58,8 @@ class Containers {
   struct Listed {
     std::string container_id;
     std::string class_name;
-    pid_t pid = 0;                   // 0: attached by path.
+    pid_t pid = 0;                   // 0: attached by path, or without a process.
+    std::string proxy_address;       // Of an explicit proxy; empty: none.
     uint64_t enforced_revision = 0;  // 0: no policy yet.
   };
 
@@ -90,17 +95,26 @@ class Containers {
     Stage stage = Stage::kComing;
     uint64_t serial = 0;
     uint64_t instance = 0;
-    NamespaceId network;
+    NamespaceId network;        // That of nothing: an explicit proxy.
+    std::string proxy_address;  // Of an explicit proxy.
     std::string class_name;
     pid_t pid = 0;
-    UniqueFd process;  // Invalid: attached by path.
+    UniqueFd process;  // Invalid: attached by path, or without a process.
     bool ephemeral = false;
   };
   // What an order's namespace was found to be.
   struct Target {
     pid_t pid = 0;
     UniqueFd process;
-    NetworkNamespace network;
+    std::optional<NetworkNamespace> network;  // Absent: an explicit proxy.
+
+    NamespaceId network_id() const { return network.has_value() ? network->id() : NamespaceId(); }
+  };
+  // What serving a container has come to.
+  struct Served {
+    std::string ca_certificate_pem;
+    std::string proxy_url;
+    std::optional<LinkEvents> links;  // Of its network namespace, if it has one.
   };
 
   static absl::Status Check(const AttachOrder& order);
@@ -117,12 +131,12 @@ class Containers {
   void Release(const std::string& container_id);
   // Redirect, listeners, CA, proxy: from here on the proxy serves it, by the policy that it has,
   // and the next agent will know of it.
-  absl::StatusOr<std::string> Serve(const AttachOrder& order, const Target& target,
-                                    LinkEvents* links);
+  absl::StatusOr<Served> Serve(const AttachOrder& order, const Target& target);
   absl::StatusOr<Redirected> Redirect(const AttachOrder& order, const NetworkNamespace& network);
   void TakeOver(KeptContainer kept);
   // The attachment is complete; it ends with its process.
-  absl::Status Settle(const AttachOrder& order, Target target, LinkEvents links, uint64_t serial);
+  absl::Status Settle(const AttachOrder& order, Target target, std::optional<LinkEvents> links,
+                      uint64_t serial);
   // Of a container of an agent before this one.
   absl::Status WatchLinks(const ContainerSockets& sockets, uint64_t serial);
   absl::StatusOr<Enforcement> AwaitPolicy(const AttachOrder& order, uint64_t serial);

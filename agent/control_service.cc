@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "agent/attach/explicit_proxy.h"
 #include "common/base/status.h"
 
 namespace sallyport::agent {
@@ -36,6 +37,16 @@ absl::StatusOr<AttachOrder> OrderOf(const v1::AttachRequest& request) {
   order.ephemeral = request.ephemeral();
   order.routed = request.routed();
   ASSIGN_OR_RETURN(order.wait, WaitOf(request));
+  if (request.has_explicit_proxy()) {
+    const std::string& listen = request.explicit_proxy().listen();
+    order.proxy_address = listen.empty() ? kDefaultProxyAddress : listen;
+    if (request.has_netns_path()) {
+      return absl::InvalidArgumentError(
+          "explicit_proxy: is for containers without a namespace; leave netns_path away");
+    }
+    order.where = pid_t{request.pid()};
+    return order;
+  }
   switch (request.namespace_case()) {
     case v1::AttachRequest::kPid:
       order.where = pid_t{request.pid()};
@@ -62,6 +73,7 @@ grpc::Status ControlService::Attach(grpc::ServerContext*, const v1::AttachReques
   response->set_policy_enforced(enforcement.kind == Enforcement::Kind::kEnforced);
   response->set_pending(enforcement.reason);
   response->set_revision(enforcement.revision);
+  response->set_explicit_proxy_url(outcome->proxy_url);
   return grpc::Status::OK;
 }
 
@@ -78,6 +90,7 @@ grpc::Status ControlService::ListAttached(grpc::ServerContext*, const v1::ListAt
     container->set_container_id(one.container_id);
     container->set_class_name(one.class_name);
     container->set_pid(one.pid);
+    container->set_explicit_proxy(one.proxy_address);
     container->set_enforced_revision(one.enforced_revision);
   }
   return grpc::Status::OK;

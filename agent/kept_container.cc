@@ -13,7 +13,10 @@ namespace sallyport::agent {
 namespace {
 
 constexpr char kNamePrefix[] = "container-";
-constexpr size_t kSockets = 4;
+
+size_t SocketsOf(const internal::KeptContainer& record) {
+  return record.proxy_token().empty() ? 4 : 1;
+}
 
 std::string NameOf(uint64_t instance) { return absl::StrCat(kNamePrefix, absl::Hex(instance)); }
 
@@ -32,11 +35,12 @@ internal::KeptContainer RecordOf(const KeptContainer& container) {
   record.set_ca_private_key_der(served.ca.private_key_der);
   record.set_has_process(container.process.valid());
   record.set_has_audit_stream(served.audit_stream.valid());
+  record.set_proxy_token(served.proxy_token);
   return record;
 }
 
 size_t DescriptorsOf(const internal::KeptContainer& record) {
-  return kSockets + (record.has_process() ? 1 : 0) + (record.has_audit_stream() ? 1 : 0);
+  return SocketsOf(record) + (record.has_process() ? 1 : 0) + (record.has_audit_stream() ? 1 : 0);
 }
 
 }  // namespace
@@ -52,9 +56,7 @@ uint64_t NewInstance() {
 
 absl::Status KeepContainer(const FdStore& store, const KeptContainer& container) {
   if (!store.exists()) return absl::OkStatus();
-  const ContainerSockets& sockets = container.served->sockets;
-  std::vector<int> fds = {sockets.tcp_v4.get(), sockets.tcp_v6.get(), sockets.dns_v4.get(),
-                          sockets.dns_v6.get()};
+  std::vector<int> fds = container.served->sockets.Descriptors();
   if (container.process.valid()) fds.push_back(container.process.get());
   if (container.served->audit_stream.valid()) fds.push_back(container.served->audit_stream.get());
   internal::KeptContainer record = RecordOf(container);
@@ -62,6 +64,7 @@ absl::Status KeepContainer(const FdStore& store, const KeptContainer& container)
   const absl::Status kept = store.Keep(NameOf(container.served->instance), bytes, fds);
   Wipe(&bytes);
   Wipe(record.mutable_ca_private_key_der());
+  Wipe(record.mutable_proxy_token());
   return kept;
 }
 
@@ -81,11 +84,16 @@ absl::StatusOr<KeptContainer> ReadContainer(const std::string& name, Parcel parc
   served->ca.certificate_der = record.ca_certificate_der();
   served->ca.private_key_der = record.ca_private_key_der();
   Wipe(record.mutable_ca_private_key_der());
-  served->sockets = {std::move(parcel.fds[0]), std::move(parcel.fds[1]), std::move(parcel.fds[2]),
-                     std::move(parcel.fds[3])};
+  served->proxy_token = record.proxy_token();
+  if (served->proxy_token.empty()) {
+    served->sockets = {std::move(parcel.fds[0]), std::move(parcel.fds[1]), std::move(parcel.fds[2]),
+                       std::move(parcel.fds[3])};
+  } else {
+    served->sockets.tcp_v4 = std::move(parcel.fds[0]);
+  }
   if (record.has_audit_stream()) served->audit_stream = std::move(parcel.fds.back());
   KeptContainer container;
-  if (record.has_process()) container.process = std::move(parcel.fds[kSockets]);
+  if (record.has_process()) container.process = std::move(parcel.fds[SocketsOf(record)]);
   container.served = std::move(served);
   container.class_name = record.class_name();
   container.network = {record.network_device(), record.network_inode()};

@@ -20,9 +20,9 @@ namespace sallyport::agent {
 struct KeptContainer {
   std::shared_ptr<const ProxyContainer> served;
   std::string class_name;
-  NamespaceId network;
+  NamespaceId network;  // That of nothing: an explicit proxy.
   pid_t pid = 0;
-  UniqueFd process;  // Invalid: attached by path.
+  UniqueFd process;  // Invalid: attached by path, or without a process.
   bool ephemeral = false;
 };
 

@@ -33,13 +33,12 @@ internal::Command AddCommand(const ProxyContainer& container) {
   add->set_ca_certificate(container.ca.certificate_der);
   add->set_ca_private_key(container.ca.private_key_der);
   add->set_has_audit_stream(container.audit_stream.valid());
+  add->set_proxy_token(container.proxy_token);
   return command;
 }
 
 std::vector<int> DescriptorsOf(const ProxyContainer& container) {
-  const ContainerSockets& sockets = container.sockets;
-  std::vector<int> fds = {sockets.tcp_v4.get(), sockets.tcp_v6.get(), sockets.dns_v4.get(),
-                          sockets.dns_v6.get()};
+  std::vector<int> fds = container.sockets.Descriptors();
   if (container.audit_stream.valid()) fds.push_back(container.audit_stream.get());
   return fds;
 }

@@ -39,7 +39,8 @@ struct ProxyContainer {
   uint64_t instance = 0;  // Of this attachment.
   CertificateAuthority ca;
   ContainerSockets sockets;
-  UniqueFd audit_stream;  // May be invalid.
+  UniqueFd audit_stream;    // May be invalid.
+  std::string proxy_token;  // Of an explicit proxy; empty: none.
 };
 
 // A proxy that dies, or does not answer in time, is replaced: at once, and after growing pauses if

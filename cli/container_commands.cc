@@ -164,13 +164,20 @@ int Create(const Arguments& arguments) {
 int Attach(const Arguments& arguments) {
   FlagSet flags(
       "sallyport container attach",
-      "Makes this host's agent the only way out of a network namespace that has nothing but `lo`.");
+      "Makes this host's agent the only way out of a network namespace that has nothing but `lo`. "
+      "Where no namespace can be had:\n"
+      "--explicit-proxy makes an HTTP proxy for programs that are told of it (HTTP_PROXY, "
+      "HTTPS_PROXY), and prints its URL, which holds\n"
+      "the credential. They are held to the policy as long as they use it; nothing keeps a process "
+      "from going around it.");
   flags.set_example("sallyport container attach --pid 4711 --id web-1 --class untrusted-agent");
   CommonFlags common;
   int64_t pid = 0;
   std::string netns, id, class_name, audit;
   bool ephemeral = false;
   bool routed = false;
+  bool explicit_proxy = false;
+  std::string listen;
   common.AddTo(&flags);
   flags.Int("pid", &pid, 1, 1 << 30, "PID",
             "A process in the namespace; the container is detached when it ends.");
@@ -182,10 +189,18 @@ int Attach(const Arguments& arguments) {
   flags.Bool(
       "routed", &routed,
       "It keeps its own interfaces, for connections that others open, as to published ports.");
+  flags.Bool("explicit-proxy", &explicit_proxy,
+             "Make a proxy in place of a namespace: programs can go around it.");
+  flags.String("listen", &listen, "ADDRESS:PORT",
+               "Where the explicit proxy listens. Default: a free port of 127.0.0.1.");
   flags.ParseOrExit(arguments);
   if (id.empty() || class_name.empty())
     return WrongUsage("container attach", "--id and --class are required");
-  if ((pid == 0) == netns.empty())
+  if (explicit_proxy && !netns.empty())
+    return WrongUsage("container attach", "--explicit-proxy goes without --netns");
+  if (!explicit_proxy && !listen.empty())
+    return WrongUsage("container attach", "--listen goes with --explicit-proxy");
+  if (!explicit_proxy && (pid == 0) == netns.empty())
     return WrongUsage("container attach", "give one of --pid and --netns");
   v1::AttachRequest request;
   request.set_container_id(id);
@@ -195,16 +210,20 @@ int Attach(const Arguments& arguments) {
   request.set_audit_path(audit);
   request.set_ephemeral(ephemeral);
   request.set_routed(routed);
+  if (explicit_proxy) request.mutable_explicit_proxy()->set_listen(listen);
   const Connection connection(Connection::Server::kAgent, common);
   const auto stub = v1::AgentControl::NewStub(connection.channel());
   return Call(
       connection, stub.get(), &v1::AgentControl::Stub::Attach, request, common,
       [&](const v1::AttachResponse& response) {
-        std::printf("%s is attached, %s%s\n%s", id.c_str(),
+        if (explicit_proxy)
+          std::fprintf(stderr, "nothing keeps a process from going around an explicit proxy\n");
+        std::printf("%s is attached, %s%s\n%s%s%s", id.c_str(),
                     response.policy_enforced()
                         ? "its policy is enforced"
                         : "its policy is not enforced yet, so it reaches nothing: ",
-                    response.pending().c_str(), response.ca_certificate_pem().c_str());
+                    response.pending().c_str(), response.explicit_proxy_url().c_str(),
+                    explicit_proxy ? "\n" : "", response.ca_certificate_pem().c_str());
       },
       std::chrono::seconds(15));
 }

@@ -12,9 +12,6 @@
 namespace sallyport::agent {
 namespace {
 
-// Connections that wait while the proxy restarts. The kernel's net.core.somaxconn may lower it.
-constexpr int kBacklog = 4096;
-
 absl::Status SetOption(const UniqueFd& socket, int level, int option, const char* name) {
   const int one = 1;
   if (setsockopt(socket.get(), level, option, &one, sizeof(one)) == 0) return absl::OkStatus();
@@ -64,7 +61,7 @@ absl::StatusOr<UniqueFd> OpenTcpListener(int family) {
                       ? SetOption(socket, IPPROTO_IP, IP_TRANSPARENT, "IP_TRANSPARENT")
                       : SetOption(socket, IPPROTO_IPV6, IPV6_TRANSPARENT, "IPV6_TRANSPARENT"));
   RETURN_IF_ERROR(BindLoopback(socket, family, kTcpListenerPort));
-  if (listen(socket.get(), kBacklog) != 0) return absl::ErrnoToStatus(errno, "cannot listen");
+  if (listen(socket.get(), kListenBacklog) != 0) return absl::ErrnoToStatus(errno, "cannot listen");
   return socket;
 }
 
@@ -76,6 +73,14 @@ absl::StatusOr<UniqueFd> OpenDnsSocket(int family) {
 }
 
 }  // namespace
+
+std::vector<int> ContainerSockets::Descriptors() const {
+  std::vector<int> descriptors;
+  for (const UniqueFd* socket : {&tcp_v4, &tcp_v6, &dns_v4, &dns_v6}) {
+    if (socket->valid()) descriptors.push_back(socket->get());
+  }
+  return descriptors;
+}
 
 absl::StatusOr<ContainerSockets> OpenListeners() {
   ContainerSockets sockets;

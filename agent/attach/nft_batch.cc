@@ -28,15 +28,17 @@ absl::Status NetlinkError() { return absl::ErrnoToStatus(errno, "nfnetlink"); }
 
 absl::StatusOr<Socket> OpenSocket() {
   Socket socket(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC), mnl_socket_close);
-  if (socket == nullptr || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) != 0) return NetlinkError();
+  if (socket == nullptr || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) != 0)
+    return NetlinkError();
   return socket;
 }
 
 // What makes the same again of what the kernel says of a thing.
 constexpr std::array<uint16_t, 2> kOfTable = {NFTA_TABLE_NAME, NFTA_TABLE_FLAGS};
-constexpr std::array<uint16_t, 5> kOfChain = {NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME, NFTA_CHAIN_HOOK, NFTA_CHAIN_POLICY,
-                                              NFTA_CHAIN_TYPE};
-constexpr std::array<uint16_t, 3> kOfRule = {NFTA_RULE_TABLE, NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS};
+constexpr std::array<uint16_t, 5> kOfChain = {NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME, NFTA_CHAIN_HOOK,
+                                              NFTA_CHAIN_POLICY, NFTA_CHAIN_TYPE};
+constexpr std::array<uint16_t, 3> kOfRule = {NFTA_RULE_TABLE, NFTA_RULE_CHAIN,
+                                             NFTA_RULE_EXPRESSIONS};
 
 // Appends messages, numbered from 1.
 class Writer {
@@ -89,7 +91,8 @@ int AddTable(const nlmsghdr* message, void* data) {
   // Deleting one that is not there would be an error.
   for (const int type : {NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE, NFT_MSG_NEWTABLE}) {
     writer.Add(TypeOf(type), 0, FamilyOf(message));
-    writer.Copy(message, type == NFT_MSG_DELTABLE ? std::span(kOfTable).first(1) : std::span(kOfTable));
+    writer.Copy(message,
+                type == NFT_MSG_DELTABLE ? std::span(kOfTable).first(1) : std::span(kOfTable));
   }
   return MNL_CB_OK;
 }
@@ -119,15 +122,16 @@ absl::Status Dump(const Socket& socket, int type, mnl_cb_t add, Writer* writer) 
     const ssize_t count = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return NetlinkError();
-    const int more = mnl_cb_run(buffer.data(), static_cast<size_t>(count), 1, mnl_socket_get_portid(socket.get()), add,
-                                writer);
+    const int more = mnl_cb_run(buffer.data(), static_cast<size_t>(count), 1,
+                                mnl_socket_get_portid(socket.get()), add, writer);
     if (more < 0) return NetlinkError();
     if (more == MNL_CB_STOP) return absl::OkStatus();
   }
 }
 
 absl::StatusOr<std::string> CompileHere(const std::string& commands) {
-  if (unshare(CLONE_NEWNET) != 0) return absl::ErrnoToStatus(errno, "no network namespace can be made");
+  if (unshare(CLONE_NEWNET) != 0)
+    return absl::ErrnoToStatus(errno, "no network namespace can be made");
   RETURN_IF_ERROR(RunNft(commands));
   ASSIGN_OR_RETURN(const Socket socket, OpenSocket());
   Writer writer;
@@ -151,25 +155,29 @@ absl::StatusOr<NftBatch> NftBatch::Compile(const std::string& commands) {
 
 absl::Status NftBatch::Run() const {
   ASSIGN_OR_RETURN(const Socket socket, OpenSocket());
-  if (mnl_socket_sendto(socket.get(), messages_.data(), messages_.size()) < 0) return NetlinkError();
-  // The kernel has answered when it has taken the batch; a refusal may stand among answers that are none.
+  if (mnl_socket_sendto(socket.get(), messages_.data(), messages_.size()) < 0)
+    return NetlinkError();
+  // The kernel has answered when it has taken the batch; a refusal may stand among answers that are
+  // none.
   bool taken = false;
   for (;;) {
     alignas(nlmsghdr) std::array<char, 16 * 1024> buffer;
-    const ssize_t count = recv(mnl_socket_get_fd(socket.get()), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    const ssize_t count =
+        recv(mnl_socket_get_fd(socket.get()), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno == EAGAIN) break;
     if (count < 0) return NetlinkError();
     int left = static_cast<int>(count);
-    for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(message, left);
-         message = mnl_nlmsg_next(message, &left)) {
+    for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data());
+         mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
       if (message->nlmsg_type != NLMSG_ERROR) continue;
       const int error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message))->error;
       if (error != 0) return absl::ErrnoToStatus(-error, "the kernel refused the nftables rules");
       taken = true;
     }
   }
-  return taken ? absl::OkStatus() : absl::InternalError("the kernel did not answer to the nftables rules");
+  return taken ? absl::OkStatus()
+               : absl::InternalError("the kernel did not answer to the nftables rules");
 }
 
 }  // namespace sallyport::agent

@@ -11,14 +11,16 @@
 
 namespace sallyport::agent {
 
-// Tables with chains and rules, without sets. libnftables takes a millisecond, one thread at a time, for what the kernel
-// then does in a third of it, so the rules are made once, in a namespace for the purpose, and read back.
+// Tables with chains and rules, without sets. libnftables takes a millisecond, one thread at a
+// time, for what the kernel then does in a third of it, so the rules are made once, in a namespace
+// for the purpose, and read back.
 class NftBatch {
  public:
   // `commands`: see RunNft.
   static absl::StatusOr<NftBatch> Compile(const std::string& commands);
 
-  // In the calling thread's network namespace, in the place of tables of these names, as one transaction.
+  // In the calling thread's network namespace, in the place of tables of these names, as one
+  // transaction.
   absl::Status Run() const;
 
  private:

@@ -2,14 +2,18 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <utility>
 
 #include "agent/proxy/connection_audit.h"
 #include "agent/proxy/dns/stream_server.h"
 #include "agent/proxy/open_stream.h"
 #include "agent/proxy/refusal.h"
+#include "agent/proxy/relay.h"
 #include "agent/proxy/serve_h1.h"
 #include "agent/proxy/serve_h2.h"
 #include "agent/proxy/sniff.h"
@@ -33,10 +37,17 @@ bool IsHttpPort(const EffectivePolicy* policy, uint16_t port) {
          policy->http_ports.end();
 }
 
-// The name that a ClientHello asks for: its SNI, or the address dialled.
+// The name that a ClientHello asks for: its SNI, or the address dialled. FAILED_PRECONDITION: an
+// explicit proxy was asked for another one.
 absl::StatusOr<Host> NameOf(const ClientHello& hello, const Origin& origin) {
-  if (!hello.server_name.has_value()) return Host::FromAddress(origin.address);
-  return Host::Parse(*hello.server_name);
+  if (!hello.server_name.has_value())
+    return origin.name != nullptr ? *origin.name : Host::FromAddress(origin.address);
+  absl::StatusOr<Host> name = Host::Parse(*hello.server_name);
+  if (name.ok() && origin.name != nullptr && !(*name == *origin.name)) {
+    return absl::FailedPreconditionError(StrCat("the proxy was asked for ", origin.name->text(),
+                                                ", the ClientHello for ", name->text()));
+  }
+  return name;
 }
 
 bool IsToBeDecrypted(const Container& container, const Host& name, const Origin& origin) {
@@ -46,10 +57,11 @@ bool IsToBeDecrypted(const Container& container, const Host& name, const Origin&
   return std::holds_alternative<Decrypt>(verdict);
 }
 
-Task<Sniffed> SniffFirst(ContainerPtr container, Stream* stream) {
+Task<Sniffed> SniffFirst(ContainerPtr container, Stream* stream, std::string early) {
   const OpenStream open(container, stream);
   co_return co_await Sniff(
-      stream, std::chrono::steady_clock::now() + container->limits().Time(Limit::kHeadTimeoutMs));
+      stream, std::chrono::steady_clock::now() + container->limits().Time(Limit::kHeadTimeoutMs),
+      std::move(early));
 }
 
 Task<void> ServeHttp2(ContainerPtr container, Origin origin, std::optional<TlsFacts> tls,
@@ -110,7 +122,9 @@ Task<void> ServeTls(ContainerPtr container, Origin origin, std::unique_ptr<TcpSt
                     SniffedTls sniffed) {
   absl::StatusOr<Host> name = NameOf(sniffed.hello, origin);
   if (!name.ok()) {
-    Reject(*container, origin, "tls", "bad_request", std::string(name.status().message()));
+    const bool other = absl::IsFailedPrecondition(name.status());
+    Reject(*container, origin, "tls", other ? "misdirected" : "bad_request",
+           std::string(name.status().message()));
     co_await AnswerAndClose(stream.get(), FatalAlert(kAlertUnrecognizedName));
     co_return;
   }
@@ -153,11 +167,12 @@ Task<void> Leave() { co_return; }
 // Who serves the connection from here on. A coroutine of its own, and the next one is returned
 // rather than awaited, so that what sniffing took is given back: most connections are idle most of
 // the time. `stream` is theirs if they take it.
-Task<Task<void>> Choose(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream>* stream) {
+Task<Task<void>> Choose(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream>* stream,
+                        std::string early) {
   if (origin.port == kDnsPort) co_return ServeDns(container, std::move(*stream));
   if (!IsHttpPort(container->policy().get(), origin.port))
-    co_return ServeTcpTunnel(container, origin, std::move(*stream));
-  Sniffed sniffed = co_await SniffFirst(container, stream->get());
+    co_return ServeTcpTunnel(container, origin, std::move(*stream), std::move(early));
+  Sniffed sniffed = co_await SniffFirst(container, stream->get(), std::move(early));
   if (auto* http = std::get_if<SniffedHttp>(&sniffed)) {
     co_return ServeH1(ClientConnection{container, origin, std::nullopt, nullptr}, stream->get(),
                       std::move(http->early));
@@ -172,7 +187,77 @@ Task<Task<void>> Choose(ContainerPtr container, Origin origin, std::unique_ptr<T
   co_return Leave();
 }
 
+// From its first bytes to its end.
+Task<void> ServeOpen(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> stream,
+                     std::string early) {
+  Task<void> rest = co_await Choose(container, origin, &stream, std::move(early));
+  co_await std::move(rest);
+}
+
+ClientConnection ToProxy(ContainerPtr container, Origin own) {
+  ClientConnection client{std::move(container), std::move(own), std::nullopt, nullptr};
+  client.to_proxy = true;
+  return client;
+}
+
+// The proxy's own TLS, whatever name it is asked for: its certificate is for the address that it
+// was reached by. What it carries is served as without.
+Task<void> ServeProxyTls(ContainerPtr container, Origin own, std::unique_ptr<TcpStream> transport,
+                         std::string early) {
+  const Host host = Host::FromAddress(own.address);
+  absl::StatusOr<Terminated> terminated = co_await TerminateForProxy(
+      container, std::move(transport), std::move(early), host, {std::string(kHttp2), "http/1.1"});
+  if (!terminated.ok()) {
+    Reject(*container, own, "https", "handshake_failed",
+           std::string(terminated.status().message()));
+    co_return;
+  }
+  TlsStream* const stream = terminated->stream.get();
+  if (terminated->alpn == kHttp2) {
+    co_await ServeH2(ToProxy(container, own), stream, "");
+    co_return;
+  }
+  std::optional<OpenedTunnel> tunnel = co_await ServeProxyH1(ToProxy(container, own), stream, "");
+  if (tunnel.has_value())
+    co_await ServeTunnel(container, tunnel->origin, stream, std::move(tunnel->early));
+}
+
+// A client that was told of the proxy. `own`: where it reached it.
+Task<void> ServeProxyClient(ContainerPtr container, Origin own, std::unique_ptr<TcpStream> stream) {
+  Sniffed sniffed = co_await SniffFirst(container, stream.get(), "");
+  if (auto* http = std::get_if<SniffedHttp>(&sniffed)) {
+    std::optional<OpenedTunnel> tunnel =
+        co_await ServeProxyH1(ToProxy(container, own), stream.get(), std::move(http->early));
+    if (tunnel.has_value())
+      co_await ServeOpen(container, tunnel->origin, std::move(stream), std::move(tunnel->early));
+  } else if (auto* http2 = std::get_if<SniffedHttp2>(&sniffed)) {
+    co_await ServeH2(ToProxy(container, own), stream.get(), std::move(http2->early));
+  } else if (auto* tls = std::get_if<SniffedTls>(&sniffed)) {
+    co_await ServeProxyTls(container, own, std::move(stream), std::move(tls->early));
+  } else if (auto* neither = std::get_if<SniffedNeither>(&sniffed)) {
+    co_await ServeNeither(container, own, std::move(stream), std::move(*neither));
+  }
+}
+
 }  // namespace
+
+Task<void> ServeTunnel(ContainerPtr container, Origin origin, Stream* tunnel, std::string early) {
+  boost::asio::io_context& context = container->worker().io_context();
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
+    container->worker().overload().CountPause();
+    tunnel->Close(Stream::How::kReset);
+    co_return;
+  }
+  auto inner = std::make_unique<TcpStream>(context, UniqueFd(ends[0]));
+  TcpStream outer(context, UniqueFd(ends[1]));
+  inner->UseTurns(container->turns());
+  boost::asio::co_spawn(context, ServeOpen(container, origin, std::move(inner), ""),
+                        boost::asio::detached);
+  // It goes on by itself until it sees the end.
+  (void)co_await RelayBytes(&context, tunnel, &outer, std::move(early),
+                            container->limits().Time(Limit::kRelayIdleTimeoutMs));
+}
 
 Task<void> ServeConnection(ContainerPtr container, UniqueFd socket, ConnectionTokens) {
   const absl::StatusOr<Origin> origin = OriginOf(socket.get());
@@ -181,7 +266,9 @@ Task<void> ServeConnection(ContainerPtr container, UniqueFd socket, ConnectionTo
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
   auto stream = std::make_unique<TcpStream>(container->worker().io_context(), std::move(socket));
   stream->UseTurns(container->turns());
-  Task<void> rest = co_await Choose(container, *origin, &stream);
+  Task<void> rest = container->proxy_credential() == nullptr
+                        ? co_await Choose(container, *origin, &stream, "")
+                        : ServeProxyClient(container, *origin, std::move(stream));
   co_await std::move(rest);
 }
 

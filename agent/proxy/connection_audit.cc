@@ -9,7 +9,7 @@ AuditRecord ConnectionRecord(Container& container, const Origin& origin, std::st
   record.container_id = container.id();
   record.scheme = scheme;
   record.port = origin.port;
-  record.dialled = origin.address.ToString();
+  record.dialled = DialledText(origin);
   if (const std::shared_ptr<const EffectivePolicy> policy = container.policy(); policy != nullptr) {
     record.class_name = policy->class_name;
     record.revision = policy->revision;

@@ -21,6 +21,7 @@
 #include "agent/proxy/handlers/pool.h"
 #include "agent/proxy/identity/token_cache.h"
 #include "agent/proxy/origins.h"
+#include "agent/proxy/proxy_credential.h"
 #include "agent/proxy/tls/leaf.h"
 #include "agent/proxy/tls/upstream.h"
 #include "agent/proxy/turns.h"
@@ -44,7 +45,8 @@ class ClosableConnection {
 };
 
 // Identity is this object: it is made with the listeners inside the container's network namespace,
-// and every connection accepted from them holds it. Pools, sessions with origins and handler links
+// and every connection accepted from them holds it. (From an explicit proxy's listener, those that
+// show its credential.) Pools, sessions with origins and handler links
 // are its own, leaves, sessions with clients and handlers' leases its container's on all workers,
 // so nothing is shared between containers. Belongs to one worker.
 class Container {
@@ -54,11 +56,12 @@ class Container {
     std::shared_ptr<LeafAuthority> leaves;  // All workers' of this container.
     std::unique_ptr<UpstreamTls> upstream_tls;
     std::shared_ptr<ContainerDns> dns;
-    std::shared_ptr<ContainerBudget> budget;      // Shared by the container's workers.
-    std::shared_ptr<LeaseTable> leases;           // Likewise.
-    std::shared_ptr<BuiltinRates> builtin_rates;  // Likewise.
-    std::shared_ptr<AuditSink> audit_file;        // May be null.
-    std::shared_ptr<AuditSink> audit_stream;      // May be null.
+    std::shared_ptr<ContainerBudget> budget;                  // Shared by the container's workers.
+    std::shared_ptr<LeaseTable> leases;                       // Likewise.
+    std::shared_ptr<BuiltinRates> builtin_rates;              // Likewise.
+    std::shared_ptr<AuditSink> audit_file;                    // May be null.
+    std::shared_ptr<AuditSink> audit_stream;                  // May be null.
+    std::shared_ptr<const ProxyCredential> proxy_credential;  // Null: no explicit proxy.
   };
   Container(Worker* worker, Parts parts);
 
@@ -73,6 +76,9 @@ class Container {
   Origins& origins() { return origins_; }
   HandlerPool& handlers() { return handlers_; }
   LeaseTable& leases() { return *parts_.leases; }
+  // What clients of its explicit proxy show. Null: it has a network of its own, where whoever
+  // connects is the container.
+  const ProxyCredential* proxy_credential() const { return parts_.proxy_credential.get(); }
   // What a call of the handler bears; empty: it is registered without one. FAILED_PRECONDITION: the
   // agent has given no key.
   absl::StatusOr<std::string> IdentityToken(const std::shared_ptr<const HandlerSpec>& handler,

@@ -18,6 +18,7 @@ namespace sallyport::proxy {
 namespace {
 
 constexpr size_t kContainerSockets = 4;
+constexpr size_t kProxySockets = 1;
 constexpr uint32_t kMaxWorkers = 256;
 // How often a proxy that drains looks whether it is done.
 constexpr std::chrono::milliseconds kDrainCheck{50};
@@ -212,13 +213,18 @@ absl::Status Control::Configure(const internal::Configure& command,
 absl::Status Control::AddContainer(const internal::AddContainer& command,
                                    std::vector<UniqueFd> descriptors) {
   if (workers_.empty()) return absl::FailedPreconditionError("the proxy is not configured yet");
-  if (descriptors.size() != kContainerSockets + (command.has_audit_stream() ? 1 : 0)) {
+  std::shared_ptr<const ProxyCredential> credential;
+  if (!command.proxy_token().empty())
+    credential = std::make_shared<ProxyCredential>(command.container_id(), command.proxy_token());
+  const size_t sockets = credential == nullptr ? kContainerSockets : kProxySockets;
+  if (descriptors.size() != sockets + (command.has_audit_stream() ? 1 : 0)) {
     return absl::InvalidArgumentError(
-        "a container comes with its four sockets, and with its audit stream if it has one");
+        "a container comes with its four sockets, an explicit proxy with one, and either with its "
+        "audit stream if it has one");
   }
   std::shared_ptr<AuditSink> audit_stream;
   if (command.has_audit_stream())
-    audit_stream = std::make_shared<AuditSink>(std::move(descriptors[kContainerSockets]));
+    audit_stream = std::make_shared<AuditSink>(std::move(descriptors[sockets]));
   ASSIGN_OR_RETURN(const std::shared_ptr<LeafAuthority> leaves,
                    LeafAuthority::Create(command.ca_certificate(), command.ca_private_key()));
   auto budget = std::make_shared<ContainerBudget>(limits_);
@@ -237,7 +243,8 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
     setup.builtin_rates = builtin_rates;
     setup.leases = leases;
     setup.audit_stream = audit_stream;
-    for (size_t i = 0; i < kContainerSockets; ++i) {
+    setup.proxy_credential = credential;
+    for (size_t i = 0; i < sockets; ++i) {
       const bool is_dns = i >= 2;
       if (is_dns && index != dns_worker) continue;
       ASSIGN_OR_RETURN(UniqueFd copy, Duplicate(descriptors[i]));

@@ -21,6 +21,11 @@ std::variant<Destination, Refusal> DestinationOf(const RequestHead& head, const 
                    StrCat("the request names port ", *head.authority.port,
                           " on a connection to port ", origin.port)};
   }
+  if (origin.name != nullptr && !(head.authority.host == *origin.name)) {
+    return Refusal{421, "misdirected",
+                   StrCat("the proxy was asked for ", origin.name->text(), ", the request is for ",
+                          head.authority.host.text())};
+  }
   if (tls.has_value() && !(head.authority.host == tls->name)) {
     return Refusal{421, "misdirected",
                    StrCat("the TLS connection is for ", tls->name.text(), ", the request for ",

@@ -28,7 +28,7 @@ AuditRecord RecordOf(const ClientConnection& client) {
   AuditRecord record;
   record.time = std::chrono::system_clock::now();
   record.container_id = client.container->id();
-  record.dialled = client.origin.address.ToString();
+  record.dialled = DialledText(client.origin);
   record.port = client.origin.port;
   record.scheme = client.tls.has_value() ? "https" : "http";
   return record;

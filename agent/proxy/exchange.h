@@ -22,6 +22,8 @@ struct ClientConnection {
   std::optional<TlsFacts> tls;
   ServerExchange* http = nullptr;
   bool http2 = false;
+  // The client takes us for its proxy: `origin` is each request's own (serve_proxy_request.h).
+  bool to_proxy = false;
 };
 
 // A request whose destination is known. What each stage of the trip is given; none changes it.

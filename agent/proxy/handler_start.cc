@@ -20,7 +20,7 @@ void SetContext(const Exchange& exchange, const ToHandler& verdict, v1::Context*
   context->set_rule(verdict.rule.ToString());
   context->set_policy_revision(exchange.policy->revision);
   context->set_request_id(exchange.request_id);
-  context->set_dialled_address(exchange.client.origin.address.ToString());
+  context->set_dialled_address(DialledText(exchange.client.origin));
   context->set_dialled_port(exchange.client.origin.port);
   context->set_http_version(std::string(HttpVersion(exchange)));
   if (!exchange.client.tls.has_value()) return;

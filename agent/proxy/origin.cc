@@ -21,4 +21,8 @@ absl::StatusOr<Origin> OriginOf(int accepted_socket) {
   return origin;
 }
 
+std::string DialledText(const Origin& origin) {
+  return origin.address == IpAddress() ? "" : origin.address.ToString();
+}
+
 }  // namespace sallyport::proxy

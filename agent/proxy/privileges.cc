@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <fstream>
 
 #include "agent/proxy/system_calls.h"
 #include "common/base/log.h"
@@ -70,7 +72,16 @@ absl::Status DropCapabilities() {
   return absl::OkStatus();
 }
 
+// In the initial one every id stands for itself (user_namespaces(7)).
+bool InUserNamespace() {
+  std::ifstream map("/proc/self/uid_map");
+  uint64_t inside = 0, outside = 0, count = 0;
+  map >> inside >> outside >> count;
+  return map && (outside != 0 || count != UINT32_MAX);
+}
+
 absl::Status BecomeUser(const passwd& user) {
+  if (user.pw_uid == 0) return absl::OkStatus();
   if (setgroups(0, nullptr) != 0) return Failed("leave all groups");
   if (setresgid(user.pw_gid, user.pw_gid, user.pw_gid) != 0) return Failed("change the group");
   if (setresuid(user.pw_uid, user.pw_uid, user.pw_uid) != 0) return Failed("change the user");
@@ -115,7 +126,7 @@ absl::Status DropPrivileges(const std::string& user) {
                       "; deploy/install.sh makes it, or choose one with --proxy-user")));
   }
   const passwd account = *found;
-  if (account.pw_uid == 0)
+  if (account.pw_uid == 0 && !InUserNamespace())
     return absl::InvalidArgumentError("the proxy never runs as root; choose another --proxy-user");
 
   RETURN_IF_ERROR(Raise(RLIMIT_NOFILE, "descriptors", 0));

@@ -10,7 +10,8 @@
 namespace sallyport::proxy {
 
 // REQUIRES: called as root, before any thread is started. Afterwards the process
-// - runs as `user` and its group, with no other groups, no capability and no way to gain one,
+// - runs as `user` and its group, with no other groups, no capability and no way to gain one.
+// "root" is for a user namespace, whose root is an ordinary user: the process stays that,
 // - sees an empty read-only file system, the only one of its mount namespace, and no file of it may
 // be opened (Landlock, where the kernel has it),
 // - leaves no core dump and cannot be traced by its own user,

@@ -8,6 +8,7 @@
 namespace sallyport::proxy {
 namespace {
 
+constexpr int kProxyAuthenticationRequired = 407;
 // It is this host that has no room, for whatever reason; later it may.
 constexpr int kUnavailable = 503;
 constexpr std::string_view kRetryAfterSeconds = "1";
@@ -61,6 +62,37 @@ Task<Outcome> RefuseRequest(const ClientConnection& client, Refusal refusal) {
   // The answer is a courtesy; whether it arrives changes nothing.
   (void)co_await client.http->WriteResponse(head, body, false);
   co_return outcome;
+}
+
+Task<Outcome> DemandCredential(const ClientConnection& client, std::string detail) {
+  Outcome outcome;
+  outcome.decision = "reject";
+  outcome.reason = "proxy_authentication";
+  outcome.status = kProxyAuthenticationRequired;
+  outcome.detail = std::move(detail);
+  ResponseHead head = TextHead(outcome.status, outcome.reason, "text/plain");
+  head.headers.Add("proxy-authenticate", "Basic realm=\"sallyport\", charset=\"UTF-8\"");
+  (void)co_await client.http->WriteResponse(
+      head, "proxy_authentication: the proxy's URL has the container's id and token in it\n",
+      false);
+  co_return outcome;
+}
+
+Task<int> RefuseForReason(ServerExchange* http, const EffectivePolicy* policy,
+                          std::string_view reason) {
+  int status = 0;
+  if (reason == "origin_unreachable") status = 502;
+  if (reason == "origin_timeout") status = 504;
+  if (reason == "overloaded" || reason == "over_budget") status = kUnavailable;
+  const bool by_policy = status == 0;
+  const DenyResponse denied = policy != nullptr ? policy->deny_response : DenyResponse{};
+  if (by_policy) status = denied.status;
+  const std::string ours = StrCat(reason, "\n");
+  const ResponseHead head =
+      TextHead(status, reason, by_policy ? denied.content_type : "text/plain");
+  // What follows may not be HTTP.
+  (void)co_await http->WriteResponse(head, by_policy ? denied.body : ours, false);
+  co_return status;
 }
 
 Task<Outcome> RefuseOverBudget(const Exchange& exchange, OverBudget over) {

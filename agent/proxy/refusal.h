@@ -14,6 +14,14 @@ Task<Outcome> RefuseByPolicy(const Exchange& exchange, Denial denial);
 // The request itself is at fault; the connection is closed after the answer.
 Task<Outcome> RefuseRequest(const ClientConnection& client, Refusal refusal);
 
+// 407: a request to an explicit proxy without the container's credential, or with a wrong one.
+Task<Outcome> DemandCredential(const ClientConnection& client, std::string detail);
+
+// Why there will be no tunnel, by an audit reason: the class's deny response if policy says so,
+// else 502 to 504. Returns the status.
+Task<int> RefuseForReason(ServerExchange* http, const EffectivePolicy* policy,
+                          std::string_view reason);
+
 // There is no room for it: 429 or 503, and when to try again.
 Task<Outcome> RefuseOverBudget(const Exchange& exchange, OverBudget over);
 

@@ -6,6 +6,7 @@
 #include "agent/proxy/http/h1_connection.h"
 #include "agent/proxy/http_limits.h"
 #include "agent/proxy/refusal.h"
+#include "agent/proxy/serve_proxy_request.h"
 #include "agent/proxy/stream.h"
 #include "agent/proxy/worker.h"
 
@@ -39,8 +40,10 @@ bool EndsWithThisRequest(const Container& container) {
   return container.draining() || container.worker().overload().shedding() >= Shedding::kKeepAlive;
 }
 
-// One request that has begun to come in. Returns whether the connection may carry another.
-Task<bool> ServeNext(const ClientConnection& client, H1ServerConnection* http) {
+// One request that has begun to come in. Returns whether the connection may carry another. `tunnel`
+// is set if it has become one.
+Task<bool> ServeNext(const ClientConnection& client, H1ServerConnection* http,
+                     std::optional<OpenedTunnel>* tunnel) {
   H1ServerConnection::HeadResult result = co_await http->ReadHead();
   if (std::get_if<H1ServerConnection::Closed>(&result) != nullptr) co_return false;
   if (auto* bad = std::get_if<BadMessage>(&result)) {
@@ -49,27 +52,50 @@ Task<bool> ServeNext(const ClientConnection& client, H1ServerConnection* http) {
   }
   auto& head = std::get<RequestHead>(result);
   if (EndsWithThisRequest(*client.container)) head.keep_alive = false;
-  co_await ServeRequest(client, std::move(head));
+  if (client.to_proxy) {
+    const std::optional<Origin> origin = co_await ServeProxyRequest(client, std::move(head));
+    if (origin.has_value()) {
+      tunnel->emplace(OpenedTunnel{*origin, http->TakeBuffered()});
+      co_return false;
+    }
+  } else {
+    co_await ServeRequest(client, std::move(head));
+  }
   if (!http->response_begun() || !http->reusable()) co_return false;
   if (http->body_complete()) co_return true;
   co_return co_await http->DrainBody(kMaxDrainBytes, kMaxDrainTime);
 }
 
-}  // namespace
-
 // Most connections wait here most of the time: what a request needs is in ServeNext's frame.
-Task<void> ServeH1(ClientConnection client, Stream* stream, std::string early) {
+Task<void> ServeAll(ClientConnection client, Stream* stream, std::string early,
+                    std::optional<OpenedTunnel>* tunnel) {
   const ContainerLimits& limits = client.container->limits();
-  H1ServerConnection http(stream, std::move(early), H1LimitsOf(limits), H1TimeoutsOf(limits));
+  H1Limits h1_limits = H1LimitsOf(limits);
+  h1_limits.connect = client.to_proxy;
+  H1ServerConnection http(stream, std::move(early), h1_limits, H1TimeoutsOf(limits));
   client.http = &http;
   const ServedConnection served(client.container, stream, &http);
   while (!client.container->closed()) {
     const bool arrived = co_await http.AwaitRequest();
     if (!arrived) break;
-    const bool another = co_await ServeNext(client, &http);
+    const bool another = co_await ServeNext(client, &http, tunnel);
     if (!another) break;
   }
-  co_await LingeringClose(stream);
+  if (tunnel == nullptr || !tunnel->has_value()) co_await LingeringClose(stream);
+}
+
+}  // namespace
+
+Task<void> ServeH1(ClientConnection client, Stream* stream, std::string early) {
+  return ServeAll(std::move(client), stream, std::move(early), nullptr);
+}
+
+Task<std::optional<OpenedTunnel>> ServeProxyH1(ClientConnection client, Stream* stream,
+                                               std::string early) {
+  std::optional<OpenedTunnel> tunnel;
+  client.to_proxy = true;
+  co_await ServeAll(std::move(client), stream, std::move(early), &tunnel);
+  co_return tunnel;
 }
 
 }  // namespace sallyport::proxy

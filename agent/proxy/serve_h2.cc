@@ -6,10 +6,13 @@
 #include <variant>
 #include <vector>
 
+#include "agent/proxy/admission.h"
+#include "agent/proxy/connection.h"
 #include "agent/proxy/event.h"
 #include "agent/proxy/http/h2_server.h"
 #include "agent/proxy/http_limits.h"
 #include "agent/proxy/refusal.h"
+#include "agent/proxy/serve_proxy_request.h"
 #include "agent/proxy/worker.h"
 
 namespace sallyport::proxy {
@@ -26,7 +29,7 @@ class ServedConnection final : public ClosableConnection {
                    std::string_view early)
       : client(std::move(client)),
         http(context, stream, early, H2LimitsOf(this->client.container->limits()),
-             H2TimeoutsOf(this->client.container->limits())),
+             H2TimeoutsOf(this->client.container->limits()), this->client.to_proxy),
         all_done(context),
         over(context),
         context_(context),
@@ -70,12 +73,33 @@ Task<void> Write(ServedConnection* connection) {
   EndOne(connection);
 }
 
+// A CONNECT's tunnel counts as a connection, as one that is accepted does.
+Task<void> ServeToProxy(const ClientConnection& client, RequestHead head) {
+  std::optional<ConnectionTokens> tokens;
+  if (IsConnect(head)) {
+    std::variant<ConnectionTokens, NotYet> admission = AdmitConnection(*client.container);
+    if (const auto* not_yet = std::get_if<NotYet>(&admission)) {
+      if (not_yet->limit.has_value()) client.container->budget().CountExceeded(*not_yet->limit);
+      (void)co_await RefuseForReason(client.http, nullptr,
+                                     not_yet->limit.has_value() ? "over_budget" : "overloaded");
+      co_return;
+    }
+    TakeConnection(*client.container);
+    tokens = std::move(std::get<ConnectionTokens>(admission));
+  }
+  const std::optional<Origin> origin = co_await ServeProxyRequest(client, std::move(head));
+  if (origin.has_value())
+    co_await ServeTunnel(client.container, *origin, &client.http->tunnel(), "");
+}
+
 Task<void> ServeStream(ServedConnection* connection, H2ServerConnection::Request request) {
   ClientConnection client = connection->client;
   client.http = request.exchange.get();
   client.http2 = true;
   if (auto* bad = std::get_if<BadMessage>(&request.head)) {
     co_await ServeBadMessage(client, bad->status, std::move(bad->detail));
+  } else if (client.to_proxy) {
+    co_await ServeToProxy(client, std::move(std::get<RequestHead>(request.head)));
   } else {
     co_await ServeRequest(client, std::move(std::get<RequestHead>(request.head)));
   }

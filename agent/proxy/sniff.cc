@@ -28,19 +28,21 @@ bool IsOtherTlsRecord(std::string_view bytes) {
 
 }  // namespace
 
-Task<Sniffed> Sniff(Stream* stream, SteadyTime deadline) {
+Task<Sniffed> Sniff(Stream* stream, SteadyTime deadline, std::string early) {
   stream->SetDeadline(deadline);
-  std::string early;
   ClientHelloReader reader;
   std::array<char, 4096> buffer;
+  bool unread = early.empty();
   while (true) {
-    const absl::StatusOr<size_t> count = co_await stream->Read(buffer);
-    if (!count.ok() || *count == 0) {
-      if (early.empty()) co_return SniffedNothing{};
-      if (MayBecomePreface(early)) co_return SniffedHttp{std::move(early)};
-      co_return SniffedNeither{"the connection ended within its ClientHello", kAlertDecodeError};
+    if (std::exchange(unread, true)) {
+      const absl::StatusOr<size_t> count = co_await stream->Read(buffer);
+      if (!count.ok() || *count == 0) {
+        if (early.empty()) co_return SniffedNothing{};
+        if (MayBecomePreface(early)) co_return SniffedHttp{std::move(early)};
+        co_return SniffedNeither{"the connection ended within its ClientHello", kAlertDecodeError};
+      }
+      early.append(buffer.data(), *count);
     }
-    early.append(buffer.data(), *count);
     if (!LooksLikeTls(early)) {
       if (MayBecomePreface(early)) continue;
       if (early.starts_with(kHttp2Preface)) co_return SniffedHttp2{std::move(early)};

@@ -35,7 +35,8 @@ using Sniffed = std::variant<SniffedHttp, SniffedHttp2, SniffedTls, SniffedNeith
 // Reads until it is clear which. A ClientHello is read whole, at most kMaxClientHelloBytes. Bytes
 // that cannot begin an HTTP request line are neither; that the rest of a line is legal is for the
 // HTTP parser to say, as it is for what only begins like HTTP/2's preface.
-Task<Sniffed> Sniff(Stream* stream, SteadyTime deadline);
+// `early` was read before.
+Task<Sniffed> Sniff(Stream* stream, SteadyTime deadline, std::string early = "");
 
 }  // namespace sallyport::proxy
 

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "agent/proxy/container.h"
 #include "agent/proxy/destination.h"
@@ -25,6 +26,12 @@ struct Terminated {
 Task<absl::StatusOr<Terminated>> Terminate(ContainerPtr container, Origin origin,
                                            std::unique_ptr<TcpStream> transport, std::string early,
                                            Host name);
+
+// The same for an explicit proxy's own TLS, with these protocols on offer.
+Task<absl::StatusOr<Terminated>> TerminateForProxy(ContainerPtr container,
+                                                   std::unique_ptr<TcpStream> transport,
+                                                   std::string early, Host own,
+                                                   std::vector<std::string> protocols);
 
 }  // namespace sallyport::proxy
 

@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "agent/proxy/connection_audit.h"
+#include "agent/proxy/refusal.h"
 #include "agent/proxy/relay.h"
+#include "common/base/status.h"
 #include "common/base/strings.h"
 
 namespace sallyport::proxy {
@@ -17,8 +19,9 @@ using Clock = std::chrono::steady_clock;
 // What the tunnel is for; decided again at each change of policy.
 struct Target {
   bool tls = false;
-  Host host;  // Dialled: the TLS name, or the address that the container dialled.
-  std::optional<Host> dns_name;  // Plain TCP: the name that our DNS gave the address for.
+  Host host;  // Dialled: the TLS name, or what the container dialled or asked a proxy for.
+  // Plain TCP: the name that our DNS gave the address for, or that the proxy was asked for.
+  std::optional<Host> dns_name;
   IpAddress dialled;
 };
 
@@ -35,6 +38,25 @@ TcpVerdict DecideTunnel(const EffectivePolicy& policy, const Target& target) {
   const Rule rule{"", "to be decrypted", nullptr, "", {}};
   if (policy.monitor) return Relay{rule, Reason::kNotAllowed};
   return Deny{Reason::kNotAllowed, rule};
+}
+
+// Who asked for the tunnel.
+struct Client {
+  Stream* stream;
+  ServerExchange* connect = nullptr;  // Its CONNECT, which is yet to be answered; null: none.
+};
+
+Target TcpTarget(const Container& container, const Origin& origin) {
+  Target target;
+  target.dialled = origin.address;
+  if (origin.name != nullptr) {
+    target.host = *origin.name;
+    target.dns_name = *origin.name;
+  } else {
+    target.host = Host::FromAddress(origin.address);
+    target.dns_name = container.dns_names().NameOf(origin.address);
+  }
+  return target;
 }
 
 // Ends both sides when the policy turns against the tunnel.
@@ -92,18 +114,35 @@ std::variant<Permitted, Denial> Decide(const EffectivePolicy* policy, const Targ
   return Permitted{relay.rule.ToString(), relay.would_deny};
 }
 
-Task<void> Serve(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> client,
-                 std::string early, Target target) {
+// Tells the client that there is no tunnel: by an answer to its CONNECT, or by a reset.
+Task<void> Refuse(const Container& container, const Client& client, AuditRecord* record) {
+  if (client.connect == nullptr) {
+    client.stream->Close(Stream::How::kReset);
+  } else {
+    record->status =
+        co_await RefuseForReason(client.connect, container.policy().get(), record->reason);
+  }
+}
+
+// What the client sent behind its CONNECT; only once it is agreed to.
+Task<absl::StatusOr<std::string>> Agree(ServerExchange* connect) {
+  CO_RETURN_IF_ERROR(co_await connect->AcceptConnect());
+  co_return connect->TakeBuffered();
+}
+
+Task<void> Serve(ContainerPtr container, Origin origin, Client client, std::string early,
+                 Target target) {
   const Clock::time_point start = Clock::now();
   AuditRecord record = ConnectionRecord(*container, origin, target.tls ? "tls" : "tcp");
+  if (client.connect != nullptr) record.method = "CONNECT";
   record.host = target.dns_name.has_value() ? target.dns_name->text() : target.host.text();
-  OpenTunnel open(*container, target, client.get());
+  OpenTunnel open(*container, target, client.stream);
   const Container::Registration registration(container, &open);
 
   std::variant<Permitted, Denial> verdict = Decide(container->policy().get(), target);
   if (auto* denial = std::get_if<Denial>(&verdict)) {
     RecordDenial(std::move(*denial), &record);
-    client->Close(Stream::How::kReset);
+    co_await Refuse(*container, client, &record);
     container->Audit(record);
     co_return;
   }
@@ -121,12 +160,16 @@ Task<void> Serve(ContainerPtr container, Origin origin, std::unique_ptr<TcpStrea
     if (record.would_deny.empty() && reached->would_deny.has_value())
       record.would_deny = ReasonName(*reached->would_deny);
     record.upstream = StrCat(reached->address.ToUriString(), ":", origin.port);
+    absl::StatusOr<std::string> first = std::move(early);
+    if (!open.closed() && client.connect != nullptr) first = co_await Agree(client.connect);
     if (open.closed()) {
       RecordDenial(Denial{Reason::kNotAllowed, "policy changed while connecting"}, &record);
+    } else if (!first.ok()) {
+      record.detail = "the container hung up before the answer";
     } else {
       const RelayedBytes bytes = co_await RelayBytes(
-          container->dial_context().context, client.get(), reached->stream.get(), std::move(early),
-          container->limits().Time(Limit::kRelayIdleTimeoutMs));
+          container->dial_context().context, client.stream, reached->stream.get(),
+          *std::move(first), container->limits().Time(Limit::kRelayIdleTimeoutMs));
       record.bytes_received = bytes.from_client;
       record.bytes_sent = bytes.to_client;
       if (open.closed()) record.detail = "closed by a change of policy or by detachment";
@@ -138,7 +181,7 @@ Task<void> Serve(ContainerPtr container, Origin origin, std::unique_ptr<TcpStrea
     record.reason = failed->reason;
     record.detail = failed->detail;
   }
-  if (record.decision != "relay") client->Close(Stream::How::kReset);
+  if (record.decision != "relay") co_await Refuse(*container, client, &record);
   record.duration_us =
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
   container->Audit(record);
@@ -152,17 +195,19 @@ Task<void> ServeTlsTunnel(ContainerPtr container, Origin origin, std::unique_ptr
   target.tls = true;
   target.host = std::move(name);
   target.dialled = origin.address;
-  co_await Serve(std::move(container), origin, std::move(client), std::move(early),
-                 std::move(target));
+  co_await Serve(std::move(container), origin, {client.get()}, std::move(early), std::move(target));
 }
 
-Task<void> ServeTcpTunnel(ContainerPtr container, Origin origin,
-                          std::unique_ptr<TcpStream> client) {
-  Target target;
-  target.host = Host::FromAddress(origin.address);
-  target.dns_name = container->dns_names().NameOf(origin.address);
-  target.dialled = origin.address;
-  co_await Serve(std::move(container), origin, std::move(client), "", std::move(target));
+Task<void> ServeTcpTunnel(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> client,
+                          std::string early) {
+  Target target = TcpTarget(*container, origin);
+  co_await Serve(std::move(container), origin, {client.get()}, std::move(early), std::move(target));
+}
+
+Task<void> ServeConnectTunnel(ContainerPtr container, Origin origin, ServerExchange* connect) {
+  Target target = TcpTarget(*container, origin);
+  co_await Serve(std::move(container), origin, {&connect->tunnel(), connect}, "",
+                 std::move(target));
 }
 
 }  // namespace sallyport::proxy

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "agent/proxy/container.h"
+#include "agent/proxy/http/http_exchange.h"
 #include "agent/proxy/origin.h"
 #include "agent/proxy/tcp_stream.h"
 
@@ -18,8 +19,12 @@ namespace sallyport::proxy {
 Task<void> ServeTlsTunnel(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> client,
                           std::string early, Host name);
 
-// Any other TCP connection; relayed to the address that the container dialled, if permitted.
-Task<void> ServeTcpTunnel(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> client);
+// Any other TCP connection; relayed to the address that the container dialled, or to the name that
+// an explicit proxy was asked for, if permitted.
+Task<void> ServeTcpTunnel(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> client,
+                          std::string early);
+// The same for a CONNECT, which is answered once there is a connection, or with why there is none.
+Task<void> ServeConnectTunnel(ContainerPtr container, Origin origin, ServerExchange* connect);
 
 }  // namespace sallyport::proxy
 

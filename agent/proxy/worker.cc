@@ -92,6 +92,7 @@ absl::Status Worker::AddContainer(ContainerSetup setup) {
   parts.leases = setup.leases;
   parts.audit_file = config_->audit_file;
   parts.audit_stream = setup.audit_stream;
+  parts.proxy_credential = setup.proxy_credential;
 
   RemoveContainer(setup.id);
   Served& served = served_[setup.id];

@@ -58,9 +58,37 @@ sigset_t Forwarded() {
   return set;
 }
 
+// The texts of Sandbox::Release. Nobody lets the sandbox go on: Sallyport has failed, and says so
+// itself.
+struct Contents {
+  std::string ca_certificate;
+  std::string bundle;
+  std::string proxy_url;
+};
+
+Contents AwaitContents(UniqueFd go) {
+  Contents contents;
+  for (std::string* text : {&contents.ca_certificate, &contents.bundle, &contents.proxy_url}) {
+    if (!ReadText(go.get(), text)) _exit(kSallyportFailed);
+  }
+  return contents;
+}
+
+// By which programs find their proxy: each knows some of them, in one spelling or the other. What
+// is on loopback is the program's own.
+void SetProxy(const std::string& url) {
+  for (const char* variable :
+       {"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"})
+    setenv(variable, url.c_str(), 1);
+  for (const char* variable : {"NO_PROXY", "no_proxy"})
+    setenv(variable, "localhost,127.0.0.1,::1", 1);
+  setenv("NODE_USE_ENV_PROXY", "1", 1);
+}
+
 void SetEnvironment(const InitTask& task) {
+  const std::string bundle = task.certificates + "/" + agent::kBundleFileName;
   for (const std::string_view variable : agent::kTrustVariables) {
-    setenv(std::string(variable).c_str(), kBundlePath, 1);
+    setenv(std::string(variable).c_str(), bundle.c_str(), 1);
   }
   for (const std::string& text : task.environment) {
     const size_t equals = text.find('=');
@@ -126,13 +154,11 @@ void RunInit(UniqueFd go, const InitTask& task) {
   sigaddset(&blocked, SIGCHLD);
   sigprocmask(SIG_BLOCK, &blocked, nullptr);
 
-  std::string ca_certificate;
-  std::string bundle;
-  // Nobody lets the sandbox go on: Sallyport has failed, and says so itself.
-  if (!ReadText(go.get(), &ca_certificate) || !ReadText(go.get(), &bundle)) _exit(kSallyportFailed);
-  go.Reset();
-  if (const absl::Status status = PrepareMounts(ca_certificate, bundle); !status.ok())
-    Fail(std::string(status.message()));
+  const Contents contents = AwaitContents(std::move(go));
+  absl::Status prepared =
+      PrepareMounts(task.certificates, contents.ca_certificate, contents.bundle, task.services);
+  if (prepared.ok() && task.user.has_value()) prepared = BecomeUserAgain(*task.user);
+  if (!prepared.ok()) Fail(std::string(prepared.message()));
   SetEnvironment(task);
   if (const absl::Status status = LimitCapabilities(); !status.ok())
     Fail(std::string(status.message()));
@@ -147,6 +173,21 @@ void RunInit(UniqueFd go, const InitTask& task) {
   if (command < 0) Fail("cannot start a process");
   if (command == 0) Execute(task);
   _exit(Supervise(command));
+}
+
+void RunWithoutWalls(UniqueFd go, const InitTask& task) {
+  const Contents contents = AwaitContents(std::move(go));
+  if (const absl::Status status =
+          WriteCertificates(task.certificates, contents.ca_certificate, contents.bundle);
+      !status.ok())
+    Fail(std::string(status.message()));
+  if (task.user.has_value()) {
+    if (const absl::Status status = BecomeUserAgain(*task.user); !status.ok())
+      Fail(std::string(status.message()));
+  }
+  SetProxy(contents.proxy_url);
+  SetEnvironment(task);
+  Execute(task);
 }
 
 }  // namespace sallyport::cli

@@ -38,24 +38,26 @@ absl::Status WriteFile(const std::string& path, const std::string& content) {
   return absl::OkStatus();
 }
 
-absl::Status MountCertificates(const std::string& ca_certificate, const std::string& bundle) {
+absl::Status MountCertificates(const std::string& folder, const std::string& ca_certificate,
+                               const std::string& bundle) {
+  std::error_code ignored;
+  std::filesystem::create_directories(folder, ignored);
   const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-  if (mount("sallyport", kCertificateFolder, "tmpfs", flags, "mode=0755,size=8m") != 0) {
-    return Failed(StrCat("mount ", kCertificateFolder));
+  if (mount("sallyport", folder.c_str(), "tmpfs", flags, "mode=0755,size=8m") != 0) {
+    return Failed(StrCat("mount ", folder));
   }
-  RETURN_IF_ERROR(WriteFile(kCertificatePath, ca_certificate));
-  RETURN_IF_ERROR(WriteFile(kBundlePath, bundle));
-  if (mount(nullptr, kCertificateFolder, nullptr, flags | MS_REMOUNT | MS_RDONLY, nullptr) != 0) {
-    return Failed(StrCat("make ", kCertificateFolder, " read-only"));
+  RETURN_IF_ERROR(WriteCertificates(folder, ca_certificate, bundle));
+  if (mount(nullptr, folder.c_str(), nullptr, flags | MS_REMOUNT | MS_RDONLY, nullptr) != 0) {
+    return Failed(StrCat("make ", folder, " read-only"));
   }
   return absl::OkStatus();
 }
 
 // For programs that read none of the variables: apt, wget, and what uses libcurl.
-absl::Status MountSystemBundle() {
+absl::Status MountSystemBundle(const std::string& bundle) {
   const absl::StatusOr<std::string> system = agent::FindSystemBundle("");
   if (!system.ok()) return absl::OkStatus();
-  if (mount(kBundlePath, system->c_str(), nullptr, MS_BIND, nullptr) != 0)
+  if (mount(bundle.c_str(), system->c_str(), nullptr, MS_BIND, nullptr) != 0)
     return Failed(StrCat("mount over ", *system));
   return absl::OkStatus();
 }
@@ -76,17 +78,28 @@ absl::Status MountResolvConf(const std::string& target) {
 
 }  // namespace
 
-absl::Status PrepareMounts(const std::string& ca_certificate, const std::string& bundle) {
+absl::Status WriteCertificates(const std::string& folder, const std::string& ca_certificate,
+                               const std::string& bundle) {
+  RETURN_IF_ERROR(WriteFile(StrCat(folder, "/", agent::kCaFileName), ca_certificate));
+  return WriteFile(StrCat(folder, "/", agent::kBundleFileName), bundle);
+}
+
+absl::Status PrepareMounts(const std::string& certificates, const std::string& ca_certificate,
+                           const std::string& bundle, const std::string& services) {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
     return Failed("make mounts private");
   std::error_code error;
   const std::string resolv_conf = std::filesystem::canonical("/etc/resolv.conf", error).string();
   if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
     return Failed("mount /proc");
+  // Before /run: they may be there.
+  if (!services.empty() && mount("sallyport", services.c_str(), "tmpfs",
+                                 MS_NOSUID | MS_NODEV | MS_RDONLY, "size=4k") != 0)
+    return Failed("mount over " + services);
   if (mount("sallyport", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") != 0)
     return Failed("mount over /run");
-  RETURN_IF_ERROR(MountCertificates(ca_certificate, bundle));
-  RETURN_IF_ERROR(MountSystemBundle());
+  RETURN_IF_ERROR(MountCertificates(certificates, ca_certificate, bundle));
+  RETURN_IF_ERROR(MountSystemBundle(StrCat(certificates, "/", agent::kBundleFileName)));
   return MountResolvConf(error ? "" : resolv_conf);
 }
 

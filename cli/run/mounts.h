@@ -10,17 +10,24 @@
 namespace sallyport::cli {
 
 inline constexpr char kCertificateFolder[] = "/etc/sallyport/certs";
-inline constexpr char kCertificatePath[] = "/etc/sallyport/certs/sallyport-ca.crt";
-inline constexpr char kBundlePath[] = "/etc/sallyport/certs/bundle.crt";
+// In the sandbox's own /run, for a user who may make no folder on the host.
+inline constexpr char kOwnCertificateFolder[] = "/run/sallyport/certs";
 
-// REQUIRES: a mount and a PID namespace of this process's own, and a CertificateFolder. Afterwards
+// Writes the CA and the bundle there.
+absl::Status WriteCertificates(const std::string& folder, const std::string& ca_certificate,
+                               const std::string& bundle);
+
+// REQUIRES: a mount and a PID namespace of this process's own, and a CertificateFolder where
+// `certificates` is on the host. Afterwards
 // - /proc shows the sandbox's processes only,
 // - /run is empty: sockets of the agent, of container engines and of name service daemons are out
 // of sight,
-// - kCertificateFolder holds the CA and the bundle, read-only,
+// - `certificates` holds the CA and the bundle, read-only,
+// - `services`, if it is not empty, is an empty folder,
 // - the file with the system's roots, if there is one, is the bundle, and cannot be replaced,
 // - /etc/resolv.conf names an address that the agent answers for.
-absl::Status PrepareMounts(const std::string& ca_certificate, const std::string& bundle);
+absl::Status PrepareMounts(const std::string& certificates, const std::string& ca_certificate,
+                           const std::string& bundle, const std::string& services);
 
 }  // namespace sallyport::cli
 

@@ -16,8 +16,13 @@ constexpr char kSummary[] =
     "namespaces of its own. Starts a control\n"
     "plane and an agent for as long as the command runs, if none runs already. The file system is "
     "the host's, save for /run and\n"
-    "/proc: use a container where that matters. Exit status: the command's own (128+N after signal "
-    "N), 125 Sallyport failed,\n"
+    "/proc: use a container where that matters. An ordinary user needs a kernel that gives user "
+    "namespaces.\n"
+    "--explicit-proxy runs it without a sandbox: what takes HTTP_PROXY from its environment is "
+    "held "
+    "to the policy, and nothing keeps\n"
+    "a process from going around it. Exit status: the command's own (128+N after signal N), 125 "
+    "Sallyport failed,\n"
     "126 cannot execute, 127 not found.";
 
 [[noreturn]] void Refuse(const std::string& message) {
@@ -43,6 +48,10 @@ RunOptions RunOptions::ParseOrExit(const std::vector<std::string>& arguments) {
   flags.String("class", &options.class_name, "NAME",
                "Use this class of the control plane or of the policy file.");
   flags.String("id", &options.id, "ID", "The container's id. Made up by default.");
+  flags.Bool("explicit-proxy", &options.explicit_proxy,
+             "No sandbox: set HTTP_PROXY and the like. A process can go around it.");
+  flags.String("listen", &options.listen, "ADDRESS:PORT",
+               "Where the explicit proxy listens. Default: a free port of 127.0.0.1.");
   flags.StringList("env", &options.environment, "NAME=VALUE",
                    "Add to the command's environment. Repeatable.");
   flags.String("audit", &options.audit_file, "FILE",
@@ -74,6 +83,8 @@ RunOptions RunOptions::ParseOrExit(const std::vector<std::string>& arguments) {
         "--allow, --deny, --no-internet and --intercept-https make a class of their own and do not "
         "go with --class or --policy");
   }
+  if (!options.listen.empty() && !options.explicit_proxy)
+    Refuse("--listen goes with --explicit-proxy");
   for (const std::string& text : options.environment) {
     if (text.find('=') == std::string::npos || text[0] == '=')
       Refuse(StrCat("--env ", text, " is not NAME=VALUE"));

@@ -20,6 +20,8 @@ struct RunOptions {
   std::string policy_file;
   std::string class_name;
   std::string id;
+  bool explicit_proxy = false;
+  std::string listen;                    // Of the explicit proxy; empty: the agent's default.
   std::vector<std::string> environment;  // NAME=VALUE each.
   std::string audit_file;
   bool verbose = false;

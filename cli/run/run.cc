@@ -3,10 +3,15 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "agent/attach/trust.h"
 #include "cli/command.h"
@@ -43,6 +48,7 @@ absl::StatusOr<v1::AttachResponse> Attach(const Connection& agent, const RunOpti
   request.set_container_id(options.id);
   request.set_class_name(class_name);
   request.set_pid(sandbox.holder());
+  if (options.explicit_proxy) request.mutable_explicit_proxy()->set_listen(options.listen);
   request.set_ephemeral(true);
   request.set_audit_path(printer.path());
   request.mutable_wait()->set_seconds(10);
@@ -63,8 +69,34 @@ absl::StatusOr<SandboxContents> ContentsFor(const v1::AttachResponse& attached,
       options.origin_roots.empty() ? agent::FindSystemBundle("") : options.origin_roots;
   ASSIGN_OR_RETURN(std::string bundle, agent::MakeTrustBundle(attached.ca_certificate_pem(),
                                                               system.ok() ? *system : ""));
-  return SandboxContents{attached.ca_certificate_pem(), std::move(bundle)};
+  return SandboxContents{attached.ca_certificate_pem(), std::move(bundle),
+                         attached.explicit_proxy_url()};
 }
+
+// The folder for certificates of a command without a sandbox; goes with this object.
+class TemporaryFolder {
+ public:
+  static absl::StatusOr<std::unique_ptr<TemporaryFolder>> Make() {
+    std::error_code error;
+    std::string path = std::filesystem::temp_directory_path(error) / "sallyport-run-XXXXXX";
+    if (mkdtemp(path.data()) == nullptr)
+      return absl::ErrnoToStatus(errno, StrCat("cannot make a folder for certificates at ", path));
+    return std::unique_ptr<TemporaryFolder>(new TemporaryFolder(std::move(path)));
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit TemporaryFolder(std::string path) : path_(std::move(path)) {}
+
+  const std::string path_;
+};
 
 // Until the command has ended; its exit status.
 int AwaitEnd(Sandbox* sandbox) {
@@ -88,11 +120,31 @@ int EarlySignal() {
   return std::max(0, sigtimedwait(&stopping, nullptr, &now));
 }
 
-absl::StatusOr<int> RunSandboxed(RunOptions options) {
-  // Outlives the sandbox.
-  ASSIGN_OR_RETURN(const CertificateFolder folder, CertificateFolder::Make(kCertificateFolder));
+// `user`: an ordinary one, who is root of this process's user namespace; absent: root.
+absl::StatusOr<int> RunSandboxed(RunOptions options, std::optional<User> user) {
+  InitTask task;
+  task.command = options.command;
+  task.environment = options.environment;
+  // Both outlive the sandbox.
+  std::unique_ptr<TemporaryFolder> folder;
+  std::optional<CertificateFolder> mount_point;
+  if (options.explicit_proxy) {
+    ASSIGN_OR_RETURN(folder, TemporaryFolder::Make());
+    task.certificates = folder->path();
+  } else if (user.has_value()) {
+    task.certificates = kOwnCertificateFolder;
+  } else {
+    ASSIGN_OR_RETURN(CertificateFolder made, CertificateFolder::Make(kCertificateFolder));
+    mount_point.emplace(std::move(made));
+    task.certificates = kCertificateFolder;
+  }
+  const Ownership ownership = user.has_value() ? Ownership::kUser : Ownership::kRoot;
+  task.user = user;
+  if (user.has_value()) task.services = LocalServices::Directory(ownership);
   // Forks, so it comes before anything that starts a thread.
-  ASSIGN_OR_RETURN(Sandbox sandbox, Sandbox::Start(options.command, options.environment));
+  ASSIGN_OR_RETURN(
+      Sandbox sandbox,
+      Sandbox::Start(options.explicit_proxy ? Walls::kNone : Walls::kNamespaces, std::move(task)));
 
   std::unique_ptr<LocalServices> services;
   const bool agent_runs = LocalServices::Answers(options.common.agent);
@@ -103,7 +155,7 @@ absl::StatusOr<int> RunSandboxed(RunOptions options) {
                    : StrCat("a control plane runs, but no agent at ", options.common.agent));
   }
   if (!agent_runs) {
-    ASSIGN_OR_RETURN(services, LocalServices::Start(options));
+    ASSIGN_OR_RETURN(services, LocalServices::Start(options, ownership));
     options.common.agent = services->agent();
     options.common.control_plane = services->control_plane();
   }
@@ -124,6 +176,10 @@ absl::StatusOr<int> RunSandboxed(RunOptions options) {
   if (const int early = EarlySignal(); early != 0) {
     exit_status = kSignalled + early;
   } else {
+    if (options.explicit_proxy)
+      std::fprintf(stderr,
+                   "sallyport run: an explicit proxy; nothing keeps a process from going "
+                   "around it\n");
     RETURN_IF_ERROR(sandbox.Release(contents));
     exit_status = AwaitEnd(&sandbox);
   }
@@ -138,14 +194,18 @@ absl::StatusOr<int> RunSandboxed(RunOptions options) {
 
 int Run(const Arguments& arguments) {
   RunOptions options = RunOptions::ParseOrExit(arguments);
-  if (geteuid() != 0) {
-    std::fprintf(stderr,
-                 "sallyport run: making a sandbox needs root; try `sudo sallyport run …`\n");
-    return kSallyportFailed;
+  std::optional<User> user;
+  // Whoever has an agent of root's to speak with needs no user namespace for a proxy.
+  if (geteuid() != 0 && !(options.explicit_proxy && LocalServices::Answers(options.common.agent))) {
+    user = User{geteuid(), getegid()};
+    if (const absl::Status status = BecomeRootOfNamespace(*user); !status.ok()) {
+      std::fprintf(stderr, "sallyport run: %s\n", std::string(status.message()).c_str());
+      return kSallyportFailed;
+    }
   }
   const sigset_t awaited = Awaited();
   sigprocmask(SIG_BLOCK, &awaited, nullptr);
-  const absl::StatusOr<int> exit_status = RunSandboxed(std::move(options));
+  const absl::StatusOr<int> exit_status = RunSandboxed(std::move(options), user);
   if (exit_status.ok()) return *exit_status;
   std::fprintf(stderr, "sallyport run: %s\n", std::string(exit_status.status().message()).c_str());
   return kSallyportFailed;

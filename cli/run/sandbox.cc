@@ -65,20 +65,32 @@ bool DieWithParent(pid_t parent) {
   Hold(init);
 }
 
+[[noreturn]] void Become(pid_t parent, Pipe go, const InitTask& task) {
+  go.write.Reset();
+  if (!DieWithParent(parent)) _exit(kSallyportFailed);
+  RunWithoutWalls(std::move(go.read), task);
+}
+
 }  // namespace
 
-absl::StatusOr<Sandbox> Sandbox::Start(std::vector<std::string> command,
-                                       std::vector<std::string> environment) {
+absl::StatusOr<Sandbox> Sandbox::Start(Walls walls, InitTask task) {
   absl::StatusOr<Pipe> go = MakePipe();
   if (!go.ok()) return go.status();
   absl::StatusOr<Pipe> started = MakePipe();
   if (!started.ok()) return started.status();
-  const InitTask task{std::move(command), std::move(environment)};
   const pid_t self = getpid();
   Sandbox sandbox;
   sandbox.holder_ = fork();
   if (sandbox.holder_ < 0) return absl::ErrnoToStatus(errno, "cannot start a process");
-  if (sandbox.holder_ == 0) Holder(self, *std::move(go), *std::move(started), task);
+  if (sandbox.holder_ == 0) {
+    if (walls == Walls::kNone) Become(self, *std::move(go), task);
+    Holder(self, *std::move(go), *std::move(started), task);
+  }
+  if (walls == Walls::kNone) {
+    sandbox.init_ = sandbox.holder_;
+    sandbox.go_ = std::move(go->write);
+    return sandbox;
+  }
   started->write.Reset();
   if (read(started->read.get(), &sandbox.init_, sizeof(pid_t)) != sizeof(pid_t)) {
     return absl::InternalError(
@@ -105,7 +117,8 @@ Sandbox::~Sandbox() {
 
 absl::Status Sandbox::Release(const SandboxContents& contents) {
   // Text, its length before each; RunInit reads the same.
-  for (const std::string* text : {&contents.ca_certificate, &contents.bundle}) {
+  for (const std::string* text :
+       {&contents.ca_certificate, &contents.bundle, &contents.proxy_url}) {
     if (!WriteText(go_.get(), *text))
       return absl::UnavailableError("the sandbox ended before its command was started");
   }
@@ -120,8 +133,10 @@ void Sandbox::Signal(int signal) const {
 bool Sandbox::Ended(int* exit_status) {
   int status = 0;
   if (waitpid(holder_, &status, WNOHANG) != holder_) return false;
-  holder_ = -1;
-  *exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : kSallyportFailed;
+  const pid_t ended = std::exchange(holder_, -1);
+  *exit_status = WIFEXITED(status) ? WEXITSTATUS(status)
+                 : init_ == ended  ? kSignalled + WTERMSIG(status)
+                                   : kSallyportFailed;
   return true;
 }
 

@@ -6,10 +6,10 @@
 #include <sys/types.h>
 
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "cli/run/init.h"
 #include "common/base/unique_fd.h"
 
 namespace sallyport::cli {
@@ -18,17 +18,21 @@ namespace sallyport::cli {
 struct SandboxContents {
   std::string ca_certificate;  // PEM.
   std::string bundle;          // PEM: the system's roots and that CA.
+  std::string proxy_url;       // Without walls: the explicit proxy. Else empty.
 };
 
-// Three processes: this one; a *holder*, whose end ends the container; and, in a PID namespace of
-// its own, an *init* that starts the command, reaps, forwards signals, and exits with the command's
-// status. Each dies with its parent. Not thread-safe.
+// kNone: the command runs as any other, in the namespaces of this program.
+enum class Walls { kNamespaces, kNone };
+
+// With walls, three processes: this one; a *holder*, whose end ends the container; and, in a PID
+// namespace of its own, an *init* that starts the command, reaps, forwards signals, and exits with
+// the command's status. Without, the holder becomes the command. Each dies with its parent. Not
+// thread-safe.
 class Sandbox {
  public:
-  // Makes the namespaces. Nothing of the command runs before Release. REQUIRES: root, and a process
-  // with one thread.
-  static absl::StatusOr<Sandbox> Start(std::vector<std::string> command,
-                                       std::vector<std::string> environment);
+  // Makes the namespaces. Nothing of the command runs before Release. REQUIRES: root (for
+  // namespaces), and a process with one thread.
+  static absl::StatusOr<Sandbox> Start(Walls walls, InitTask task);
   Sandbox(Sandbox&& other) noexcept;
   Sandbox& operator=(Sandbox&&) = delete;
   // Ends what still runs.

@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +36,12 @@ constexpr std::chrono::milliseconds kPollTime{5};
 constexpr size_t kLogTailBytes = 2000;
 constexpr char kDirectoryPrefix[] = "sallyport-run-";
 
+std::string BaseDirectory(Ownership ownership) {
+  if (ownership == Ownership::kRoot) return "/run";
+  const char* const own = getenv("XDG_RUNTIME_DIR");
+  return own != nullptr && own[0] == '/' && access(own, W_OK) == 0 ? own : "/tmp";
+}
+
 // Beside this program, in a build tree, or where packages put it.
 absl::StatusOr<std::string> FindProgram(const std::string& name, const std::string& build_folder) {
   std::error_code error;
@@ -58,9 +65,9 @@ void RemoveDirectory(const std::string& directory) {
 }
 
 // What a `run` that was killed could not clean up.
-void RemoveStaleDirectories() {
+void RemoveStaleDirectories(const std::string& base) {
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/run", error)) {
+  for (const auto& entry : std::filesystem::directory_iterator(base, error)) {
     const std::string name = entry.path().filename().string();
     pid_t owner = 0;
     if (name.rfind(kDirectoryPrefix, 0) != 0) continue;
@@ -81,26 +88,29 @@ bool LocalServices::Answers(const std::string& address) {
   return connect(probe.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)) == 0;
 }
 
-absl::StatusOr<std::unique_ptr<LocalServices>> LocalServices::Start(const RunOptions& options) {
+std::string LocalServices::Directory(Ownership ownership) {
+  return StrCat(BaseDirectory(ownership), "/", kDirectoryPrefix, getpid());
+}
+
+absl::StatusOr<std::unique_ptr<LocalServices>> LocalServices::Start(const RunOptions& options,
+                                                                    Ownership ownership) {
   ASSIGN_OR_RETURN(const std::string control_plane, FindProgram("sallyportd", "controlplane"));
   ASSIGN_OR_RETURN(const std::string agent, FindProgram("sallyport-agent", "agent"));
   ASSIGN_OR_RETURN(const std::string proxy, FindProgram("sallyport-proxy", "agent/proxy"));
   std::unique_ptr<LocalServices> services(new LocalServices());
-  RemoveStaleDirectories();
-  services->directory_ = StrCat("/run/", kDirectoryPrefix, getpid());
+  RemoveStaleDirectories(BaseDirectory(ownership));
+  services->directory_ = Directory(ownership);
   RemoveDirectory(services->directory_);
   std::error_code error;
-  if (!std::filesystem::create_directory(services->directory_, error)) {
-    return absl::UnavailableError(
-        StrCat("cannot make ", services->directory_, ": ", error.message()));
-  }
-  std::filesystem::permissions(services->directory_, std::filesystem::perms::owner_all, error);
+  // In /tmp somebody else may be first.
+  if (mkdir(services->directory_.c_str(), 0700) != 0)
+    return absl::ErrnoToStatus(errno, StrCat("cannot make ", services->directory_));
 
   const std::string& directory = services->directory_;
   RETURN_IF_ERROR(services->Spawn(control_plane, {"--state-dir", directory + "/controlplane",
                                                   "--listen", services->control_plane()}));
   RETURN_IF_ERROR(services->AwaitSocket(services->control_plane()));
-  // The policy is that of the user, who is root and reads every file.
+  // The policy is that of the user, who may name every file that they read.
   std::vector<std::string> arguments = {"--control-plane", services->control_plane(),
                                         "--socket",        services->agent(),
                                         "--state-dir",     directory + "/agent",
@@ -109,6 +119,7 @@ absl::StatusOr<std::unique_ptr<LocalServices>> LocalServices::Start(const RunOpt
                                         "--proxy-binary",  proxy,
                                         "--audit",         "/dev/null",
                                         "--secrets-dir",   "/"};
+  if (ownership == Ownership::kUser) arguments.insert(arguments.end(), {"--proxy-user", "root"});
   for (const std::string& resolver : options.resolvers)
     arguments.insert(arguments.end(), {"--resolver", resolver});
   for (const std::string& range : options.open_ranges)

@@ -14,15 +14,23 @@
 
 namespace sallyport::cli {
 
-// Both programs, started by us, with sockets and state in a folder of their own under /run. They
-// end with this object, and with this process. Not thread-safe.
+// Whose the services are. kUser: an ordinary user's, who is root of a user namespace only.
+enum class Ownership { kRoot, kUser };
+
+// Both programs, started by us, with sockets and state in a folder of their own: under /run, an
+// ordinary user's under XDG_RUNTIME_DIR or /tmp. They end with this object, and with this process.
+// Not thread-safe.
 class LocalServices {
  public:
   // Whether there is someone at a unix: address. Other addresses are taken to be served.
   static bool Answers(const std::string& address);
 
+  // Where Start will put everything of theirs.
+  static std::string Directory(Ownership ownership);
+
   // Returns when both answer. The error quotes the end of their log.
-  static absl::StatusOr<std::unique_ptr<LocalServices>> Start(const RunOptions& options);
+  static absl::StatusOr<std::unique_ptr<LocalServices>> Start(const RunOptions& options,
+                                                              Ownership ownership);
   ~LocalServices();
   LocalServices(const LocalServices&) = delete;
   LocalServices& operator=(const LocalServices&) = delete;

@@ -72,6 +72,8 @@ class H1ServerConnection final : public ServerExchange {
   // From here on the stream is the caller's. After every other answer to a request for a WebSocket
   // the connection is closed, since what follows the request may not be HTTP.
   Task<absl::Status> SwitchToWebSocket(const ResponseHead& head, std::string_view first) override;
+  // The same goes for CONNECT.
+  Task<absl::Status> AcceptConnect() override;
   Stream& tunnel() override;
   std::string TakeBuffered() override;
   // Of the current exchange.

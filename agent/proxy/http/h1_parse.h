@@ -18,7 +18,12 @@ struct H1Limits {
   size_t header_count = 100;             // Else 431.
   size_t trailer_bytes = 16 * 1024;
   size_t chunk_extension_bytes = 16 * 1024;  // In one body.
+  bool connect = false;                      // CONNECT is read, as a proxy is asked it; else 405.
 };
+
+// A tunnel is asked for (RFC 9110 section 9.3.6): `authority` has a port, there is no body, and
+// `target` is empty. Only where H1Limits or ParseH2Request let it be read.
+inline bool IsConnect(const RequestHead& head) { return head.method == "CONNECT"; }
 
 struct NeedMore {};
 // What the sender did wrong. `status` is what a client is to be told (400, 405, 414, 431, 501,

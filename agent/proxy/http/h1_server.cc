@@ -141,7 +141,8 @@ struct H1ServerConnection::State : std::enable_shared_from_this<H1ServerConnecti
     asked_whether_gone = false;
     asked_by = {head.method == "HEAD", head.minor_version, head.te_trailers};
     asks_for_websocket = head.websocket;
-    client_keeps_alive = head.keep_alive && !head.websocket;
+    asks_for_tunnel = IsConnect(head);
+    client_keeps_alive = head.keep_alive && !head.websocket && !IsConnect(head);
     received.Begin(head.framing, head.content_length);
     body.Begin(head.expect_continue);
   }
@@ -151,6 +152,7 @@ struct H1ServerConnection::State : std::enable_shared_from_this<H1ServerConnecti
     idle = false;
     asked_by = {};
     asks_for_websocket = false;
+    asks_for_tunnel = false;
     client_keeps_alive = false;
     received.Begin(BodyFraming::kNone, 0);
     body.Begin(/*client_waits=*/false);
@@ -179,8 +181,8 @@ struct H1ServerConnection::State : std::enable_shared_from_this<H1ServerConnecti
       return;
     }
     // A WebSocket's client may have said all that it has to say.
-    const bool may_be_told =
-        !response_begun && !asks_for_websocket && asked_by.minor_version > 0 && !writer.sending();
+    const bool may_be_told = !response_begun && !asks_for_websocket && !asks_for_tunnel &&
+                             asked_by.minor_version > 0 && !writer.sending();
     if (!may_be_told || !executor.has_value() || asked_whether_gone) return;
     asked_whether_gone = true;
     boost::asio::co_spawn(*executor, AskWhetherGone(shared_from_this()), boost::asio::detached);
@@ -211,6 +213,7 @@ struct H1ServerConnection::State : std::enable_shared_from_this<H1ServerConnecti
   AskedBy asked_by;
   bool client_keeps_alive = false;
   bool asks_for_websocket = false;
+  bool asks_for_tunnel = false;
   bool response_begun = false;
   bool keeps_alive = false;  // As the response's head said.
 };
@@ -364,6 +367,16 @@ Task<absl::Status> H1ServerConnection::SwitchToWebSocket(const ResponseHead& hea
   // What follows ends with the connection and is nobody's body.
   s.writer.BeginBody(BodyFraming::kUntilClose, 0, H1Writer::Mode::kSend);
   co_return co_await s.writer.WriteWhole(first);
+}
+
+Task<absl::Status> H1ServerConnection::AcceptConnect() {
+  State& s = *state_;
+  if (s.response_begun || !s.asks_for_tunnel)
+    co_return absl::InvalidArgumentError("nobody waits for a tunnel");
+  s.response_begun = true;
+  AppendResponseHead(200, "Connection established", {}, BodyFraming::kNone, 0, "", s.writer.held());
+  s.writer.BeginBody(BodyFraming::kUntilClose, 0, H1Writer::Mode::kSend);
+  co_return co_await s.writer.Flush();
 }
 
 void H1ServerConnection::OnAbandoned(std::function<void()> callback) {

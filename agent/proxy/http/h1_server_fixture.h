@@ -35,9 +35,9 @@ class H1ServerTest : public testing::Test {
     std::tie(stream_, client_) = MemoryStream::MakePair(context_);
     Restart({}, "");
   }
-  void Restart(const H1Timeouts& timeouts, std::string early) {
+  void Restart(const H1Timeouts& timeouts, std::string early, const H1Limits& limits = {}) {
     server_ =
-        std::make_unique<H1ServerConnection>(stream_.get(), std::move(early), H1Limits{}, timeouts);
+        std::make_unique<H1ServerConnection>(stream_.get(), std::move(early), limits, timeouts);
   }
   // The request's target, "closed", or the status of what is bad.
   std::string ReadHead() {

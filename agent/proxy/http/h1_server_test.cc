@@ -98,6 +98,34 @@ TEST_F(H1ServerTest, DrainsWhatIsLeftOfABody) {
   EXPECT_TRUE(RunTask(context_, server_->DrainBody(0, milliseconds(1000))));
 }
 
+TEST_F(H1ServerTest, CarriesATunnel) {
+  Restart({}, "", H1Limits{.connect = true});
+  stream_->Receive("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\nearly");
+  EXPECT_EQ(ReadHead(), "");
+  EXPECT_TRUE(RunTask(context_, server_->AcceptConnect()).ok());
+  EXPECT_EQ(Written(), "HTTP/1.1 200 Connection established\r\n\r\n");
+  EXPECT_EQ(server_->TakeBuffered(), "early");
+  EXPECT_FALSE(server_->reusable());
+  EXPECT_FALSE(RunTask(context_, server_->AcceptConnect()).ok());
+}
+
+TEST_F(H1ServerTest, NothingBehindARefusedConnectIsRead) {
+  Restart({}, "", H1Limits{.connect = true});
+  stream_->Receive("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n");
+  stream_->Receive(kGet);
+  EXPECT_EQ(ReadHead(), "");
+  EXPECT_TRUE(Respond("no", true, 403).ok());
+  EXPECT_FALSE(server_->reusable());
+  EXPECT_EQ(ReadHead(), "closed");
+}
+
+TEST_F(H1ServerTest, AgreesToNoTunnelThatNobodyAskedFor) {
+  stream_->Receive(kGet);
+  EXPECT_EQ(ReadHead(), "/a");
+  EXPECT_FALSE(RunTask(context_, server_->AcceptConnect()).ok());
+  EXPECT_EQ(Written(), "");
+}
+
 TEST_F(H1ServerTest, DrainGivesUp) {
   stream_->Receive("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n123456");
   EXPECT_EQ(ReadHead(), "/");

@@ -6,6 +6,7 @@
 
 #include "agent/proxy/http/deadlines.h"
 #include "agent/proxy/http/field_lines.h"
+#include "agent/proxy/http/h1_parse.h"
 #include "agent/proxy/http/h2_fields.h"
 #include "agent/proxy/http/websocket_key.h"
 #include "common/base/status.h"
@@ -77,6 +78,7 @@ Task<void> H2ServerExchange::Linger() {
 void H2ServerExchange::Begin(const RequestHead& head) {
   client_waits_ = head.expect_continue;
   request_is_head_ = head.method == "HEAD";
+  asks_for_tunnel_ = IsConnect(head);
   if (!head.websocket) return;
   if (const std::string* key = head.headers.Find("sec-websocket-key")) websocket_key_ = *key;
 }
@@ -180,6 +182,17 @@ Task<absl::Status> H2ServerExchange::SwitchToWebSocket(const ResponseHead& head,
   const std::array<std::string_view, 1> pieces = {first};
   session_->Wake();
   co_return co_await tunnel_.Write(pieces);
+}
+
+Task<absl::Status> H2ServerExchange::AcceptConnect() {
+  if (response_begun_ || !asks_for_tunnel_)
+    co_return absl::InvalidArgumentError("nobody waits for a tunnel");
+  response_begun_ = true;
+  ResponseHead agreed;
+  agreed.status = 200;
+  SendHead(agreed, H2Session::HeadKind::kFinal);
+  session_->Wake();
+  co_return stream_->failure;
 }
 
 }  // namespace sallyport::proxy

@@ -52,6 +52,7 @@ class H2ServerExchange final : public ServerExchange {
   // Answers 200 (RFC 8441 section 5). INVALID_ARGUMENT also if the agreement is no proof that its
   // author read the request's key.
   Task<absl::Status> SwitchToWebSocket(const ResponseHead& head, std::string_view first) override;
+  Task<absl::Status> AcceptConnect() override;
   Stream& tunnel() override { return tunnel_; }
   std::string TakeBuffered() override { return ""; }
   uint64_t body_bytes_received() const override { return stream_->received_bytes; }
@@ -82,6 +83,7 @@ class H2ServerExchange final : public ServerExchange {
   bool request_is_head_ = false;
   bool response_begun_ = false;
   std::string websocket_key_;  // Empty: no WebSocket is asked for.
+  bool asks_for_tunnel_ = false;
 };
 
 }  // namespace sallyport::proxy

@@ -126,7 +126,25 @@ std::optional<BadMessage> CheckTarget(const RequestHead& head) {
   return std::nullopt;
 }
 
-// CONNECT is for WebSockets only.
+// An ordinary CONNECT has :authority alone (RFC 9113 section 8.5).
+std::variant<RequestHead, BadMessage> TunnelRequest(const PseudoFields& pseudo,
+                                                    const RegularFields& regular, H2Head head) {
+  if (pseudo.scheme != nullptr || pseudo.path != nullptr)
+    return Malformed("a CONNECT with :scheme or :path");
+  if (head.ends_stream) return Bad("a tunnel that ends before it begins");
+  if (regular.content_length.has_value()) return Bad("a CONNECT with a body");
+  RequestHead request;
+  request.method = *pseudo.method;
+  if (std::optional<BadMessage> bad = Locate(pseudo.authority, regular.host, &request))
+    return *std::move(bad);
+  if (pseudo.authority == nullptr || !request.authority.port.has_value())
+    return Bad("an :authority of CONNECT that is not HOST:PORT");
+  head.fields.RemoveIf([](const Header& field) { return field.name.starts_with(':'); });
+  request.headers = std::move(head.fields);
+  return request;
+}
+
+// CONNECT to an origin is for WebSockets only.
 std::optional<BadMessage> CheckConnect(const std::string* protocol, bool ends_stream) {
   if (protocol == nullptr) return BadMessage{405, "the method is not supported"};
   if (!EqualsIgnoreCase(*protocol, "websocket"))
@@ -160,7 +178,7 @@ void SetFraming(const RegularFields& regular, bool ends_stream, RequestHead* hea
 
 }  // namespace
 
-std::variant<RequestHead, BadMessage> ParseH2Request(H2Head head) {
+std::variant<RequestHead, BadMessage> ParseH2Request(H2Head head, bool connect_to_proxy) {
   if (head.too_large) return BadMessage{431, "the header list is too large"};
   const auto read_pseudo = ReadPseudoFields(head.fields);
   if (const auto* bad = std::get_if<BadMessage>(&read_pseudo)) return *bad;
@@ -175,6 +193,8 @@ std::variant<RequestHead, BadMessage> ParseH2Request(H2Head head) {
   request.method = *pseudo.method;
   if (std::optional<BadMessage> bad = CheckMethod(request.method)) return *std::move(bad);
   const bool connect = request.method == "CONNECT";
+  if (connect && connect_to_proxy && pseudo.protocol == nullptr)
+    return TunnelRequest(pseudo, regular, std::move(head));
   if (connect) {
     std::optional<BadMessage> bad = CheckConnect(pseudo.protocol, head.ends_stream);
     if (bad.has_value()) return *std::move(bad);

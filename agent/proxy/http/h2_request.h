@@ -14,7 +14,8 @@ namespace sallyport::proxy {
 // PROTOCOL_ERROR (RFC 9113 section 8.1.1); else the status to answer with. An extended CONNECT for
 // a WebSocket becomes a GET that asks for one, with a Sec-WebSocket-Key of our own. `:scheme`
 // becomes `absolute_scheme`: whether it is the connection's is looked at where destinations are.
-std::variant<RequestHead, BadMessage> ParseH2Request(H2Head head);
+// `connect_to_proxy`: an ordinary CONNECT (RFC 9113 section 8.5) is read, too.
+std::variant<RequestHead, BadMessage> ParseH2Request(H2Head head, bool connect_to_proxy = false);
 
 }  // namespace sallyport::proxy
 

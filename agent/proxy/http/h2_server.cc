@@ -9,8 +9,9 @@ namespace sallyport::proxy {
 
 H2ServerConnection::H2ServerConnection(boost::asio::io_context& context, Stream* stream,
                                        std::string_view early, const H2Limits& limits,
-                                       const H2Timeouts& timeouts)
+                                       const H2Timeouts& timeouts, bool connect_to_proxy)
     : timeouts_(timeouts),
+      connect_to_proxy_(connect_to_proxy),
       session_(context, H2Session::Role::kServer, limits),
       transport_(stream, &session_, timeouts, early),
       idle_until_(Deadlines::In(timeouts.idle)),
@@ -56,7 +57,7 @@ H2ServerConnection::Request H2ServerConnection::RequestOf(std::shared_ptr<H2Stre
     request.head = BadMessage{0, std::string(accepted.failure.message())};
     return request;
   }
-  request.head = ParseH2Request(std::move(accepted.heads.front()));
+  request.head = ParseH2Request(std::move(accepted.heads.front()), connect_to_proxy_);
   accepted.heads.clear();
   if (const auto* head = std::get_if<RequestHead>(&request.head)) {
     request.exchange->Begin(*head);

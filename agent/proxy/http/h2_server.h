@@ -22,9 +22,10 @@ namespace sallyport::proxy {
 class H2ServerConnection {
  public:
   // `stream` outlives this. `early` was read from it before: the client's preface, or its
-  // beginning.
+  // beginning. `connect_to_proxy` as in ParseH2Request.
   H2ServerConnection(boost::asio::io_context& context, Stream* stream, std::string_view early,
-                     const H2Limits& limits, const H2Timeouts& timeouts);
+                     const H2Limits& limits, const H2Timeouts& timeouts,
+                     bool connect_to_proxy = false);
 
   struct Request {
     std::unique_ptr<H2ServerExchange> exchange;
@@ -52,6 +53,7 @@ class H2ServerConnection {
   bool idle() const { return served_ == 0 && session_.open_streams() == 0; }
 
   const H2Timeouts timeouts_;
+  const bool connect_to_proxy_;
   H2Session session_;
   H2Transport transport_;
   size_t served_ = 0;

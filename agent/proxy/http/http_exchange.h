@@ -71,8 +71,10 @@ class ServerExchange {
   // INVALID_ARGUMENT: the request asks for none, or has been answered.
   virtual Task<absl::Status> SwitchToWebSocket(const ResponseHead& head,
                                                std::string_view first) = 0;
-  // The WebSocket's bytes, after SwitchToWebSocket; begins with what TakeBuffered gives. Before it:
-  // only to be closed.
+  // Agrees to a CONNECT. INVALID_ARGUMENT: the request is none, or has been answered.
+  virtual Task<absl::Status> AcceptConnect() = 0;
+  // The bytes of the WebSocket or tunnel, after SwitchToWebSocket or AcceptConnect; begins with
+  // what TakeBuffered gives. Before it: only to be closed.
   virtual Stream& tunnel() = 0;
   // What the client sent behind the head and was read together with it.
   virtual std::string TakeBuffered() = 0;

@@ -31,8 +31,10 @@ LineResult ParseRequestLine(std::string_view bytes, const H1Limits& limits, Requ
     return BadMessage{400, "the method is not a token"};
   const std::string_view method = all.substr(0, method_end);
   if (method == "PRI") return BadMessage{400, "the preface of HTTP/2"};
+  const bool connect = limits.connect && method == "CONNECT";
   for (const std::string_view refused : {"CONNECT", "TRACE", "TRACK"}) {
-    if (EqualsIgnoreCase(method, refused)) return BadMessage{405, "the method is not supported"};
+    if (EqualsIgnoreCase(method, refused) && !connect)
+      return BadMessage{405, "the method is not supported"};
   }
 
   const size_t target_at = method_end + 1;
@@ -89,6 +91,30 @@ std::optional<BadMessage> TakeAbsoluteForm(RequestHead* head) {
   return std::nullopt;
 }
 
+// The authority-form target of CONNECT (RFC 9112 section 3.2.3). Host says the same; a client of
+// HTTP/1.0 may leave it out, and many leave out its port.
+std::optional<BadMessage> LocateTunnel(const FramingFields& fields, RequestHead* head) {
+  absl::StatusOr<Authority> authority = Authority::Parse(head->target);
+  if (!authority.ok() || !authority->port.has_value())
+    return BadMessage{400, "a target of CONNECT that is not HOST:PORT"};
+  head->authority = *std::move(authority);
+  head->target.clear();
+  if (fields.chunked || fields.content_length.value_or(0) > 0)
+    return BadMessage{400, "a CONNECT with a body"};
+  if (fields.host_count > 1) return BadMessage{400, "more than one Host"};
+  if (fields.host_count == 0) {
+    if (head->minor_version == 0) return std::nullopt;
+    return BadMessage{400, "no Host"};
+  }
+  const absl::StatusOr<Authority> host = Authority::Parse(*fields.host);
+  if (!host.ok()) return BadMessage{400, "a malformed Host"};
+  if (!(host->host == head->authority.host) ||
+      host->port.value_or(*head->authority.port) != *head->authority.port) {
+    return BadMessage{400, "the target's host and Host differ"};
+  }
+  return std::nullopt;
+}
+
 // Fills head->authority from the target and Host.
 std::optional<BadMessage> Locate(const FramingFields& fields, RequestHead* head) {
   const bool is_path = head->target.starts_with('/');
@@ -122,9 +148,12 @@ std::optional<BadMessage> Interpret(RequestHead* head) {
       ReadFramingFields(head->headers, head->minor_version);
   if (auto* bad = std::get_if<BadMessage>(&read)) return std::move(*bad);
   const auto& fields = std::get<FramingFields>(read);
-  std::optional<BadMessage> bad = Locate(fields, head);
+  std::optional<BadMessage> bad =
+      IsConnect(*head) ? LocateTunnel(fields, head) : Locate(fields, head);
   if (bad.has_value()) return bad;
-  if (fields.chunked) {
+  if (IsConnect(*head)) {
+    // Its end is that of the tunnel.
+  } else if (fields.chunked) {
     head->framing = BodyFraming::kChunked;
   } else if (fields.content_length.has_value()) {
     head->framing = BodyFraming::kLength;
