@@ -44,6 +44,10 @@ absl::StatusOr<AttachOrder> OrderOf(const v1::AttachRequest& request) {
       return absl::InvalidArgumentError(
           "explicit_proxy: is for containers without a namespace; leave netns_path away");
     }
+    if (order.routed) {
+      return absl::InvalidArgumentError(
+          "routed: is for containers with a namespace; leave explicit_proxy or routed away");
+    }
     order.where = pid_t{request.pid()};
     return order;
   }
