@@ -1,19 +1,19 @@
 #include "agent/proxy/tcp_stream.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/deferred.hpp>
-#include <boost/asio/error.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <cerrno>
@@ -22,14 +22,13 @@
 #include <string>
 #include <utility>
 
-#include "agent/proxy/hang_ups.h"
+#include "absl/functional/any_invocable.h"
+#include "agent/proxy/poller.h"
 
 namespace sallyport::proxy {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Protocol = boost::asio::generic::stream_protocol;
-using Socket = boost::asio::basic_stream_socket<Protocol, Executor>;
 using Timer = boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor>;
 
 // System calls in a row that did not have to wait, after which other connections get their turn: a
@@ -37,45 +36,36 @@ using Timer = boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<
 constexpr int kTurn = 32;
 constexpr size_t kMaxPieces = 16;
 
-// An operation that its awaiter's frame holds; kUseTask would make a frame of its own for it.
-constexpr auto kInFrame = boost::asio::as_tuple(boost::asio::deferred);
-
 absl::Status SocketError(int error, const char* operation) {
   return absl::UnavailableError(std::string(operation) + ": " + std::strerror(error));
 }
 
-// Asio's error codes of sockets carry errno values.
-absl::Status SocketError(const boost::system::error_code& error, const char* operation) {
-  return SocketError(error.value(), operation);
-}
-
 }  // namespace
 
-struct TcpStream::State : std::enable_shared_from_this<TcpStream::State> {
+struct TcpStream::State final : std::enable_shared_from_this<TcpStream::State>, Poller::Client {
   enum class Direction { kRead, kWrite };
-  // One direction's operation. At most one at a time.
+  // One direction's wait. At most one at a time.
   struct Pending {
-    bool waiting = false;
+    // Whether the wait was ended early.
+    absl::AnyInvocable<void(bool aborted) &&> resume;
+    uint64_t number = 0;
     bool timed_out = false;
   };
 
-  State(boost::asio::io_context& context, UniqueFd fd)
-      : context(context), socket(context.get_executor()), timer(context.get_executor()) {
-    int domain = AF_INET;
-    socklen_t length = sizeof(domain);
-    ::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &length);
+  State(boost::asio::io_context& context, UniqueFd socket)
+      : context(context),
+        poller(boost::asio::use_service<Poller>(context)),
+        fd(std::move(socket)),
+        timer(context.get_executor()) {
     const int on = 1;
     // Heads and bodies are gathered before they are written. Fails on AF_UNIX, which needs no such
     // thing.
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    boost::system::error_code error;
-    socket.assign(Protocol(domain, 0), fd.get(), error);
-    if (!error) {
-      fd.Release();
-      socket.non_blocking(true, error);
-    }
-    if (error) {
-      failure = SocketError(error, "socket");
+    const int flags = ::fcntl(fd.get(), F_GETFL);
+    if (flags >= 0 && ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) == 0)
+      poll_id = poller.Add(fd.get(), this);
+    if (poll_id == 0) {
+      failure = SocketError(errno, "socket");
       closed = true;
     }
   }
@@ -112,25 +102,113 @@ struct TcpStream::State : std::enable_shared_from_this<TcpStream::State> {
   void TimerFired(SteadyTime at) {
     if (closed || !armed || at != armed_for) return;  // Re-armed or cancelled meanwhile.
     armed = false;
-    if (!reading.waiting && !writing.waiting) return;
+    if (!waiting()) return;
     if (Clock::now() < deadline) {
       ArmTimer();
       return;
     }
-    reading.timed_out = reading.waiting;
-    writing.timed_out = writing.waiting;
-    boost::system::error_code ignored;
-    socket.cancel(ignored);
+    for (Pending* pending : {&reading, &writing}) {
+      pending->timed_out = pending->resume != nullptr;
+      Abort(pending);
+    }
   }
 
   // For its container's next turn.
   bool HasToWait() { return turns != nullptr && !turns->TryTake(Turn::kRead); }
 
-  void Begin(Pending* pending) {
-    pending->waiting = true;
+  bool waiting() const { return reading.resume != nullptr || writing.resume != nullptr; }
+
+  // Awaited: whether the wait was ended before the socket's next edge. Whoever awaits it keeps
+  // this.
+  auto Next(Pending* pending) {
+    boost::asio::deferred_t deferred;
+    return boost::asio::async_initiate<boost::asio::deferred_t, void(bool)>(
+        [this, pending](auto handler) { Begin(pending, std::move(handler)); }, deferred);
+  }
+
+  template <typename Handler>
+  void Begin(Pending* pending, Handler handler) {
+    const uint64_t number = ++pending->number;
+    auto slot = boost::asio::get_associated_cancellation_slot(handler);
+    if (slot.is_connected()) {
+      slot.assign([weak = weak_from_this(), pending, number](boost::asio::cancellation_type) {
+        const std::shared_ptr<State> self = weak.lock();
+        if (self != nullptr && pending->number == number) self->Abort(pending);
+      });
+    }
     pending->timed_out = false;
+    pending->resume = [handler = std::move(handler)](bool aborted) mutable {
+      std::move(handler)(aborted);
+    };
+    poller.BeginWait();
     turn = 0;
     ArmTimer();
+  }
+
+  void Resume(Pending* pending) {
+    if (pending->resume == nullptr) return;
+    poller.EndWait();
+    auto resume = std::exchange(pending->resume, nullptr);
+    std::move(resume)(/*aborted=*/false);
+  }
+
+  // From the event loop: whoever calls this may not be ready for what follows.
+  void Abort(Pending* pending) {
+    if (pending->resume == nullptr) return;
+    poller.EndWait();
+    boost::asio::post(context, [resume = std::exchange(pending->resume, nullptr)]() mutable {
+      std::move(resume)(/*aborted=*/true);
+    });
+  }
+
+  void OnEvents(uint32_t events) override {
+    const std::shared_ptr<State> self = shared_from_this();
+    const bool whole = (events & (EPOLLHUP | EPOLLERR)) != 0;
+    const bool half = (events & EPOLLRDHUP) != 0;
+    // Beside these, a read that does not fill its buffer may leave something: the end, or what
+    // follows urgent data (tcp(7)).
+    if (whole || half || (events & EPOLLPRI) != 0) short_reads_leave = true;
+    if (short_reads_leave || (events & EPOLLIN) != 0) {
+      likely_readable = true;
+      Resume(&reading);
+    }
+    if (whole || (events & EPOLLOUT) != 0) Resume(&writing);
+    if (whole) {
+      TellHangUp(HangUp::kWhole);
+    } else if (half) {
+      TellHangUp(HangUp::kHalf);
+    }
+  }
+
+  void OnShutdown() override {
+    poll_id = 0;
+    const auto read = std::exchange(reading.resume, nullptr);
+    const auto write = std::exchange(writing.resume, nullptr);
+  }
+
+  void TellHangUp(HangUp how) {
+    if (closed || hung_up == HangUp::kWhole || hung_up == how) return;
+    hung_up = how;
+    // Which may replace itself.
+    const std::function<void(HangUp)> callback = on_hang_up;
+    if (callback != nullptr) callback(how);
+  }
+
+  void OnHangUp(std::function<void(HangUp)> callback) {
+    if (closed) return;
+    const bool waited = on_hang_up != nullptr;
+    const bool waits = callback != nullptr;
+    on_hang_up = std::move(callback);
+    if (waits && !waited) poller.BeginWait();
+    if (!waits && waited) poller.EndWait();
+  }
+
+  // As level-triggered: what is ready now counts, whoever saw its edge.
+  bool ReadyNow(Direction direction) const {
+    if (direction == Direction::kRead && !likely_readable) return false;
+    pollfd asked = {fd.get(), static_cast<short>(direction == Direction::kRead ? POLLIN : POLLOUT),
+                    0};
+    return ::poll(&asked, 1, 0) > 0;
   }
 
   void Close(How how) {
@@ -138,37 +216,26 @@ struct TcpStream::State : std::enable_shared_from_this<TcpStream::State> {
     closed = true;
     armed = false;
     timer.cancel();
-    if (watch != 0) {
-      boost::asio::use_service<HangUps>(context).Forget(watch, socket.native_handle());
-    }
+    Abort(&reading);
+    Abort(&writing);
+    if (on_hang_up != nullptr) poller.EndWait();
     on_hang_up = nullptr;
+    if (poll_id != 0) poller.Remove(poll_id);
+    if (!fd.valid()) return;
     if (how == How::kReset) {
       // RST instead of FIN. AF_UNIX knows no reset: there the peer sees one only if it left bytes
       // unread here.
       const linger abort{1, 0};
-      ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+      ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
     }
-    boost::system::error_code ignored;
-    socket.close(ignored);
-  }
-
-  void Watch() {
-    if (watch != 0 || closed) return;
-    const auto tell = [weak = weak_from_this()](HangUp how) {
-      const std::shared_ptr<State> self = weak.lock();
-      if (self == nullptr) return;
-      self->hung_up = how;
-      // Which may replace itself.
-      const std::function<void(HangUp)> callback = self->on_hang_up;
-      if (callback != nullptr) callback(how);
-    };
-    watch = boost::asio::use_service<HangUps>(context).Watch(socket.native_handle(), tell);
+    fd.Reset();
   }
 
   boost::asio::io_context& context;
-  Socket socket;
+  Poller& poller;
+  UniqueFd fd;
   Timer timer;
-  uint64_t watch = 0;  // 0: nobody has asked for it yet.
+  uint64_t poll_id = 0;
   std::optional<HangUp> hung_up;
   std::function<void(HangUp)> on_hang_up;
   SteadyTime deadline = SteadyTime::max();
@@ -178,8 +245,9 @@ struct TcpStream::State : std::enable_shared_from_this<TcpStream::State> {
   absl::Status failure;  // Why the socket never became usable.
   Pending reading;
   Pending writing;
-  // The last read filled its buffer, or there was none yet: the socket may well hold more.
+  // False: there was nothing more to read, and no edge since.
   bool likely_readable = true;
+  bool short_reads_leave = false;
   int turn = 0;
   std::shared_ptr<TurnShare> turns;  // May be null.
 };
@@ -192,24 +260,28 @@ using Direction = TcpStream::State::Direction;
 
 Task<absl::Status> EndTurn(StatePtr state) {
   state->turn = 0;
-  co_await boost::asio::post(state->socket.get_executor(), kUseTask);
+  co_await boost::asio::post(state->context.get_executor(), kUseTask);
   co_return state->CheckUsable();
 }
 
-Task<absl::Status> Wait(StatePtr state, Direction direction) {
-  const bool reads = direction == Direction::kRead;
-  TcpStream::State::Pending& pending = reads ? state->reading : state->writing;
+// As after a wait, for whoever did not have to.
+Task<absl::Status> TakeTurn(StatePtr state) {
+  if (!state->HasToWait()) co_return co_await EndTurn(state);
+  co_await state->turns->Wait(Turn::kRead);
+  co_return state->CheckUsable();
+}
+
+// Until the next edge.
+Task<absl::Status> AwaitEdge(StatePtr state, Direction direction) {
+  TcpStream::State::Pending& pending =
+      direction == Direction::kRead ? state->reading : state->writing;
   absl::Status status = state->CheckUsable();
   while (status.ok()) {
-    state->Begin(&pending);
-    const auto [error] =
-        co_await state->socket.async_wait(reads ? Socket::wait_read : Socket::wait_write, kInFrame);
-    pending.waiting = false;
-    if (!error) {
+    const bool aborted = co_await state->Next(&pending);
+    if (!aborted) {
       if (state->HasToWait()) co_await state->turns->Wait(Turn::kRead);
       co_return state->closed ? state->CheckUsable() : absl::OkStatus();
     }
-    if (error != boost::asio::error::operation_aborted) co_return SocketError(error, "wait");
     const auto cancellation = co_await boost::asio::this_coro::cancellation_state;
     status = state->AfterAbort(pending,
                                cancellation.cancelled() != boost::asio::cancellation_type::none);
@@ -217,36 +289,28 @@ Task<absl::Status> Wait(StatePtr state, Direction direction) {
   co_return status;
 }
 
+Task<absl::Status> Wait(StatePtr state, Direction direction) {
+  absl::Status status = state->CheckUsable();
+  if (!status.ok() || !state->ReadyNow(direction)) return AwaitEdge(std::move(state), direction);
+  return TakeTurn(std::move(state));
+}
+
 Task<absl::StatusOr<size_t>> Read(StatePtr state, std::span<char> buffer) {
   absl::Status status = state->CheckUsable();
   if (status.ok() && ++state->turn > kTurn) status = co_await EndTurn(state);
-  if (status.ok() && state->likely_readable) {
-    ssize_t count;
-    do {
-      count = ::recv(state->socket.native_handle(), buffer.data(), buffer.size(), 0);
-    } while (count < 0 && errno == EINTR);
-    if (count >= 0) {
-      state->likely_readable = static_cast<size_t>(count) == buffer.size();
-      co_return static_cast<size_t>(count);
-    }
-    if (errno != EAGAIN && errno != EWOULDBLOCK) co_return SocketError(errno, "read");
-  }
   while (status.ok()) {
-    state->Begin(&state->reading);
-    // Unlike async_wait, this needs no epoll_ctl(2): Asio tries to read, then waits for the edge.
-    const auto [error, count] = co_await state->socket.async_receive(
-        boost::asio::buffer(buffer.data(), buffer.size()), kInFrame);
-    state->reading.waiting = false;
-    if (!error || error == boost::asio::error::eof) {
-      state->likely_readable = count == buffer.size();
-      if (state->HasToWait()) co_await state->turns->Wait(Turn::kRead);
-      if (state->closed) co_return state->CheckUsable();
-      co_return count;
+    if (state->likely_readable) {
+      const ssize_t count = ::recv(state->fd.get(), buffer.data(), buffer.size(), 0);
+      if (count >= 0) {
+        const bool all = static_cast<size_t>(count) < buffer.size() && !state->short_reads_leave;
+        state->likely_readable = !all;
+        co_return static_cast<size_t>(count);
+      }
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN && errno != EWOULDBLOCK) co_return SocketError(errno, "read");
+      state->likely_readable = false;
     }
-    if (error != boost::asio::error::operation_aborted) co_return SocketError(error, "read");
-    const auto cancellation = co_await boost::asio::this_coro::cancellation_state;
-    status = state->AfterAbort(state->reading,
-                               cancellation.cancelled() != boost::asio::cancellation_type::none);
+    status = co_await AwaitEdge(state, Direction::kRead);
   }
   co_return status;
 }
@@ -274,11 +338,11 @@ Task<absl::Status> Write(StatePtr state, std::span<const std::string_view> piece
     msghdr message = {};
     message.msg_iov = vectors.data();
     message.msg_iovlen = count;
-    const ssize_t sent = ::sendmsg(state->socket.native_handle(), &message, MSG_NOSIGNAL);
+    const ssize_t sent = ::sendmsg(state->fd.get(), &message, MSG_NOSIGNAL);
     if (sent < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) co_return SocketError(errno, "write");
-      status = co_await Wait(state, Direction::kWrite);
+      status = co_await AwaitEdge(state, Direction::kWrite);
       continue;
     }
     size_t left = static_cast<size_t>(sent);
@@ -298,7 +362,7 @@ Task<absl::Status> Write(StatePtr state, std::span<const std::string_view> piece
 
 Task<absl::Status> Shutdown(StatePtr state) {
   if (state->closed) co_return state->CheckUsable();
-  if (::shutdown(state->socket.native_handle(), SHUT_WR) != 0) {
+  if (::shutdown(state->fd.get(), SHUT_WR) != 0) {
     co_return SocketError(errno, "shutdown");
   }
   co_return absl::OkStatus();
@@ -325,29 +389,27 @@ void TcpStream::Close(How how) { state_->Close(how); }
 
 void TcpStream::SetDeadline(SteadyTime deadline) {
   state_->deadline = deadline;
-  if (state_->reading.waiting || state_->writing.waiting) state_->ArmTimer();
+  if (state_->waiting()) state_->ArmTimer();
 }
 
 bool TcpStream::ReadableNow() {
   if (state_->closed) return true;
   char byte;
-  const ssize_t count = ::recv(state_->socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  const ssize_t count = ::recv(state_->fd.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return count >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
 void TcpStream::UseTurns(std::shared_ptr<TurnShare> turns) { state_->turns = std::move(turns); }
 
 void TcpStream::OnHangUp(std::function<void(HangUp)> callback) {
-  State& state = *state_;
-  state.on_hang_up = std::move(callback);
-  if (state.on_hang_up == nullptr) return;
-  state.Watch();
-  if (!state.hung_up.has_value()) return;
-  const std::function<void(HangUp)> told = state.on_hang_up;
-  told(*state.hung_up);
+  const std::shared_ptr<State> state = state_;
+  state->OnHangUp(std::move(callback));
+  if (!state->hung_up.has_value() || state->on_hang_up == nullptr) return;
+  const std::function<void(HangUp)> told = state->on_hang_up;
+  told(*state->hung_up);
 }
 
-int TcpStream::native_handle() { return state_->socket.native_handle(); }
+int TcpStream::native_handle() { return state_->fd.get(); }
 
 Task<absl::Status> TcpStream::WaitReadable() { return Wait(state_, Direction::kRead); }
 

@@ -3,8 +3,7 @@
 #ifndef SALLYPORT_AGENT_PROXY_TCP_STREAM_H_
 #define SALLYPORT_AGENT_PROXY_TCP_STREAM_H_
 
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -29,7 +28,6 @@ class TcpStream final : public Stream {
   void Close(How how) override;
   void SetDeadline(SteadyTime deadline) override;
   bool ReadableNow() override;
-  // Costs a system call once, the first time.
   void OnHangUp(std::function<void(HangUp)> callback) override;
 
   // Whoever waited for the socket goes on when it is its container's turn; else at once.

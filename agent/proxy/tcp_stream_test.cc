@@ -241,6 +241,27 @@ TEST_P(TcpStreamTest, MayBeDestroyedWithItsContext) {
   EXPECT_EQ(log, "");
 }
 
+TEST_P(TcpStreamTest, TheEndIsSeenBehindAShortRead) {
+  std::string log;
+  Start(context_, ReadOnce(b_.get(), &log));
+  context_.poll();
+  // One edge for both.
+  ASSERT_EQ(::send(a_->native_handle(), "x", 1, 0), 1);
+  ASSERT_EQ(::shutdown(a_->native_handle(), SHUT_WR), 0);
+  RunUntil([&log] { return !log.empty(); });
+  EXPECT_EQ(log, "x");
+  EXPECT_EQ(Read(b_), "END");
+}
+
+TEST_P(TcpStreamTest, AWaitSeesWhatAnotherReaderLeft) {
+  ASSERT_EQ(::send(a_->native_handle(), "xy", 2, 0), 2);
+  EXPECT_TRUE(RunTask(context_, b_->WaitReadable()).ok());
+  char byte;
+  ASSERT_EQ(::recv(b_->native_handle(), &byte, 1, 0), 1);
+  EXPECT_TRUE(RunTask(context_, b_->WaitReadable()).ok());
+  EXPECT_EQ(Read(b_), "y");
+}
+
 TEST_P(TcpStreamTest, ResetIsSeenAsOneOverTcp) {
   if (GetParam() == &UnixPair) Write(b_, "unread, so that the kernel reports an error");
   a_->Close(Stream::How::kReset);
@@ -263,6 +284,30 @@ TEST_P(TcpStreamTest, WaitsWithoutReading) {
   EXPECT_TRUE(RunTask(context_, b_->WaitWritable()).ok());
   b_->SetDeadline(steady_clock::now());
   EXPECT_TRUE(absl::IsDeadlineExceeded(RunTask(context_, b_->WaitReadable())));
+}
+
+TEST(TcpStreamTest, UrgentDataHidesNothing) {
+  boost::asio::io_context context{1};
+  Sockets sockets = TcpPair();
+  TcpStream stream(context, std::move(sockets.a));
+  std::string log;
+  Start(context, ReadOnce(&stream, &log));
+  context.poll();
+  // A read ends before the urgent byte.
+  ASSERT_EQ(::send(sockets.b.get(), "ab", 2, 0), 2);
+  ASSERT_EQ(::send(sockets.b.get(), "!", 1, MSG_OOB), 1);
+  ASSERT_EQ(::send(sockets.b.get(), "cd", 2, 0), 2);
+  const auto read = [&] {
+    context.restart();
+    while (log.empty() && context.run_one_for(std::chrono::seconds(10)) > 0) {
+    }
+  };
+  read();
+  EXPECT_EQ(log, "ab");
+  log.clear();
+  Start(context, ReadOnce(&stream, &log));
+  read();
+  EXPECT_EQ(log, "cd");
 }
 
 std::string NameOf(HangUp how) { return how == HangUp::kHalf ? "half " : "whole "; }
