@@ -9,7 +9,7 @@ extern "C" __attribute__((weak)) int mallctl(const char* name, void* old_value, 
 // jemalloc reads this at start. No thread of its own (background_thread): it would begin before the
 // proxy gives up its privileges, and keep them.
 extern "C" const char* malloc_conf;
-const char* malloc_conf = "dirty_decay_ms:1000,muzzy_decay_ms:0,tcache_nslots_large:4";
+const char* malloc_conf = "dirty_decay_ms:1000,muzzy_decay_ms:0,tcache_nslots_large:64";
 
 namespace sallyport::proxy {
 namespace {
