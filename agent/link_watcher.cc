@@ -33,7 +33,9 @@ LinkWatcher::LinkWatcher(HostRules* rules, Reported reported)
       stop_(eventfd(0, EFD_CLOEXEC)),
       thread_([this] { Run(); }) {
   SALLYPORT_CHECK(Add(epoll_, stop_, kStopToken));
-  if (const absl::Status status = WatchHost(); !status.ok()) {
+  const absl::Status status = WatchHost();
+  // An ordinary user's agent has no rules on the host.
+  if (!status.ok() && !absl::IsPermissionDenied(status)) {
     LogError("rules of interfaces that are gone stay: ", status.message());
   }
 }
@@ -56,11 +58,14 @@ absl::Status LinkWatcher::Watch(LinkEvents events, uint64_t token) {
   if (token != kHostToken) {
     ASSIGN_OR_RETURN(const NetworkNamespace inside,
                      NetworkNamespace::OfSocket(watched->events.socket));
-    ASSIGN_OR_RETURN(watched->number, NamespaceNumber(inside));
+    const absl::StatusOr<int> number = NamespaceNumber(inside);
+    // An ordinary user's agent may not look from the host's end; then the end inside has to do.
+    if (!number.ok() && !absl::IsPermissionDenied(number.status())) return number.status();
+    watched->number = number.value_or(-1);
   }
   MutexLock lock(&mutex_);
   watched_[token] = watched;
-  if (token != kHostToken) tokens_[watched->number] = token;
+  if (watched->number >= 0) tokens_[watched->number] = token;
   // Behind the entry: what comes from here on is seen on the host, and what came before is listed.
   RETURN_IF_ERROR(AskForLinks(watched->events.socket));
   if (Add(epoll_, watched->events.socket, token)) return absl::OkStatus();

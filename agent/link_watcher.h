@@ -47,7 +47,7 @@ class LinkWatcher {
  private:
   struct Watched {
     LinkEvents events;
-    int number = -1;  // That the host has for the namespace.
+    int number = -1;  // That the host has for the namespace; -1: none.
     int removed = 0;  // The watcher's thread's alone.
   };
 

@@ -2,6 +2,7 @@
 
 #include <net/if.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -154,6 +155,11 @@ absl::StatusOr<std::unique_ptr<HostRules>> HostRules::Open(const std::string& di
   }
   rules->ForgetGone();
   return rules;
+}
+
+HostRules::~HostRules() {
+  // Fails while there is a file in it.
+  (void)rmdir(directory_.c_str());
 }
 
 std::string HostRules::PathOf(int index) const { return absl::StrCat(directory_, "/", index); }

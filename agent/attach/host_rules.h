@@ -19,20 +19,28 @@ namespace sallyport::agent {
 // Three tables `sallyport_routed` in the agent's own namespace, which is to be the one that the
 // containers' networks are made in:
 //
-//   netdev   at the veth's host end: nothing but IP and ARP, with the container's own addresses as
-//   the source bridge   nothing is passed on to another port of the bridge inet     to the host, or
-//   through it: only what answers a connection that came to the container
+// - netdev: from the veth's host end comes nothing but IP and ARP, with the container's own
+// addresses as the source.
+//
+// - bridge: nothing is passed on to another port of the bridge.
+//
+// - inet: to the host, and through it, goes only what answers a connection that came to the
+// container.
 //
 // An interface is held for as long as it is there, whatever becomes of the container's attachment
 // and of this program: with the rules gone it would be an ordinary way out. What is held is written
-// down, so that the next agent removes what is of no use any more:
-//
-//   DIRECTORY/INDEX    name, MAC, addresses; separated by spaces
+// down, so that the next agent removes what is of no use any more: in DIRECTORY/INDEX name, MAC and
+// addresses, separated by spaces.
 //
 // Thread-safe.
 class HostRules {
  public:
+  // Makes the directory.
   static absl::StatusOr<std::unique_ptr<HostRules>> Open(const std::string& directory);
+  // Removes the directory, if nothing is held.
+  ~HostRules();
+  HostRules(const HostRules&) = delete;
+  HostRules& operator=(const HostRules&) = delete;
 
   // Holds them all, or returns why not. Flows that were there before are forgotten, so that none
   // can be carried on.

@@ -1,9 +1,11 @@
 """Who is asking is never what the container says: identities, ids that are used again, and keys (ID and HC of the abuse list)."""
 
+import contextlib
 import json
 import unittest
 
-from harness import World, binary
+from api import ApiError
+from harness import World, binary, eventually
 from sockets import read_response
 
 NAMES = {"good.test": "203.0.113.10", "evil.test": "203.0.113.10", "moved.test": "203.0.113.10"}
@@ -86,7 +88,13 @@ class IdentityTest(unittest.TestCase):
             first_ca = file.read()
         world.agent_api.call("Detach", containerId="again")
         first.close()
-        world.api.call("DeleteContainer", containerId="again")
+
+        def is_deleted():
+            # The control plane hears of the detachment a moment later.
+            with contextlib.suppress(ApiError):
+                return world.api.call("DeleteContainer", containerId="again") is not None
+
+        eventually(is_deleted, what="the container is detached for the control plane, too")
 
         second = world.container("open", "again")
         contacts = world.origin_contacts()
