@@ -5,7 +5,6 @@
 #include <array>
 #include <boost/asio/post.hpp>
 #include <cerrno>
-#include <utility>
 
 namespace sallyport::proxy {
 namespace {
@@ -56,8 +55,12 @@ void Poller::EndWait() {
 }
 
 void Poller::shutdown() {
-  const auto clients = std::exchange(clients_, {});
-  for (const auto& [id, client] : clients) client->OnShutdown();
+  // What one gives up may own others, which are gone then.
+  while (!clients_.empty()) {
+    Client* const client = clients_.begin()->second;
+    clients_.erase(clients_.begin());
+    client->OnShutdown();
+  }
   boost::system::error_code ignored;
   epoll_.close(ignored);
 }

@@ -8,6 +8,8 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "agent/proxy/testing/run.h"
 
@@ -239,6 +241,32 @@ TEST_P(TcpStreamTest, MayBeDestroyedWithItsContext) {
   context->poll();
   stream.Close(Stream::How::kGraceful);
   EXPECT_EQ(log, "");
+}
+
+Task<void> ReadWhileOwning(std::vector<std::unique_ptr<TcpStream>> streams) {
+  std::string log;
+  co_await ReadOnce(streams.front().get(), &log);
+}
+
+TEST_P(TcpStreamTest, ItsContextMayEndWhileAWaitOwnsOthers) {
+  // Several: which of them the context gives up first is not said.
+  for (int i = 0; i < 20; ++i) {
+    auto context = std::make_unique<boost::asio::io_context>(1);
+    std::vector<UniqueFd> peers;
+    std::vector<std::unique_ptr<TcpStream>> streams;
+    for (int stream = 0; stream < 5; ++stream) {
+      Sockets sockets = GetParam()();
+      streams.push_back(std::make_unique<TcpStream>(*context, std::move(sockets.a)));
+      peers.push_back(std::move(sockets.b));
+    }
+    Start(*context, ReadWhileOwning(std::move(streams)));
+    context->poll();
+    context = nullptr;
+    for (const UniqueFd& peer : peers) {
+      char byte;
+      EXPECT_EQ(::recv(peer.get(), &byte, 1, MSG_DONTWAIT), 0);
+    }
+  }
 }
 
 TEST_P(TcpStreamTest, TheEndIsSeenBehindAShortRead) {

@@ -35,9 +35,10 @@ class Peer {
     sockaddr_storage address;
     socklen_t length = kLoopback.ToSockaddr(0, &address);
     auto* plain = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(::bind(udp_.get(), plain, length), 0);
-    EXPECT_EQ(::getsockname(udp_.get(), plain, &length), 0);
+    // TCP chooses: its ports are also those of whatever else connects on this host.
     EXPECT_EQ(::bind(tcp_.get(), plain, length), 0);
+    EXPECT_EQ(::getsockname(tcp_.get(), plain, &length), 0);
+    EXPECT_EQ(::bind(udp_.get(), plain, length), 0);
     EXPECT_EQ(::listen(tcp_.get(), 4), 0);
     port_ = ntohs(reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
     thread_ = std::thread([this] { Run(); });
