@@ -15,9 +15,11 @@ namespace sallyport::proxy {
 namespace {
 
 constexpr int kFirstFinalStatus = 200;
+constexpr int kFirstRefusal = 300;
 constexpr int kLastStatus = 599;
 constexpr std::chrono::seconds kLingerTime{1};
 constexpr uint64_t kLingerBytes = 1024 * 1024;
+constexpr std::chrono::milliseconds kHeldHeadTime{100};
 constexpr std::string_view kAccept = "sec-websocket-accept";
 
 Headers ListOf(int status, const Headers& fields) {
@@ -127,7 +129,11 @@ Task<absl::Status> H2ServerExchange::WriteHead(const ResponseHead& head, bool) {
   const bool ends = bodiless || length == 0;
   Headers list = ListOf(head.status, head.headers);
   if (length.has_value()) AppendContentLength(*length, &list);
-  session_->SendHead(*stream_, list, H2Session::HeadKind::kFinal, ends);
+  if (head.status >= kFirstRefusal && !ends && !stream_->remote_ended) {
+    held_head_ = std::move(list);
+  } else {
+    session_->SendHead(*stream_, list, H2Session::HeadKind::kFinal, ends);
+  }
   writer_.Begin(bodiless ? H2Writer::Body::kNone
                 : ends   ? H2Writer::Body::kEmpty
                          : H2Writer::Body::kSend,
@@ -135,13 +141,32 @@ Task<absl::Status> H2ServerExchange::WriteHead(const ResponseHead& head, bool) {
   co_return writer_.failure();
 }
 
+void H2ServerExchange::SendHeldHead() {
+  if (held_head_.empty()) return;
+  session_->SendHead(*stream_, std::exchange(held_head_, {}), H2Session::HeadKind::kFinal,
+                     /*ends_stream=*/false);
+}
+
 Task<absl::Status> H2ServerExchange::WriteBody(std::string_view bytes, More more) {
+  SendHeldHead();
   return writer_.Write(bytes, more);
 }
 
-Task<absl::Status> H2ServerExchange::Flush() { co_return writer_.Flush(); }
+Task<absl::Status> H2ServerExchange::Flush() {
+  if (held_head_.empty()) co_return writer_.Flush();
+  if (held_until_ != nullptr) co_return writer_.failure();
+  held_until_ = std::make_shared<boost::asio::steady_timer>(session_->context(), kHeldHeadTime);
+  held_until_->async_wait(
+      [this, alive = std::weak_ptr(held_until_)](const boost::system::error_code&) {
+        if (alive.expired()) return;
+        SendHeldHead();
+        (void)writer_.Flush();
+      });
+  co_return writer_.failure();
+}
 
 Task<absl::Status> H2ServerExchange::FinishBody(const Headers& trailers) {
+  SendHeldHead();
   return writer_.Finish(trailers);
 }
 
@@ -151,6 +176,7 @@ Task<absl::Status> H2ServerExchange::WriteResponse(const ResponseHead& head, std
   whole.framing = BodyFraming::kLength;
   whole.content_length = body.size();
   CO_RETURN_IF_ERROR(co_await WriteHead(whole, keep_alive));
+  SendHeldHead();
   co_return co_await writer_.WriteWhole(body);
 }
 

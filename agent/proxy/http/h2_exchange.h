@@ -3,6 +3,7 @@
 #ifndef SALLYPORT_AGENT_PROXY_HTTP_H2_EXCHANGE_H_
 #define SALLYPORT_AGENT_PROXY_HTTP_H2_EXCHANGE_H_
 
+#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <string>
 
@@ -41,6 +42,9 @@ class H2ServerExchange final : public ServerExchange {
   // `keep_alive` means nothing here.
   Task<absl::Status> WriteHead(const ResponseHead& head, bool keep_alive) override;
   Task<absl::Status> WriteBody(std::string_view bytes, More more = More::kUnknown) override;
+  // The head of a refusal that comes before the request's end waits for the first of its body, at
+  // most 100 ms: a client that sees such a head alone may end its request short of its length, as
+  // curl 7.88 does, and so lose the rest of the answer.
   Task<absl::Status> Flush() override;
   Task<absl::Status> FinishBody(const Headers& trailers) override;
   Task<absl::Status> WriteResponse(const ResponseHead& head, std::string_view body,
@@ -72,6 +76,8 @@ class H2ServerExchange final : public ServerExchange {
   };
 
   void SendHead(const ResponseHead& head, H2Session::HeadKind kind);
+  // The final answer's head, if it was held back.
+  void SendHeldHead();
 
   H2Session* const session_;
   const std::shared_ptr<H2Stream> stream_;
@@ -82,6 +88,8 @@ class H2ServerExchange final : public ServerExchange {
   bool client_waits_ = false;
   bool request_is_head_ = false;
   bool response_begun_ = false;
+  Headers held_head_;  // Empty: it was not held back, or has been sent.
+  std::shared_ptr<boost::asio::steady_timer> held_until_;
   std::string websocket_key_;  // Empty: no WebSocket is asked for.
   bool asks_for_tunnel_ = false;
 };

@@ -42,6 +42,7 @@ inline h2::Fields With(std::string_view name, std::string_view value, h2::Fields
 //   /        200 "ok"
 //   /echo    200 with the body, piece by piece, and the request's trailers
 //   /upload  200 with the body's length, when it has been read
+//   /refuse  403, and the body "no" when `more` is notified
 //   /hang    nothing, until the request is given up; then its log says "abandoned"
 //   /SIZE    200 with so many bytes, in one write
 //
@@ -149,6 +150,7 @@ class H2Fixture : public testing::Test {
   std::unique_ptr<H2ServerConnection> server_;
   std::unique_ptr<h2::FrameReader> reader_;
   std::vector<std::string> log_;
+  Event more_{context_};
   size_t running_ = 0;  // Coroutines.
   size_t seen_ = 0;     // Of what the server wrote.
 
@@ -216,6 +218,14 @@ class H2Fixture : public testing::Test {
         size += piece->size();
       }
       (void)co_await exchange->WriteResponse(head, std::to_string(size), true);
+    } else if (request->target == "/refuse") {
+      head.status = 403;
+      head.framing = BodyFraming::kChunked;
+      (void)co_await exchange->WriteHead(head, true);
+      (void)co_await exchange->Flush();
+      (void)co_await test->more_.Wait(SteadyTime::max());
+      (void)co_await exchange->WriteBody("no");
+      (void)co_await exchange->FinishBody({});
     } else if (request->target == "/hang") {
       Event gone(test->context_);
       const AbandonmentWatch watch(exchange, [&gone] { gone.Notify(); });

@@ -95,6 +95,47 @@ TEST_F(H2ServerTest, ABodyThatIsNotWantedIsDroppedAndThenCutWithoutAnError) {
   EXPECT_EQ(summary, "RST_STREAM 3 0");
 }
 
+TEST_F(H2ServerTest, ARefusalsHeadComesWithItsBodyWhileTheRequestIsStillSent) {
+  Begin();
+  const h2::Fields fields = With(":path", "/refuse", kPost);
+  EXPECT_EQ(Summary(Give(h2::Head(1, fields, 0))), "");
+  EXPECT_EQ(Summary(Give(h2::Data(1, "body"))), "");
+  more_.Notify();
+  RunReady(context_);
+  EXPECT_EQ(Summary(Output()), "HEADERS 1 403, DATA 1, DATA 1 END");
+}
+
+TEST_F(H2ServerTest, ARefusalsHeadDoesNotWaitForever) {
+  Begin();
+  EXPECT_EQ(Summary(Give(h2::Head(1, With(":path", "/refuse", kPost), 0))), "");
+  context_.restart();
+  std::string summary;
+  for (int i = 0; i < 100 && summary.empty(); ++i) {
+    context_.run_one_for(std::chrono::seconds(20));
+    summary = Summary(Output());
+  }
+  EXPECT_EQ(summary, "HEADERS 1 403");
+  more_.Notify();
+  RunReady(context_);
+  EXPECT_EQ(Summary(Output()), "DATA 1, DATA 1 END");
+}
+
+TEST_F(H2ServerTest, ARefusalOfAWholeRequestDoesNotWait) {
+  Begin();
+  EXPECT_EQ(Summary(Give(h2::Head(1, With(":path", "/refuse", kPost)))), "HEADERS 1 403");
+  more_.Notify();
+  RunReady(context_);
+}
+
+TEST_F(H2ServerTest, ARequestThatIsGivenUpTakesItsHeldHeadAlong) {
+  Begin();
+  Give(h2::Head(1, With(":path", "/refuse", kPost), 0));
+  Give(h2::Reset(1, 8));
+  more_.Notify();
+  RunReady(context_);
+  EXPECT_EQ(Summary(Output()), "");
+}
+
 TEST_F(H2ServerTest, TheHeadIsNotTooLarge) {
   Begin();
   h2::Fields fields = kGet;

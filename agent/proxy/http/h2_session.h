@@ -48,6 +48,8 @@ class H2Session {
   H2Session(const H2Session&) = delete;
   H2Session& operator=(const H2Session&) = delete;
 
+  boost::asio::io_context& context() const { return context_; }
+
   // Bytes from the peer. An error: the session has failed; TakeOutput may still have last words.
   absl::Status OnInput(std::string_view bytes);
   // Appends what is to be sent, until there is no more, or `out` has `enough` bytes or a frame
