@@ -56,6 +56,15 @@ class PrivateUmask {
   const mode_t before_;
 };
 
+// A call waits for the policy in its thread. So many threads stay when many containers came at
+// once; otherwise the next such moment would make them again.
+void KeepThreads(grpc::ServerBuilder* builder) {
+  constexpr int kThreads = 16;
+  using Option = grpc::ServerBuilder::SyncServerOption;
+  builder->SetSyncServerOption(Option::NUM_CQS, 1);
+  builder->SetSyncServerOption(Option::MAX_POLLERS, kThreads);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<grpc::Server>> ServeOnSocket(const std::string& path,
@@ -65,6 +74,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> ServeOnSocket(const std::string& p
   int bound = 0;
   builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials(), &bound);
   builder.RegisterService(service);
+  KeepThreads(&builder);
   std::unique_ptr<grpc::Server> server;
   {
     const PrivateUmask umask;

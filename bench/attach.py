@@ -1,8 +1,8 @@
 """What attaching a container costs: the call alone, and what the OCI hook adds to `podman run`.
 
-Attach is called for containers that are there already, one after the other and ten at once; each is detached again. `podman run`
-of a program that does nothing is timed with the hook and without in turn, so that both meet the same machine; what is added is the
-difference of neighbours.
+Attach is called for containers that are there already, each in a namespace that is new, one after the other and ten at once; each
+is detached again. `podman run` of a program that does nothing is timed with the hook and without in turn, so that both meet the
+same machine; what is added is the difference of neighbours.
 
 Usage: bench/run.sh attach [--attaches N] [--runs N]
 """
@@ -26,13 +26,18 @@ def timed(function, *arguments, **options):
 
 
 class Holders:
-    """Processes in network namespaces of their own."""
+    """Processes in network namespaces of their own, until all is over: the kernel holds others up while it takes a namespace down."""
 
-    def __init__(self, count):
-        self.processes = [subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "echo up; exec cat"], stdin=subprocess.PIPE,
-                                           stdout=subprocess.PIPE) for _ in range(count)]
-        for process in self.processes:
+    def __init__(self):
+        self.processes = []
+
+    def add(self, count):
+        made = [subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "echo up; exec cat"], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE) for _ in range(count)]
+        for process in made:
             process.stdout.readline()
+        self.processes += made
+        return [process.pid for process in made]
 
     def close(self):
         for process in self.processes:
@@ -43,16 +48,17 @@ class Holders:
 
 def attach_times(world, holders, at_once, count):
     """Of `count` calls and more, `at_once` at a time."""
-    def attach(number):
+    def attach(pid):
         # The channel is there already: it is the call that is measured.
-        return timed(world.agent_api.call, "Attach", pid=holders.processes[number].pid, containerId=f"a-{number}", className="plain")[0]
+        return timed(world.agent_api.call, "Attach", pid=pid, containerId=f"a-{pid}", className="plain")[0]
 
     samples = []
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         while len(samples) < count:
-            samples += pool.map(attach, range(at_once))
-            for number in range(at_once):
-                world.agent_api.call("Detach", containerId=f"a-{number}")
+            pids = holders.add(at_once)
+            samples += pool.map(attach, pids)
+            for pid in pids:
+                world.agent_api.call("Detach", containerId=f"a-{pid}")
     return measure.percentiles(samples)
 
 
@@ -78,7 +84,7 @@ def main():
     options = parser.parse_args()
     with harness.World() as world:
         world.cli("class", "apply", "plain")
-        holders = Holders(AT_ONCE)
+        holders = Holders()
         world.closers.callback(holders.close)
         rows = [(f"Attach, {at_once} at once", attach_times(world, holders, at_once, options.attaches)) for at_once in (1, AT_ONCE)]
         engine = Engine(world)

@@ -18,6 +18,8 @@ namespace {
 
 // Answers that wait to be written before we stop reading.
 constexpr size_t kMaxAnswers = 1000;
+// Changes that one agent may have in the line for the store.
+constexpr size_t kMaxUnstored = 16;
 // Above this a difference is sent in parts, to stay below gRPC's limit on messages (server.cc).
 constexpr size_t kDeltaBudget = 4 << 20;
 constexpr size_t kMaxReason = 1000;
@@ -130,8 +132,11 @@ void SyncSession::OnReadDone(bool ok) {
             : self->Changed(std::move(work->effect), written);
       });
   if (!accepted) {
-    EndLocked(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the store is behind; connect again"));
+    return EndLocked(
+        grpc::Status(grpc::StatusCode::UNAVAILABLE, "the store is behind; connect again"));
   }
+  ++unstored_;
+  ReadNext();
 }
 
 absl::Status SyncSession::Greet(const v1::Hello& hello, Effect* effect, Transaction* transaction) {
@@ -261,8 +266,9 @@ void SyncSession::GoOn(std::deque<v1::AttachResult> answers) {
   answers_.insert(answers_.end(), std::make_move_iterator(answers.begin()),
                   std::make_move_iterator(answers.end()));
   changed_ = true;
+  --unstored_;
   Pump();
-  ReadNext();
+  if (read_waits_) ReadNext();
 }
 
 void SyncSession::Accept(const v1::Ack& ack) {
@@ -304,7 +310,8 @@ void SyncSession::ForgetRejectionsOf(const std::set<ResourceId>& resources) {
 
 void SyncSession::ReadNext() {
   if (ended_) return;
-  read_waits_ = answers_.size() > kMaxAnswers;
+  const size_t ahead = stream_ == 0 ? 1 : kMaxUnstored;
+  read_waits_ = answers_.size() > kMaxAnswers || unstored_ >= ahead;
   if (!read_waits_) StartRead(&read_);
 }
 

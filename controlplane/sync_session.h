@@ -27,8 +27,9 @@
 
 namespace sallyport {
 
-// Thread-safe; owns itself until gRPC is done with it. Messages of the agent take effect in order:
-// the next one is read when the last one's effect is in the store.
+// Thread-safe; owns itself until gRPC is done with it. The hello is in the store before anything
+// else is read. Messages after it take effect in order, and some are read ahead, so that what comes
+// at once is committed at once; an ack tells of what was sent before, and need not wait for them.
 class SyncSession final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::SyncResponse>,
                           public SyncStream,
                           public std::enable_shared_from_this<SyncSession> {
@@ -104,8 +105,10 @@ class SyncSession final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Sy
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;  // Finish was called: start nothing any more.
   bool done_ ABSL_GUARDED_BY(mutex_) = false;   // gRPC is done with us.
 
-  // Reading. One read or one change is under way, or reading waits until answers are written.
+  // Reading. One read is under way, or reading waits: for the hello or enough of the changes to be
+  // stored, or until answers are written.
   v1::SyncRequest read_ ABSL_GUARDED_BY(mutex_);
+  size_t unstored_ ABSL_GUARDED_BY(mutex_) = 0;
   bool read_waits_ ABSL_GUARDED_BY(mutex_) = false;
 
   // Writing.

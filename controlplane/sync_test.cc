@@ -1,10 +1,17 @@
 // PolicySync over a real socket and the real store, with fake agents.
 
 #include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <memory>
 #include <string>
+#include <thread>
 
+#include "common/base/strings.h"
 #include "controlplane/testing/fake_agent.h"
 #include "controlplane/testing/test_server.h"
 
@@ -310,6 +317,54 @@ TEST_F(SyncTest, AttachmentThatChangesNothingIsFollowedByADelta) {
   ASSERT_TRUE(delta.has_value());
   EXPECT_EQ(delta->revision(), result->revision());
   EXPECT_EQ(delta->updated_size(), 0);
+}
+
+// A commit takes as long as on a disk.
+class SlowStorage final : public Storage {
+ public:
+  explicit SlowStorage(std::atomic<int>* commits) : commits_(commits) {}
+  absl::Status Commit(const State&, const std::vector<Change>&) override {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    ++*commits_;
+    return absl::OkStatus();
+  }
+
+ private:
+  std::atomic<int>* const commits_;
+};
+
+TEST(SyncSessionTest, WhatComesAtOnceIsCommittedTogetherAndAnsweredInOrder) {
+  constexpr int kContainers = 200;
+  std::atomic<int> commits = 0;
+  State state;
+  state.epoch = 1;
+  auto store = std::make_unique<Store>(std::make_unique<SlowStorage>(&commits), std::move(state));
+  auto server = Server::Start(std::move(store), {*ListenAddress::Parse("127.0.0.1:0")});
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto channel =
+      grpc::CreateChannel((*server)->addresses().at(0), grpc::InsecureChannelCredentials());
+  v1::ApplyClassRequest request;
+  request.mutable_class_()->set_name("web");
+  *request.mutable_options() = WaitStored();
+  v1::ApplyClassResponse applied;
+  const auto policy = v1::OutboundPolicy::NewStub(channel);
+  ASSERT_TRUE(Call(*policy, &Policy::ApplyClass, request, &applied).ok());
+
+  FakeAgent agent(channel, FakeAgent::Hello("host-7"), Acks::kAtOnce);
+  ASSERT_TRUE(agent.NextDelta().has_value());
+  const int before = commits;
+  for (int i = 0; i < kContainers; ++i) agent.Attach(StrCat("web-", i), "web");
+  uint64_t revision = 0;
+  for (int i = 0; i < kContainers; ++i) {
+    const auto answer = agent.NextAttachResult();
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_EQ(answer->container_id(), StrCat("web-", i));
+    EXPECT_EQ(answer->error(), "");
+    EXPECT_GT(answer->revision(), revision);
+    revision = answer->revision();
+  }
+  EXPECT_TRUE(agent.WaitToHave(ResourceId::Container(StrCat("web-", kContainers - 1)), revision));
+  EXPECT_LT(commits - before, kContainers / 2);
 }
 
 TEST_F(SyncTest, StopEndsStreamsSoThatAgentsComeBack) {

@@ -43,6 +43,10 @@ constexpr std::array<uint16_t, 3> kOfRule = {NFTA_RULE_TABLE, NFTA_RULE_CHAIN,
 // Appends messages, numbered from 1.
 class Writer {
  public:
+  enum class Tables { kMake, kReplace };
+  explicit Writer(Tables tables = Tables::kMake) : tables_(tables) {}
+
+  Tables tables() const { return tables_; }
   void Add(int type, uint16_t flags, uint8_t family, uint16_t resource = 0) {
     at_ = bytes_.size();
     bytes_.resize(at_ + MNL_NLMSG_HDRLEN + sizeof(nfgenmsg));
@@ -75,6 +79,7 @@ class Writer {
     std::memcpy(bytes_.data() + at_, &length, sizeof(length));
   }
 
+  const Tables tables_;
   std::string bytes_;
   size_t at_ = 0;
   uint32_t sequence_ = 0;
@@ -88,12 +93,15 @@ uint8_t FamilyOf(const nlmsghdr* message) {
 
 int AddTable(const nlmsghdr* message, void* data) {
   Writer& writer = *static_cast<Writer*>(data);
-  // Deleting one that is not there would be an error.
-  for (const int type : {NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE, NFT_MSG_NEWTABLE}) {
-    writer.Add(TypeOf(type), 0, FamilyOf(message));
-    writer.Copy(message,
-                type == NFT_MSG_DELTABLE ? std::span(kOfTable).first(1) : std::span(kOfTable));
+  if (writer.tables() == Writer::Tables::kReplace) {
+    // Deleting one that is not there would be an error.
+    writer.Add(TypeOf(NFT_MSG_NEWTABLE), NLM_F_CREATE, FamilyOf(message));
+    writer.Copy(message, kOfTable);
+    writer.Add(TypeOf(NFT_MSG_DELTABLE), 0, FamilyOf(message));
+    writer.Copy(message, std::span(kOfTable).first(1));
   }
+  writer.Add(TypeOf(NFT_MSG_NEWTABLE), NLM_F_CREATE | NLM_F_EXCL, FamilyOf(message));
+  writer.Copy(message, kOfTable);
   return MNL_CB_OK;
 }
 
@@ -129,12 +137,8 @@ absl::Status Dump(const Socket& socket, int type, mnl_cb_t add, Writer* writer) 
   }
 }
 
-absl::StatusOr<std::string> CompileHere(const std::string& commands) {
-  if (unshare(CLONE_NEWNET) != 0)
-    return absl::ErrnoToStatus(errno, "no network namespace can be made");
-  RETURN_IF_ERROR(RunNft(commands));
-  ASSIGN_OR_RETURN(const Socket socket, OpenSocket());
-  Writer writer;
+absl::StatusOr<std::string> ReadBack(const Socket& socket, Writer::Tables tables) {
+  Writer writer(tables);
   writer.Add(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
   RETURN_IF_ERROR(Dump(socket, NFT_MSG_GETTABLE, AddTable, &writer));
   RETURN_IF_ERROR(Dump(socket, NFT_MSG_GETCHAIN, AddChain, &writer));
@@ -143,20 +147,25 @@ absl::StatusOr<std::string> CompileHere(const std::string& commands) {
   return writer.Take();
 }
 
-}  // namespace
+struct Batches {
+  std::string making;
+  std::string replacing;
+};
 
-absl::StatusOr<NftBatch> NftBatch::Compile(const std::string& commands) {
-  absl::StatusOr<std::string> messages;
-  std::thread apart([&] { messages = CompileHere(commands); });
-  apart.join();
-  if (!messages.ok()) return messages.status();
-  return NftBatch(*std::move(messages));
+absl::StatusOr<Batches> CompileHere(const std::string& commands) {
+  if (unshare(CLONE_NEWNET) != 0)
+    return absl::ErrnoToStatus(errno, "no network namespace can be made");
+  RETURN_IF_ERROR(RunNft(commands));
+  ASSIGN_OR_RETURN(const Socket socket, OpenSocket());
+  Batches batches;
+  ASSIGN_OR_RETURN(batches.making, ReadBack(socket, Writer::Tables::kMake));
+  ASSIGN_OR_RETURN(batches.replacing, ReadBack(socket, Writer::Tables::kReplace));
+  return batches;
 }
 
-absl::Status NftBatch::Run() const {
+absl::Status Send(const std::string& batch) {
   ASSIGN_OR_RETURN(const Socket socket, OpenSocket());
-  if (mnl_socket_sendto(socket.get(), messages_.data(), messages_.size()) < 0)
-    return NetlinkError();
+  if (mnl_socket_sendto(socket.get(), batch.data(), batch.size()) < 0) return NetlinkError();
   // The kernel has answered when it has taken the batch; a refusal may stand among answers that are
   // none.
   bool taken = false;
@@ -178,6 +187,21 @@ absl::Status NftBatch::Run() const {
   }
   return taken ? absl::OkStatus()
                : absl::InternalError("the kernel did not answer to the nftables rules");
+}
+
+}  // namespace
+
+absl::StatusOr<NftBatch> NftBatch::Compile(const std::string& commands) {
+  absl::StatusOr<Batches> batches;
+  std::thread apart([&] { batches = CompileHere(commands); });
+  apart.join();
+  if (!batches.ok()) return batches.status();
+  return NftBatch(std::move(batches->making), std::move(batches->replacing));
+}
+
+absl::Status NftBatch::Run() const {
+  const absl::Status made = Send(making_);
+  return absl::IsAlreadyExists(made) ? Send(replacing_) : made;
 }
 
 }  // namespace sallyport::agent

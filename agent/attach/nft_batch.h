@@ -24,9 +24,14 @@ class NftBatch {
   absl::Status Run() const;
 
  private:
-  explicit NftBatch(std::string messages) : messages_(std::move(messages)) {}
+  NftBatch(std::string making, std::string replacing)
+      : making_(std::move(making)), replacing_(std::move(replacing)) {}
 
-  std::string messages_;  // Beginning and end of the batch included.
+  // Beginning and end of the batch included. The first is for where there are no such tables: after
+  // a deletion the kernel has whoever closes a netfilter socket wait until RCU lets go of what was
+  // deleted, which is milliseconds.
+  std::string making_;
+  std::string replacing_;
 };
 
 }  // namespace sallyport::agent
