@@ -27,7 +27,7 @@ SPENT = os.path.join(CACHE, "fuzz_seconds.json")
 FLAGS = ["-rss_limit_mb=2048", "-print_final_stats=1"]
 # For one input, in seconds of the clock.
 INPUT_TIMEOUT = "-timeout=10"
-STARVED_INPUT_TIMEOUT = "-timeout=120"
+STARVED_INPUT_TIMEOUT = "-timeout=1200"
 
 
 def bazel(*arguments):

@@ -11,7 +11,12 @@
 #include <limits>
 #include <new>
 
+#include "absl/base/config.h"
 #include "common/base/mutex.h"
+
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
+#include <sanitizer/lsan_interface.h>
+#endif
 
 namespace sallyport::proxy {
 namespace {
@@ -43,6 +48,10 @@ class LockedPages {
       errno = error;
       return false;
     }
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
+    // BoringSSL's table of a thread is here if keys were the thread's first use of it.
+    __lsan_register_root_region(pages, kChunkBytes);
+#endif
     next_ = static_cast<std::byte*>(pages);
     left_ = kChunkBytes;
     return true;

@@ -1,22 +1,16 @@
-"""Draws what report.py prints as tables: an SVG for each workload, with the medians and from minimum to maximum.
+"""Draws what report.py prints as tables, with gnuplot: an SVG for each workload, with the medians and from minimum to maximum.
 
 Usage: plot.py DIRECTORY RAW.TSV…
 """
-import collections
+import math
 import os
 import statistics
+import subprocess
 import sys
 
-import matplotlib
+from report import TITLES, read
 
-matplotlib.use("svg")
-# The same run gives the same file; and text stays text.
-matplotlib.rcParams.update({"svg.hashsalt": "sallyport", "svg.fonttype": "none", "font.size": 9})
-from matplotlib import pyplot  # pylint: disable=wrong-import-position
-
-from report import TITLES, read  # pylint: disable=wrong-import-position
-
-OURS, OTHERS = "#1f6feb", "#9aa4b2"
+OURS, OTHERS = "0x1f6feb", "0x9aa4b2"
 PERCENTILES = ("p50", "p75", "p90", "p99")
 # By workload: the metrics that are drawn beside each other, and what they are called.
 RATE = {"rate": "requests / s", "cpu_per": "proxy CPU µs / request", "pss_mib": "memory (PSS), MiB"}
@@ -25,49 +19,64 @@ BULK = {"rate": "MB / s", "cpu_per": "proxy CPU s / GB"}
 DRAWN = {"P1": RATE, "P2": RATE, "P2h2": RATE, "P5": RATE, "P3warm": CONNECTIONS, "P4conn": CONNECTIONS,
          "P3cold": {"hs_rate": "new names / s", "cpu_per": "proxy CPU ms / name"}, "P4bulk": BULK, "P9": BULK, "P9tls": BULK,
          "P6": {"kib_per_conn": "KiB / connection"}, "P6tls": {"kib_per_conn": "KiB / connection"}}
+PANEL_WIDTH, HEAD_HEIGHT, PEER_HEIGHT, LEAST_HEIGHT = 420, 110, 26, 300
 
 
-def draw_bars(axes, peers, metric, label):
-    names = [name for name, metrics in peers.items() if metrics[metric]]
-    names.sort(key=lambda name: statistics.median(peers[name][metric]), reverse=True)
-    medians = [statistics.median(peers[name][metric]) for name in names]
-    spread = [[median - min(peers[name][metric]) for name, median in zip(names, medians)],
-              [max(peers[name][metric]) - median for name, median in zip(names, medians)]]
-    axes.barh(names, medians, xerr=spread, color=[OURS if name.startswith("sallyport") else OTHERS for name in names],
-              error_kw={"linewidth": 0.8})
-    axes.set_xlabel(label)
+def is_ours(name):
+    return name.startswith("sallyport")
 
 
-def draw_latencies(axes, peers):
-    drawn = 0
+def tick_step(longest):
+    """So that a handful of ticks covers it: 1, 2 or 5 times a power of ten."""
+    power = 10 ** math.floor(math.log10(longest or 1))
+    return next(step * power / 10 for step in (2, 5, 10, 20) if longest <= 5 * step * power / 10)
+
+
+def quoted(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def bars(peers, metric, label):
+    """gnuplot's commands for one panel: a bar for each peer, the longest at the bottom."""
+    shown = sorted(((statistics.median(metrics[metric]), name) for name, metrics in peers.items() if metrics[metric]), reverse=True)
+    rows = [f"{median} {place} {min(peers[name][metric])} {max(peers[name][metric])} {OURS if is_ours(name) else OTHERS}"
+            for place, (median, name) in enumerate(shown)]
+    names = ", ".join(f"{quoted(name)} {place}" for place, (_, name) in enumerate(shown))
+    longest = max(max(peers[name][metric]) for _, name in shown)
+    return ["$bars << EOD", *rows, "EOD", "unset logscale", "unset key", f"set xlabel {quoted(label)}", "unset ylabel",
+            f"set ytics ({names}) scale 0", f"set xtics 0,{tick_step(longest)} format '%g'", "set xrange [0:*]", f"set yrange [-0.6:{len(shown) - 0.4}]",
+            "plot $bars using 1:2:(0):1:($2-0.35):($2+0.35):5 with boxxyerror fill solid noborder linecolor rgb variable, "
+            "$bars using 1:2:3:4 with xerrorbars pointtype -1 linecolor rgb 'black' linewidth 0.8"]
+
+
+def latencies(peers):
+    """gnuplot's commands for one panel: a line for each peer that has all percentiles; none if no peer has."""
+    lines, plots = [], []
     for name, metrics in peers.items():
-        points = [(percentile, statistics.median(metrics[percentile])) for percentile in PERCENTILES if metrics[percentile]]
-        if len(points) == len(PERCENTILES):
-            ours = name.startswith("sallyport")
-            axes.plot(*zip(*points), marker="o", markersize=3, label=name, linewidth=2 if ours else 1, zorder=3 if ours else 2)
-            drawn += 1
-    if drawn == 0:
-        return False
-    axes.set_yscale("log")
-    axes.set_ylabel("latency at full load, µs")
-    axes.legend(fontsize=7, frameon=False)
-    return True
+        points = [statistics.median(metrics[percentile]) for percentile in PERCENTILES if metrics[percentile]]
+        if len(points) < len(PERCENTILES):
+            continue
+        data = f"$line{len(plots)}"
+        lines += [f"{data} << EOD", *(f"{place} {point}" for place, point in enumerate(points)), "EOD"]
+        plots.append(f"{data} using 1:2 with linespoints pointtype 7 pointsize 0.4 linewidth {2 if is_ours(name) else 1} title {quoted(name)}")
+    if not plots:
+        return []
+    ticks = ", ".join(f"{quoted(percentile)} {place}" for place, percentile in enumerate(PERCENTILES))
+    return [*lines, "set key left top Left reverse samplen 1.5 font ',9'", "unset xlabel", "set ylabel 'latency at full load, µs'", f"set xtics ({ticks})",
+            "set ytics auto autofreq scale 1", f"set xrange [-0.2:{len(PERCENTILES) - 0.8}]", "set yrange [*:*]", "set logscale y",
+            "plot " + ", ".join(plots)]
 
 
-def draw(workload, pinned, peers, directory):
-    metrics = {metric: label for metric, label in DRAWN[workload].items() if any(values[metric] for values in peers.values())}
-    has_latencies = any(values["p75"] for values in peers.values())
-    count = len(metrics) + has_latencies
-    figure, grid = pyplot.subplots(1, count, figsize=(4.2 * count, 0.9 + 0.3 * len(peers)), squeeze=False, layout="constrained")
-    for axes, (metric, label) in zip(grid[0], metrics.items()):
-        draw_bars(axes, peers, metric, label)
-    if has_latencies:
-        draw_latencies(grid[0][-1], peers)
-    for axes in grid[0]:
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(TITLES[workload])
-    figure.savefig(os.path.join(directory, f"{workload}{'' if pinned else '-unpinned'}.svg"), metadata={"Date": None})
-    pyplot.close(figure)
+def script(workload, peers, path):
+    panels = [bars(peers, metric, label) for metric, label in DRAWN[workload].items() if any(values[metric] for values in peers.values())]
+    panels += [panel for panel in [latencies(peers)] if panel]
+    height = max(LEAST_HEIGHT, HEAD_HEIGHT + PEER_HEIGHT * len(peers))
+    yield from ("set encoding utf8", f"set terminal svg size {PANEL_WIDTH * len(panels)},{height} font 'sans-serif,11' background 'white' noenhanced",
+                f"set output {quoted(path)}", "set border 3", "set tics nomirror",
+                f"set multiplot layout 1,{len(panels)} title {quoted(TITLES[workload])}")
+    for panel in panels:
+        yield from panel
+    yield "unset multiplot"
 
 
 def main():
@@ -78,7 +87,8 @@ def main():
     data, _ = read(paths)
     for (workload, pin), peers in data.items():
         if workload in DRAWN and peers:
-            draw(workload, pin == "1", collections.OrderedDict(peers), directory)
+            path = os.path.join(directory, f"{workload}{'' if pin == '1' else '-unpinned'}.svg")
+            subprocess.run(["gnuplot"], input="\n".join(script(workload, peers, path)) + "\n", text=True, check=True)
 
 
 if __name__ == "__main__":
