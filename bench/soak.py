@@ -3,8 +3,8 @@
 At random, from a fixed seed: containers are detached, or end, and others take their place; inside them clients make requests, large
 and small, plain and decrypted, with a handler and without, relays and queries, and hang up, dawdle and send what is nothing; rules are
 changed, and each change is tried as soon as it is enforced. Every answer is checked. Now and then all of it pauses, and what the
-programs hold is counted: memory, descriptors, threads, mounts, files. It ends with 1 if an answer was wrong or
-anything has grown since the first count.
+programs hold is counted: memory, descriptors, threads, mounts, files. It ends with 1 if an answer was wrong, or if anything is more in
+all of the last third of the counts than in any of the first.
 
 Usage: bench/run.sh soak [--minutes N] [--containers N] [--users N] [--counts N]
        bench/run.sh --config=asan soak …    under AddressSanitizer, whose own memory is not judged
@@ -75,8 +75,10 @@ class Slot:
         self.container = None
         self.leaving = False
 
-    def fill(self, class_name):
+    def fill(self):
+        # Always of one class: what a container holds depends on it, and the counts are to compare.
         self.generation += 1
+        class_name = list(CLASSES)[self.number % len(CLASSES)]
         self.container = Container(self.world, f"c-{self.number}-{self.generation}", class_name)
         self.leaving = False
 
@@ -255,7 +257,7 @@ class Soak:
         self.gate = Gate()
         self.slots = [Slot(world, number) for number in range(containers)]
         for slot in self.slots:
-            slot.fill(random.choice(list(CLASSES)))
+            slot.fill()
 
     def run(self, work):
         """`work()` again and again, in a thread."""
@@ -289,7 +291,7 @@ class Soak:
         slot = random.choice(self.slots)
         with slot.lock:
             slot.empty(random.choice(("detach", "end")))
-            slot.fill(random.choice(list(CLASSES)))
+            slot.fill()
         self.tally.count("replaced")
 
     def change(self):
@@ -337,13 +339,16 @@ def print_counts(counts, minutes, tally):
                     for (program, kind), value in counts.items()), flush=True)
 
 
-def grown(first, last, sanitized):
-    for key, before in first.items():
+def grown(counts, sanitized):
+    """What was more in all of the last third of the counts than in any of the first."""
+    third = max(1, len(counts) // 3)
+    for key in counts[0]:
         if key[1] == "memory MiB" and sanitized:
             continue
         growth = MEMORY_GROWTH if key[1] == "memory MiB" else 1
-        if last[key] > before * growth + SPARE.get(key[1], 0):
-            yield f"{key[0]}'s {key[1]} grew from {before:.1f} to {last[key]:.1f}"
+        before, after = max(count[key] for count in counts[:third]), min(count[key] for count in counts[-third:])
+        if after > before * growth + SPARE.get(key[1], 0):
+            yield f"{key[0]}'s {key[1]} grew from {before:.1f} to {after:.1f}"
 
 
 def main():
@@ -381,7 +386,7 @@ def main():
     print(f"\nsoak, {options.minutes:g} minutes, {options.containers} containers ({measure.machine()})")
     for what, number in soak.tally.done.most_common():
         print(f"  {number:>10,} {what}")
-    failures = [f"{number} times {what}" for what, number in soak.tally.wrong.items()] + list(grown(counts[0], counts[-1], sanitized))
+    failures = [f"{number} times {what}" for what, number in soak.tally.wrong.items()] + list(grown(counts, sanitized))
     failures += [f"{name} exited with {code}" for name, code in ends.items() if code != 0] + reports.splitlines()
     if os.path.exists(f"/proc/{proxy}"):
         failures.append("the proxy outlives its agent")
