@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "agent/proxy/audit/batches.h"
 #include "agent/proxy/connection_audit.h"
 #include "agent/proxy/use_lease.h"
 #include "agent/proxy/worker.h"
@@ -113,8 +114,9 @@ void Container::Audit(const AuditRecord& record) {
   } else {
     AppendJsonLine(record, &audit_line_);
   }
-  if (parts_.audit_file != nullptr) parts_.audit_file->Write(audit_line_);
-  if (parts_.audit_stream != nullptr) parts_.audit_stream->Write(audit_line_);
+  auto& batches = boost::asio::use_service<AuditBatches>(worker_->io_context());
+  if (parts_.audit_file != nullptr) batches.Add(parts_.audit_file, audit_line_);
+  if (parts_.audit_stream != nullptr) batches.Add(parts_.audit_stream, audit_line_);
 }
 
 std::string Container::NewRequestId() {

@@ -13,15 +13,16 @@
 
 namespace sallyport::proxy {
 
-// A descriptor that takes JSON lines. Thread-safe: each record is one write(2) to a descriptor
-// opened with O_APPEND, or to a FIFO whose lines are shorter than PIPE_BUF, or to a socket. Never
-// blocks but on a file: what does not fit is counted as lost. Of a line that a socket took in part
-// the rest is lost; the next one begins a line of its own.
+// A descriptor that takes JSON lines. Thread-safe: what Write is given is one write(2) to a
+// descriptor opened with O_APPEND, or to a FIFO if it is no longer than PIPE_BUF, or to a socket.
+// Never blocks but on a file: what does not fit is counted as lost. Of a line that was taken in
+// part the rest is lost; the next one begins a line of its own.
 class AuditSink {
  public:
   explicit AuditSink(UniqueFd file) : file_(std::move(file)) {}
 
-  void Write(std::string_view line);
+  // Whole lines, at least one.
+  void Write(std::string_view lines);
   // When it returns, everything is written to `file`; a write that has begun before may end later.
   absl::Status Replace(const UniqueFd& file);
   uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }
