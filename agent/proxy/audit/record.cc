@@ -33,8 +33,23 @@ size_t Utf8Length(std::string_view text) {
   return 0;
 }
 
+// How much at the front of `text` is ASCII that JSON takes as it is: usually all.
+size_t PlainLength(std::string_view text) {
+  size_t length = 0;
+  while (length < text.size()) {
+    const unsigned char c = static_cast<unsigned char>(text[length]);
+    if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\') break;
+    ++length;
+  }
+  return length;
+}
+
 void AppendEscaped(std::string_view text, std::string* out) {
   while (!text.empty()) {
+    const size_t plain = PlainLength(text);
+    out->append(text.substr(0, plain));
+    text.remove_prefix(plain);
+    if (text.empty()) return;
     const unsigned char c = static_cast<unsigned char>(text[0]);
     if (c == '"' || c == '\\') {
       out->push_back('\\');

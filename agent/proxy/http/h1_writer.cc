@@ -7,13 +7,14 @@
 #include <utility>
 
 #include "agent/proxy/http/serialize.h"
-#include "common/base/check.h"
 #include "common/base/status.h"
 
 namespace sallyport::proxy {
 namespace {
 
 constexpr std::string_view kLineEnd = "\r\n";
+
+Task<absl::Status> Done(absl::Status status) { co_return status; }
 
 }  // namespace
 
@@ -46,8 +47,8 @@ void H1Writer::AppendChunkSize(size_t size) {
 }
 
 Task<absl::Status> H1Writer::Write(std::string_view bytes, More more) {
-  CO_RETURN_IF_ERROR(CheckWritable(bytes.size()));
-  if (bytes.empty() || mode_ == Mode::kDiscard) co_return absl::OkStatus();
+  absl::Status writable = CheckWritable(bytes.size());
+  if (!writable.ok() || bytes.empty() || mode_ == Mode::kDiscard) return Done(std::move(writable));
   body_bytes_ += bytes.size();
   const bool chunked = framing_ == BodyFraming::kChunked;
   if (framing_ == BodyFraming::kLength) left_ -= bytes.size();
@@ -55,44 +56,41 @@ Task<absl::Status> H1Writer::Write(std::string_view bytes, More more) {
   const std::string_view end = chunked ? kLineEnd : std::string_view();
   if (more == More::kAtOnce && held_.size() + bytes.size() <= kMaxHeldBytes) {
     held_.append(bytes).append(end);
-    co_return absl::OkStatus();
+    return Done(absl::OkStatus());
   }
-  const std::array<std::string_view, 2> pieces = {bytes, end};
-  co_return co_await Send(pieces);
+  return Send({bytes, end});
 }
 
 Task<absl::Status> H1Writer::Finish(const Headers& trailers) {
-  CO_RETURN_IF_ERROR(CheckWritable(0));
-  if (mode_ == Mode::kSend && left_ > 0) {
-    co_return absl::InvalidArgumentError("the body is shorter than its declared length");
-  }
+  absl::Status writable = CheckWritable(0);
+  if (!writable.ok()) return Done(std::move(writable));
+  if (mode_ == Mode::kSend && left_ > 0)
+    return Done(absl::InvalidArgumentError("the body is shorter than its declared length"));
   finished_ = true;
   if (mode_ == Mode::kSend && framing_ == BodyFraming::kChunked) {
     held_.append("0\r\n");
     AppendTrailers(trailers, &held_);
   }
-  co_return co_await Flush();
+  return Flush();
 }
 
 Task<absl::Status> H1Writer::WriteWhole(std::string_view body) {
-  CO_RETURN_IF_ERROR(CheckWritable(body.size()));
+  absl::Status writable = CheckWritable(body.size());
+  if (!writable.ok()) return Done(std::move(writable));
   finished_ = true;
-  if (mode_ == Mode::kDiscard) co_return co_await Flush();
+  if (mode_ == Mode::kDiscard) return Flush();
   body_bytes_ += body.size();
   left_ = 0;
-  const std::array<std::string_view, 1> pieces = {body};
-  co_return co_await Send(pieces);
+  return Send({body});
 }
 
 Task<absl::Status> H1Writer::Flush() {
-  if (!failure_.ok()) co_return failure_;
-  if (held_.empty() && !sending_) co_return absl::OkStatus();
-  co_return co_await Send({});
+  if (!failure_.ok()) return Done(failure_);
+  if (held_.empty() && !sending_) return Done(absl::OkStatus());
+  return Send({});
 }
 
-Task<absl::Status> H1Writer::Send(std::span<const std::string_view> pieces) {
-  constexpr size_t kMaxPieces = 4;
-  SALLYPORT_CHECK(pieces.size() < kMaxPieces);
+Task<absl::Status> H1Writer::Send(Pieces pieces) {
   while (sending_) {
     const Executor executor = co_await boost::asio::this_coro::executor;
     if (sent_ == nullptr) {
@@ -107,7 +105,7 @@ Task<absl::Status> H1Writer::Send(std::span<const std::string_view> pieces) {
   // Others may append to held_ meanwhile.
   std::string held;
   held.swap(held_);
-  std::array<std::string_view, kMaxPieces> all;
+  std::array<std::string_view, 1 + kMaxPieces> all;
   size_t count = 0;
   if (!held.empty()) all[count++] = held;
   for (const std::string_view piece : pieces) {

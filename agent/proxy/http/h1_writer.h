@@ -3,8 +3,8 @@
 #ifndef SALLYPORT_AGENT_PROXY_HTTP_H1_WRITER_H_
 #define SALLYPORT_AGENT_PROXY_HTTP_H1_WRITER_H_
 
+#include <array>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,7 +15,8 @@
 namespace sallyport::proxy {
 
 // One message after the other: append a head to held(), BeginBody, Write…, Finish. Belongs to one
-// worker. An error is final.
+// worker. An error is final. What need not wait is done within the call, before what it returns is
+// awaited: most of a message is, and a coroutine for each step costs more than the step.
 class H1Writer {
  public:
   // Both outlive this.
@@ -52,9 +53,11 @@ class H1Writer {
 
  private:
   static constexpr size_t kMaxHeldBytes = 4 * 1024;
+  static constexpr size_t kMaxPieces = 2;
+  using Pieces = std::array<std::string_view, kMaxPieces>;
 
   // Writes what is held, and then `pieces`. Waits while another coroutine's write is under way.
-  Task<absl::Status> Send(std::span<const std::string_view> pieces);
+  Task<absl::Status> Send(Pieces pieces);
   absl::Status CheckWritable(size_t bytes) const;
   void AppendChunkSize(size_t size);
 
