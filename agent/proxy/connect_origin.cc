@@ -79,15 +79,6 @@ void PutIntoPool(Container& container, const OriginKey& key, Reached reached) {
   }
 }
 
-std::unique_ptr<OriginConnection> TakePooled(Container& container, const OriginKey& key) {
-  const auto check = [&container](const IpAddress& address) {
-    return CheckNow(container, address);
-  };
-  std::unique_ptr<OriginConnection> shared =
-      container.origins().http2.Take(key, Http2Origins::Use::kRequest, check);
-  return shared != nullptr ? std::move(shared) : container.origins().http1.Take(key, check);
-}
-
 // Runs beside those who wait: none of them is who it is for, and each may give up.
 Task<void> RunAttempt(ContainerPtr container, OriginKey key,
                       std::shared_ptr<OriginAttempt> attempt) {
@@ -127,7 +118,7 @@ Task<OriginConnected> ConnectAlone(ContainerPtr container, OriginKey key, Steady
   if (!reached.http2) co_return Http1Over(std::move(reached));
   // It spoke HTTP/1.1 when last asked.
   PutIntoPool(*container, key, std::move(reached));
-  std::unique_ptr<OriginConnection> shared = TakePooled(*container, key);
+  std::unique_ptr<OriginConnection> shared = TakePooled(*container, key, Pooled::kWelcome);
   if (shared != nullptr) co_return shared;
   co_return OriginFailureOf("origin_unreachable", "the origin takes no request");
 }
@@ -137,11 +128,9 @@ Task<OriginConnected> ConnectTogether(ContainerPtr container, OriginKey key, Poo
   Http2Origins& http2 = container->origins().http2;
   int useless_attempts = 0;
   while (Clock::now() < deadline) {
-    if (pooled == Pooled::kWelcome) {
-      std::unique_ptr<OriginConnection> connection = TakePooled(*container, key);
-      if (connection != nullptr) co_return connection;
-    }
-    pooled = Pooled::kWelcome;
+    std::unique_ptr<OriginConnection> connection = TakePooled(*container, key, pooled);
+    if (connection != nullptr) co_return connection;
+    if (pooled == Pooled::kUnwanted) pooled = Pooled::kWelcome;
     if (!MaySpeakHttp2(*container, key)) co_return co_await ConnectAlone(container, key, deadline);
     if (http2.CountOf(key) >= Http2Origins::kMaxConnectionsPerOrigin) {
       http2.room().Reset();
@@ -170,15 +159,28 @@ OriginFailure OriginFailureOf(std::string_view reason, std::string detail) {
   return OriginFailure{reason == "origin_timeout" ? 504 : 502, reason, std::move(detail)};
 }
 
+std::unique_ptr<OriginConnection> TakePooled(Container& container, const OriginKey& key,
+                                             Pooled pooled) {
+  if (pooled == Pooled::kUnwanted) return nullptr;
+  const auto check = [&container](const IpAddress& address) {
+    return CheckNow(container, address);
+  };
+  if (key.http != OriginHttp::kHttp1) {
+    std::unique_ptr<OriginConnection> shared =
+        container.origins().http2.Take(key, Http2Origins::Use::kRequest, check);
+    if (shared != nullptr) return shared;
+  }
+  const OriginPool::Alive alive =
+      pooled == Pooled::kWelcome ? OriginPool::Alive::kAsTold : OriginPool::Alive::kAsked;
+  return container.origins().http1.Take(key, alive, check);
+}
+
 Task<OriginConnected> ConnectToOrigin(ContainerPtr container, OriginKey key, Pooled pooled) {
   const SteadyTime deadline = Clock::now() + kConnectTime;
   OriginConnected result = OriginFailure{};
   if (MaySpeakHttp2(*container, key)) {
     result = co_await ConnectTogether(container, key, pooled, deadline);
   } else {
-    std::unique_ptr<OriginConnection> connection;
-    if (pooled == Pooled::kWelcome) connection = TakePooled(*container, key);
-    if (connection != nullptr) co_return connection;
     result = co_await ConnectAlone(container, key, deadline);
   }
   co_return result;

@@ -17,13 +17,18 @@ OriginFailure OriginFailureOf(std::string_view reason, std::string detail);
 
 using OriginConnected = std::variant<std::unique_ptr<OriginConnection>, Denial, OriginFailure>;
 
+// Whether a connection that is there is taken, if its address is still permitted.
 enum class Pooled {
-  kWelcome,  // A connection that is there is taken, if its address is still permitted.
+  kWelcome,  // Should the origin have closed it just now, the request is sent once more.
   kUnwanted,
+  kWelcomeIfAlive,  // The request cannot be sent twice.
 };
-// A connection, or a stream of one, that carries one exchange. As long as the origin may speak
-// HTTP/2, all who want it wait for one connection to be made and share it; if it turns out to speak
-// HTTP/1.1, each makes its own.
+// One that is there, or null.
+std::unique_ptr<OriginConnection> TakePooled(Container& container, const OriginKey& key,
+                                             Pooled pooled);
+// Makes a connection, or a stream of one, that carries one exchange. As long as the origin may
+// speak HTTP/2, all who want it wait for one connection to be made and share it; if it turns out to
+// speak HTTP/1.1, each makes its own.
 Task<OriginConnected> ConnectToOrigin(ContainerPtr container, OriginKey key, Pooled pooled);
 // A stream for a WebSocket over an HTTP/2 connection that is there already and takes them, or null.
 std::unique_ptr<OriginConnection> TakeForWebSocket(Container& container, const OriginKey& key);

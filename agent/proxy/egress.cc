@@ -17,11 +17,9 @@ namespace {
 // Over as many connections.
 constexpr int kMaxTimesSent = 3;
 
-// The part of the body that came with the head, so that a body whose beginning is badly framed is
-// refused before an origin hears of the request.
-Task<absl::StatusOr<std::string_view>> FirstPiece(ServerExchange& client) {
-  if (client.body_complete() || !client.body().ReadyNow()) co_return std::string_view();
-  co_return co_await client.body().Read();
+// Whether a part of the body came with the head.
+bool HasFirstPiece(ServerExchange& client) {
+  return !client.body_complete() && client.body().ReadyNow();
 }
 
 // gRPC without TLS is HTTP/2 with prior knowledge, and nothing else will do. The client's TE tells
@@ -71,6 +69,15 @@ Task<Outcome> Upgrade(const Exchange& exchange, const OriginRequest& request,
   co_return std::move(switched.outcome);
 }
 
+// A request that is sent once more if the connection turns out to be dead may do without asking
+// whether it is.
+Pooled PooledFor(const OriginRequest& request) {
+  // A WebSocket's HTTP/1 connection ends with it, and may not be one that is about to end.
+  if (request.websocket) return Pooled::kUnwanted;
+  const bool may_repeat = IsIdempotent(request.method) && request.framing == BodyFraming::kNone;
+  return may_repeat ? Pooled::kWelcome : Pooled::kWelcomeIfAlive;
+}
+
 Outcome EgressBy(const std::string& rule, const OriginConnection& connection, uint16_t port) {
   Outcome outcome;
   outcome.decision = "egress";
@@ -90,9 +97,9 @@ Task<Sent> SendUntilAnswered(const Exchange& exchange, const OriginRequest& requ
     *connection = TakeForWebSocket(container, *key);
     key->http = OriginHttp::kHttp1;
   }
-  // A WebSocket's HTTP/1 connection ends with it, and may not be one that is about to end.
-  Pooled pooled = request.websocket ? Pooled::kUnwanted : Pooled::kWelcome;
+  Pooled pooled = PooledFor(request);
   for (int times = 1; times <= kMaxTimesSent; ++times) {
+    if (*connection == nullptr) *connection = TakePooled(container, *key, pooled);
     if (*connection == nullptr) {
       OriginConnected connected = co_await ConnectToOrigin(exchange.client.container, *key, pooled);
       if (auto* denial = std::get_if<Denial>(&connected)) co_return std::move(*denial);
@@ -152,8 +159,10 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
                            Mediation* mediation) {
   Container& container = *exchange.client.container;
   absl::StatusOr<std::string_view> first = "";
-  if (mediation == nullptr || !mediation->transforms_request())
-    first = co_await FirstPiece(*exchange.client.http);
+  // A body whose beginning is badly framed is refused before an origin hears of the request.
+  const bool reads_body = mediation == nullptr || !mediation->transforms_request();
+  if (reads_body && HasFirstPiece(*exchange.client.http))
+    first = co_await exchange.client.http->body().Read();
   if (!first.ok()) co_return co_await RefuseBody(exchange, first.status());
   OriginKey key = KeyOf(container, request);
   std::unique_ptr<OriginConnection> connection;

@@ -2,9 +2,24 @@
 
 #include <utility>
 
+#include "agent/proxy/http/h1_connection.h"
+
 namespace sallyport::proxy {
 
-std::unique_ptr<OriginConnection> OriginPool::Take(const OriginKey& key, AddressCheck check) {
+namespace {
+
+bool IsAlive(ClientExchange& connection, OriginPool::Alive alive) {
+  if (alive == OriginPool::Alive::kAsTold) {
+    const auto* const http1 = dynamic_cast<const H1ClientConnection*>(&connection);
+    if (http1 != nullptr && http1->SeemsIdle()) return true;
+  }
+  return connection.StillIdle();
+}
+
+}  // namespace
+
+std::unique_ptr<OriginConnection> OriginPool::Take(const OriginKey& key, Alive alive,
+                                                   AddressCheck check) {
   Expire();
   while (true) {
     const auto found = by_key_.find(key);
@@ -14,7 +29,7 @@ std::unique_ptr<OriginConnection> OriginPool::Take(const OriginKey& key, Address
     Drop(idle);
     const AddressVerdict verdict = check(connection->address);
     const auto* may_dial = std::get_if<MayDial>(&verdict);
-    if (may_dial == nullptr || !connection->http->StillIdle()) continue;
+    if (may_dial == nullptr || !IsAlive(*connection->http, alive)) continue;
     connection->would_deny = may_dial->would_deny;
     return connection;
   }
@@ -39,7 +54,11 @@ void OriginPool::Clear() {
 
 void OriginPool::Drop(Order::iterator idle) {
   const auto found = by_key_.find(idle->key);
-  found->second.remove(idle);
+  if (found->second.back() == idle) {
+    found->second.pop_back();
+  } else {
+    found->second.remove(idle);
+  }
   if (found->second.empty()) by_key_.erase(found);
   order_.erase(idle);
 }

@@ -19,9 +19,14 @@ class OriginPool {
   static constexpr size_t kMaxIdle = 256;
   static constexpr std::chrono::seconds kMaxIdleTime{30};
 
+  // Who says that the origin has not closed a connection.
+  enum class Alive {
+    kAsTold,  // The event loop, which does not know what has come since its present pass began.
+    kAsked,   // The kernel: a system call.
+  };
   // The connection used last, if one is alive; null otherwise. Those whose address may no longer be
   // dialled are closed.
-  std::unique_ptr<OriginConnection> Take(const OriginKey& key, AddressCheck check);
+  std::unique_ptr<OriginConnection> Take(const OriginKey& key, Alive alive, AddressCheck check);
   // REQUIRES: connection->http->reusable().
   void Put(const OriginKey& key, std::unique_ptr<OriginConnection> connection);
   // Closes what has been idle for too long; called now and then.

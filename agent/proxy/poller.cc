@@ -75,10 +75,17 @@ void Poller::DeliverMore() {
   delivering_ = true;
   const int told = Deliver();
   delivering_ = awaiting_ = false;
-  if (waits_ == 0) return;
-  if (told < kBusy) return Await();
-  awaiting_ = true;
-  boost::asio::post(context_, [this] { DeliverMore(); });
+  const bool again = waits_ > 0 && told >= kBusy;
+  // Behind everything that is ready now.
+  boost::asio::post(context_, [this, again] {
+    has_just_told_ = false;
+    if (again) DeliverMore();
+  });
+  if (again) {
+    awaiting_ = true;
+  } else if (waits_ > 0) {
+    Await();
+  }
 }
 
 int Poller::Deliver() {
@@ -87,6 +94,7 @@ int Poller::Deliver() {
   // Once: whoever is always ready does not keep timers from their turn. What is left is told in the
   // next pass.
   const int count = epoll_wait(epoll_.native_handle(), events.data(), kEventsAtOnce, 0);
+  has_just_told_ = count < kEventsAtOnce;
   for (int i = 0; i < count; ++i) {
     // A copy: epoll_event is packed, and nothing may refer to its members.
     const epoll_event event = events[static_cast<size_t>(i)];

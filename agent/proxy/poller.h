@@ -42,6 +42,9 @@ class Poller final : public boost::asio::execution_context::service {
   // Somebody waits to be told, or no longer does. An event loop for which nobody waits ends.
   void BeginWait();
   void EndWait();
+  // What had happened when the event loop's present pass began has been told, or is being told.
+  // (Nothing is while nobody waits.)
+  bool has_just_told() const { return has_just_told_; }
 
  private:
   void shutdown() override;
@@ -54,6 +57,7 @@ class Poller final : public boost::asio::execution_context::service {
   boost::asio::posix::stream_descriptor epoll_;
   bool awaiting_ = false;  // For epoll_ to become readable, or for the loop's next pass.
   bool delivering_ = false;
+  bool has_just_told_ = false;
   uint64_t waits_ = 0;
   uint64_t last_id_ = 0;
   absl::flat_hash_map<uint64_t, Client*> clients_;

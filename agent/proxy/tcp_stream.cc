@@ -36,6 +36,15 @@ using Timer = boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<
 constexpr int kTurn = 32;
 constexpr size_t kMaxPieces = 16;
 
+ssize_t SendPieces(int fd, std::span<iovec> pieces) {
+  // Which has less to copy.
+  if (pieces.size() == 1) return ::send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+  msghdr message = {};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = pieces.size();
+  return ::sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
 absl::Status SocketError(int error, const char* operation) {
   return absl::UnavailableError(std::string(operation) + ": " + std::strerror(error));
 }
@@ -203,6 +212,22 @@ struct TcpStream::State final : std::enable_shared_from_this<TcpStream::State>, 
     if (!waits && waited) poller.EndWait();
   }
 
+  // As recv(2).
+  ssize_t Receive(std::span<char> buffer) {
+    if (!likely_readable) {
+      errno = EAGAIN;
+      return -1;
+    }
+    ssize_t count;
+    do {
+      count = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
+    } while (count < 0 && errno == EINTR);
+    const bool all = count >= 0 ? static_cast<size_t>(count) < buffer.size() && !short_reads_leave
+                                : errno == EAGAIN || errno == EWOULDBLOCK;
+    likely_readable = !all;
+    return count;
+  }
+
   // As level-triggered: what is ready now counts, whoever saw its edge.
   bool ReadyNow(Direction direction) const {
     if (direction == Direction::kRead && !likely_readable) return false;
@@ -299,17 +324,9 @@ Task<absl::StatusOr<size_t>> Read(StatePtr state, std::span<char> buffer) {
   absl::Status status = state->CheckUsable();
   if (status.ok() && ++state->turn > kTurn) status = co_await EndTurn(state);
   while (status.ok()) {
-    if (state->likely_readable) {
-      const ssize_t count = ::recv(state->fd.get(), buffer.data(), buffer.size(), 0);
-      if (count >= 0) {
-        const bool all = static_cast<size_t>(count) < buffer.size() && !state->short_reads_leave;
-        state->likely_readable = !all;
-        co_return static_cast<size_t>(count);
-      }
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN && errno != EWOULDBLOCK) co_return SocketError(errno, "read");
-      state->likely_readable = false;
-    }
+    const ssize_t count = state->Receive(buffer);
+    if (count >= 0) co_return static_cast<size_t>(count);
+    if (errno != EAGAIN && errno != EWOULDBLOCK) co_return SocketError(errno, "read");
     status = co_await AwaitEdge(state, Direction::kRead);
   }
   co_return status;
@@ -335,10 +352,7 @@ Task<absl::Status> Write(StatePtr state, std::span<const std::string_view> piece
       total += piece.size();
     }
     if (total == 0) co_return absl::OkStatus();
-    msghdr message = {};
-    message.msg_iov = vectors.data();
-    message.msg_iovlen = count;
-    const ssize_t sent = ::sendmsg(state->fd.get(), &message, MSG_NOSIGNAL);
+    const ssize_t sent = SendPieces(state->fd.get(), std::span(vectors.data(), count));
     if (sent < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) co_return SocketError(errno, "write");
@@ -396,8 +410,17 @@ bool TcpStream::ReadableNow() {
   if (state_->closed) return true;
   char byte;
   const ssize_t count = ::recv(state_->fd.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return count >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+  const bool readable = count >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+  // The edge may not have been told yet.
+  if (readable) state_->likely_readable = true;
+  return readable;
 }
+
+bool TcpStream::SeemsQuiet() const {
+  return !state_->closed && !state_->likely_readable && state_->poller.has_just_told();
+}
+
+ssize_t TcpStream::ReceiveNow(std::span<char> buffer) { return state_->Receive(buffer); }
 
 void TcpStream::UseTurns(std::shared_ptr<TurnShare> turns) { state_->turns = std::move(turns); }
 

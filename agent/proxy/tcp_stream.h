@@ -28,12 +28,18 @@ class TcpStream final : public Stream {
   void Close(How how) override;
   void SetDeadline(SteadyTime deadline) override;
   bool ReadableNow() override;
+  // Nothing has come to be read, as far as the event loop has told in its present pass. Costs no
+  // system call. False: ReadableNow knows.
+  bool SeemsQuiet() const;
   void OnHangUp(std::function<void(HangUp)> callback) override;
 
   // Whoever waited for the socket goes on when it is its container's turn; else at once.
   void UseTurns(std::shared_ptr<TurnShare> turns);
 
   int native_handle();
+  // As recv(2), for code that reads by itself: what is there, without a wait. Asks the kernel only
+  // if there may be something.
+  ssize_t ReceiveNow(std::span<char> buffer);
   // Its share of a budget, given back with the stream, which may outlive everything else that
   // knows the budget.
   void Keep(Gauge::Token token, std::shared_ptr<const void> budget) {

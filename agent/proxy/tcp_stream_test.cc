@@ -6,7 +6,9 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,6 +52,13 @@ Task<void> ReadOnce(TcpStream* stream, std::string* log) {
   *log = !count.ok()   ? absl::StatusCodeToString(count.status().code())
          : *count == 0 ? "END"
                        : std::string(buffer.data(), *count);
+}
+
+// Whether another stream seems quiet when this one is resumed.
+Task<void> ReadAndAsk(TcpStream* stream, TcpStream* other, std::optional<bool>* quiet) {
+  std::array<char, 16> buffer;
+  (void)co_await stream->Read(buffer);
+  *quiet = other->SeemsQuiet();
 }
 
 Task<void> WriteAll(TcpStream* stream, std::string bytes, std::string* log) {
@@ -304,6 +313,60 @@ TEST_P(TcpStreamTest, TellsWhetherAReadWouldWait) {
   EXPECT_FALSE(b_->ReadableNow());
   a_->Close(Stream::How::kGraceful);
   EXPECT_TRUE(b_->ReadableNow());
+}
+
+TEST_P(TcpStreamTest, SeemsQuietWhileTheEventLoopHasJustTold) {
+  EXPECT_FALSE(b_->SeemsQuiet());
+  EXPECT_EQ(Write(a_, "x"), "OK");
+  EXPECT_EQ(Read(b_), "x");
+  RunReady(context_);
+  // Nobody waits, so that nothing would have been told.
+  EXPECT_FALSE(b_->SeemsQuiet());
+  std::optional<bool> quiet;
+  Start(context_, ReadAndAsk(a_.get(), b_.get(), &quiet));
+  RunReady(context_);
+  EXPECT_EQ(quiet, std::nullopt);
+  EXPECT_EQ(Write(b_, "y"), "OK");
+  RunReady(context_);
+  EXPECT_EQ(quiet, true);
+  EXPECT_FALSE(b_->SeemsQuiet());
+}
+
+TEST_P(TcpStreamTest, DoesNotSeemQuietOnceToldOfTheEnd) {
+  EXPECT_EQ(Write(a_, "x"), "OK");
+  EXPECT_EQ(Read(b_), "x");
+  Sockets other = UnixPair();
+  TcpStream waiting(context_, std::move(other.a));
+  std::optional<bool> quiet;
+  Start(context_, ReadAndAsk(&waiting, b_.get(), &quiet));
+  RunReady(context_);
+  ASSERT_EQ(::shutdown(a_->native_handle(), SHUT_WR), 0);
+  RunReady(context_);
+  ASSERT_EQ(::send(other.b.get(), "y", 1, 0), 1);
+  RunReady(context_);
+  EXPECT_EQ(quiet, false);
+}
+
+TEST_P(TcpStreamTest, ReceivesWhatIsThere) {
+  std::array<char, 4> buffer;
+  EXPECT_EQ(b_->ReceiveNow(buffer), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  ASSERT_EQ(::send(a_->native_handle(), "x", 1, 0), 1);
+  // The kernel is asked again once the event loop has told of something.
+  EXPECT_EQ(b_->ReceiveNow(buffer), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  EXPECT_TRUE(RunTask(context_, b_->WaitReadable()).ok());
+  EXPECT_EQ(b_->ReceiveNow(buffer), 1);
+  EXPECT_EQ(buffer[0], 'x');
+}
+
+TEST_P(TcpStreamTest, ReceivesWhatIsFoundReadable) {
+  EXPECT_EQ(Write(a_, "x"), "OK");
+  EXPECT_EQ(Read(b_), "x");
+  ASSERT_EQ(::send(a_->native_handle(), "y", 1, 0), 1);
+  EXPECT_TRUE(b_->ReadableNow());
+  std::array<char, 4> buffer;
+  EXPECT_EQ(b_->ReceiveNow(buffer), 1);
 }
 
 TEST_P(TcpStreamTest, WaitsWithoutReading) {

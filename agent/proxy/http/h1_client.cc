@@ -11,6 +11,7 @@
 #include "agent/proxy/http/head_progress.h"
 #include "agent/proxy/http/read_buffer.h"
 #include "agent/proxy/http/serialize.h"
+#include "agent/proxy/tcp_stream.h"
 #include "common/base/status.h"
 
 namespace sallyport::proxy {
@@ -200,6 +201,11 @@ bool H1ClientConnection::reusable() const { return state_->Reusable(); }
 bool H1ClientConnection::StillIdle() {
   State& s = *state_;
   return s.Reusable() && !s.stream->ReadableNow();
+}
+
+bool H1ClientConnection::SeemsIdle() const {
+  const auto* const socket = dynamic_cast<const TcpStream*>(state_->stream.get());
+  return socket != nullptr && state_->Reusable() && socket->SeemsQuiet();
 }
 
 void H1ClientConnection::Abort() { state_->stream->Close(Stream::How::kReset); }

@@ -113,6 +113,9 @@ class H1ClientConnection final : public ClientExchange {
   std::string TakeBuffered() override;
   bool reusable() const override;
   bool StillIdle() override;
+  // The same as far as the event loop has told in its present pass, without a system call. False:
+  // StillIdle knows.
+  bool SeemsIdle() const;
 
  private:
   struct State;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -16,7 +17,8 @@ constexpr size_t kBufferSize = 32 * 1024;
 
 }  // namespace
 
-SocketBio::SocketBio(int fd, std::string early) : fd_(fd), early_(std::move(early)) {}
+SocketBio::SocketBio(TcpStream* stream, std::string early)
+    : stream_(stream), early_(std::move(early)) {}
 
 bssl::UniquePtr<BIO> SocketBio::MakeBio() {
   bssl::UniquePtr<BIO> bio(BIO_new(Method()));
@@ -36,7 +38,7 @@ std::optional<uint8_t> SocketBio::plain_alert() const {
 }
 
 void SocketBio::Detach() {
-  fd_ = -1;
+  stream_ = nullptr;
   error_ = ECANCELED;
 }
 
@@ -66,7 +68,7 @@ int SocketBio::OnWrite(BIO* bio, const char* data, int size) {
 long SocketBio::OnControl(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH; }
 
 int SocketBio::Read(BIO* bio, char* out, size_t size) {
-  if (fd_ < 0) return -1;
+  if (stream_ == nullptr) return -1;
   if (!early_.empty()) {
     const int count = Take(early_.data() + early_taken_, early_.size() - early_taken_, out, size);
     early_taken_ += static_cast<size_t>(count);
@@ -74,17 +76,12 @@ int SocketBio::Read(BIO* bio, char* out, size_t size) {
     return count;
   }
   if (buffered_begin_ == buffered_end_) {
-    if (std::exchange(drained_, false) && may_guess_) {
-      BIO_set_retry_read(bio);
-      return -1;
-    }
     if (buffer_ == nullptr) buffer_ = std::make_unique_for_overwrite<char[]>(kBufferSize);
     const ssize_t count = Receive(bio, buffer_.get(), kBufferSize);
     if (count <= 0) {
       buffer_.reset();
       return static_cast<int>(count);
     }
-    drained_ = static_cast<size_t>(count) < kBufferSize;
     buffered_begin_ = 0;
     buffered_end_ = static_cast<size_t>(count);
   }
@@ -96,10 +93,7 @@ int SocketBio::Read(BIO* bio, char* out, size_t size) {
 }
 
 ssize_t SocketBio::Receive(BIO* bio, char* out, size_t size) {
-  ssize_t count;
-  do {
-    count = ::recv(fd_, out, size, 0);
-  } while (count < 0 && errno == EINTR);
+  const ssize_t count = stream_->ReceiveNow(std::span(out, size));
   if (count == 0) ended_ = true;
   if (count < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -121,10 +115,10 @@ int SocketBio::Take(const char* from, size_t available, char* out, size_t size) 
 }
 
 int SocketBio::Write(BIO* bio, const char* data, size_t size) {
-  if (fd_ < 0) return -1;
+  if (stream_ == nullptr) return -1;
   ssize_t count;
   do {
-    count = ::send(fd_, data, size, MSG_NOSIGNAL);
+    count = ::send(stream_->native_handle(), data, size, MSG_NOSIGNAL);
   } while (count < 0 && errno == EINTR);
   if (count < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) {

@@ -4,6 +4,7 @@
 #define SALLYPORT_AGENT_PROXY_TLS_SOCKET_BIO_H_
 
 #include <openssl/bio.h>
+#include <sys/types.h>
 
 #include <array>
 #include <cstddef>
@@ -12,15 +13,17 @@
 #include <optional>
 #include <string>
 
+#include "agent/proxy/tcp_stream.h"
+
 namespace sallyport::proxy {
 
-// A non-blocking socket as a BIO: asks for a retry where it would have to wait. Receives more than
+// A stream's socket as a BIO: asks for a retry where it would have to wait. Receives more than
 // is asked for, since BoringSSL asks for the five bytes of a record's header alone, and holds a
 // buffer only while there is something in it. Belongs to one worker.
 class SocketBio {
  public:
-  // `early` is served before anything is received from `fd`, which the caller keeps open.
-  SocketBio(int fd, std::string early);
+  // `early` is served before anything is received from `stream`, which outlives this.
+  SocketBio(TcpStream* stream, std::string early);
   SocketBio(const SocketBio&) = delete;
   SocketBio& operator=(const SocketBio&) = delete;
 
@@ -35,9 +38,6 @@ class SocketBio {
   int error() const { return error_; }
   // The description of the alert that what was read so far ends with, if it is one in plain text.
   std::optional<uint8_t> plain_alert() const;
-  // Whether a read may be answered without asking the socket, if the last call seems to have
-  // emptied it. The default is yes.
-  void set_may_guess(bool may_guess) { may_guess_ = may_guess; }
   // The socket is not touched any more: every further call fails.
   void Detach();
 
@@ -53,15 +53,12 @@ class SocketBio {
   ssize_t Receive(BIO* bio, char* out, size_t size);
   int Take(const char* from, size_t available, char* out, size_t size);
 
-  int fd_;
+  TcpStream* stream_;  // Null after Detach.
   std::string early_;
   size_t early_taken_ = 0;
   std::unique_ptr<char[]> buffer_;
   size_t buffered_begin_ = 0;
   size_t buffered_end_ = 0;
-  // The last call emptied the socket, so that the next one would most likely be in vain.
-  bool drained_ = false;
-  bool may_guess_ = true;
   bool ended_ = false;
   int error_ = 0;
   // The last bytes that were read: a record that holds an alert.

@@ -57,7 +57,7 @@ bool IsWait(int wanted) { return wanted == SSL_ERROR_WANT_READ || wanted == SSL_
 struct TlsStream::State {
   State(std::unique_ptr<TcpStream> socket, bssl::UniquePtr<SSL> session, std::string early)
       : transport(std::move(socket)),
-        bio(transport->native_handle(), std::move(early)),
+        bio(transport.get(), std::move(early)),
         ssl(std::move(session)) {
     bssl::UniquePtr<BIO> end = bio.MakeBio();
     SSL_set_bio(ssl.get(), end.get(), end.get());  // Takes one reference, as both are the same.
@@ -286,11 +286,11 @@ void TlsStream::SetDeadline(SteadyTime deadline) {
 bool TlsStream::ReadableNow() {
   if (!state_->Usable().ok()) return true;
   SSL* const ssl = state_->ssl.get();
-  state_->bio.set_may_guess(false);
+  const bool buffered = state_->bio.has_buffered() || SSL_has_pending(ssl) != 0;
+  if (!buffered && !state_->transport->ReadableNow()) return false;
   ERR_clear_error();
   char byte;
   const int count = SSL_peek(ssl, &byte, 1);
-  state_->bio.set_may_guess(true);
   return count > 0 || !IsWait(SSL_get_error(ssl, count));
 }
 
