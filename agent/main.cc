@@ -24,6 +24,7 @@
 #include "agent/keep/fd_store.h"
 #include "agent/keep/keeper.h"
 #include "common/base/log.h"
+#include "common/base/log_level.h"
 #include "common/base/status.h"
 
 namespace sallyport::agent {
@@ -36,6 +37,7 @@ sigset_t BlockStopSignals() {
   sigaddset(&stop, SIGTERM);
   sigaddset(&stop, SIGINT);
   sigaddset(&stop, SIGHUP);
+  LogLevelSignals::AddTo(&stop);
   pthread_sigmask(SIG_BLOCK, &stop, nullptr);
   signal(SIGPIPE, SIG_IGN);
   return stop;
@@ -94,8 +96,11 @@ absl::Status Serve(const Config& config, FromStore from, const sigset_t& stop) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Agent> agent,
                    Agent::Start(config, std::move(from.store), std::move(from.inherited)));
   if (config.audit != kStdout) SayWhere(config, *agent);
+  LogLevelSignals level;
   int signal = 0;
-  sigwait(&stop, &signal);
+  do {
+    sigwait(&stop, &signal);
+  } while (level.Take(signal).has_value());
   if (signal == SIGHUP && agent->has_store()) {
     LogInfo("leaving everything to the next agent");
     agent->HandOver();

@@ -327,6 +327,8 @@ void SyncClient::Receive(const v1::SyncResponse& response) {
 }
 
 bool SyncClient::Apply(const v1::Delta& delta) {
+  LogDebug("revision ", delta.revision(), " has come: ", delta.updated_size(), " resources, ",
+           delta.removed_size(), " removed");
   if (delta.reset()) NoteReset(delta);
   const absl::StatusOr<std::vector<v1::Ack::Rejected>> rejected =
       supervisor_->UpdatePolicy(delta, Clock::now() + kApplyDeadline);

@@ -15,6 +15,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "common/base/log.h"
+#include "common/base/log_level.h"
 #include "common/base/status.h"
 #include "controlplane/config.h"
 #include "controlplane/maintenance_command.h"
@@ -31,6 +32,7 @@ sigset_t BlockStopSignals() {
   sigemptyset(&stop);
   sigaddset(&stop, SIGTERM);
   sigaddset(&stop, SIGINT);
+  LogLevelSignals::AddTo(&stop);
   pthread_sigmask(SIG_BLOCK, &stop, nullptr);
   signal(SIGPIPE, SIG_IGN);
   return stop;
@@ -68,8 +70,11 @@ absl::Status Serve(const Config& config, const sigset_t& stop) {
     std::printf("metrics on %s\n", metrics.c_str());
   }
   std::fflush(stdout);
+  LogLevelSignals level;
   int signal = 0;
-  sigwait(&stop, &signal);
+  do {
+    sigwait(&stop, &signal);
+  } while (level.Take(signal).has_value());
   LogInfo("stopping on signal ", signal);
   ExitWithin(std::chrono::milliseconds(1500));
   return absl::OkStatus();

@@ -375,6 +375,8 @@ void SyncSession::SendDelta() {
   delta->set_epoch(state->epoch);
   delta->set_revision(state->revision);
   delta->set_reset(std::exchange(reset_, false));
+  LogDebug("host ", host_, " is sent revision ", state->revision, ": ", delta->updated_size(),
+           " resources, ", delta->removed_size(), " removed");
   unacked_ = Unacked{delta->revision(), {}, !trimmed};
   for (const v1::Resource& resource : delta->updated()) {
     sent_[IdOf(resource)] = resource.revision();

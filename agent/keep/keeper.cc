@@ -73,9 +73,12 @@ class Keeper {
     // What is kept is kept here: without it an agent would be the last to hold it.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != keeper) _exit(kCannotExecute);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
+    // One that is passed on while it starts waits until it takes them, and does not end it.
+    sigset_t taken_later;
+    sigemptyset(&taken_later);
+    sigaddset(&taken_later, SIGUSR1);
+    sigaddset(&taken_later, SIGUSR2);
+    sigprocmask(SIG_SETMASK, &taken_later, nullptr);
     std::vector<std::string> names;
     std::vector<int> high;
     const int above = kFirstInherited + static_cast<int>(kept_.size());
@@ -124,6 +127,10 @@ class Keeper {
     while (read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
       if (info.ssi_signo == SIGCHLD) {
         Reap();
+        continue;
+      }
+      if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2) {
+        if (agent_ != 0) kill(agent_, static_cast<int>(info.ssi_signo));
         continue;
       }
       const bool stop = info.ssi_signo != SIGHUP;
@@ -199,7 +206,8 @@ absl::StatusOr<int> RunKeeper(const KeeperOptions& options) {
   ASSIGN_OR_RETURN(Notifications notifications, Notifications::Open());
   sigset_t watched;
   sigemptyset(&watched);
-  for (const int one : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&watched, one);
+  for (const int one : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2})
+    sigaddset(&watched, one);
   sigprocmask(SIG_BLOCK, &watched, nullptr);
   UniqueFd signals(signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals.valid() || prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
