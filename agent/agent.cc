@@ -40,6 +40,7 @@ ProxySupervisor::Options ProxyOptions(const Config& config, const FdStore& store
   options.configure.mutable_resolvers()->Add(config.resolvers.begin(), config.resolvers.end());
   options.configure.mutable_open_ranges()->Add(config.open_ranges.begin(),
                                                config.open_ranges.end());
+  options.configure.set_start_traces(config.start_traces);
   options.configure.set_max_memory_bytes(static_cast<uint64_t>(config.max_memory_mib) << 20);
   for (const std::string& limit : config.limits) {
     const auto parsed = proxy::ParseLimit(limit);

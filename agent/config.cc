@@ -157,6 +157,9 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
       "audit-max-mib", &config.audit_max_mib, 0, 1'048'576, "N",
       "Size at which the file of --audit becomes FILE.1, and that FILE.2, and so on. 0: none.");
   flags.Int("audit-keep", &config.audit_keep, 1, 10'000, "N", "How many of them are kept.");
+  flags.Bool("trace", &config.start_traces,
+             "Give requests that have no `traceparent` (W3C Trace Context) one, sampled, with a "
+             "trace id of their own; the audit record has it.");
   flags.String("metrics", &config.metrics, "ADDRESS:PORT",
                "Serves /metrics (Prometheus), /healthz and /readyz there over plain HTTP: "
                "127.0.0.1:9464, or "

@@ -31,6 +31,7 @@ struct Config {
   std::string audit;            // A path, or kStdout.
   int64_t audit_max_mib = 256;  // 0: no limit.
   int64_t audit_keep = 8;
+  bool start_traces = false;
   std::string metrics;  // ADDRESS:PORT; empty: none are served.
   std::string secrets_dir = "/etc/sallyport/secrets";
   // What handlers are shown; empty: tls.crt and tls.key in tls_dir, if there is one.

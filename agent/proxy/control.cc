@@ -215,6 +215,7 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
   if (workers_.empty()) return absl::FailedPreconditionError("the proxy is not configured yet");
   std::shared_ptr<const ProxyCredential> credential;
   if (!command.proxy_token().empty())
+  config->start_traces = command.start_traces();
     credential = std::make_shared<ProxyCredential>(command.container_id(), command.proxy_token());
   const size_t sockets = credential == nullptr ? kContainerSockets : kProxySockets;
   if (descriptors.size() != sockets + (command.has_audit_stream() ? 1 : 0)) {

@@ -11,6 +11,8 @@
 #include "agent/proxy/loop.h"
 #include "agent/proxy/refusal.h"
 #include "agent/proxy/run_builtin.h"
+#include "agent/proxy/trace.h"
+#include "agent/proxy/worker.h"
 #include "common/base/strings.h"
 
 namespace sallyport::proxy {
@@ -97,6 +99,8 @@ Task<void> ServeRequest(ClientConnection client, RequestHead head) {
   record.method = head.method.substr(0, kMaxAuditMethodBytes);
   record.path = AuditPath(head.target);
   record.host = head.authority.host.text();
+  if (client.container->worker().starts_traces()) StartTrace(&head.headers);
+  record.trace_id = TraceId(head.headers);
 
   std::variant<Destination, Refusal> destination = DestinationOf(head, client.origin, client.tls);
   if (HasGoneRound(head.headers))

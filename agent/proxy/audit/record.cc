@@ -108,6 +108,7 @@ void PutDigits(int64_t value, size_t digits, char* at) {
 std::string Rfc3339(std::chrono::system_clock::time_point time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
+  writer.Text("traceId", record.trace_id);
   const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::milliseconds>(time - day));
   std::string text = "0000-00-00T00:00:00.000Z";
   PutDigits(static_cast<int>(date.year()), 4, &text[0]);

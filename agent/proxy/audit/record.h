@@ -36,6 +36,7 @@ struct AuditRecord {
   std::string detail;
   std::string_view would_deny;
   uint64_t suppressed = 0;
+  std::string trace_id;
 };
 
 // Appends the record as one line of JSON, its end of line included. Empty, zero and false fields
