@@ -24,6 +24,7 @@
 #include "agent/proxy_supervisor.h"
 #include "agent/sync_client.h"
 #include "common/base/periodic_task.h"
+#include "common/base/log_level.h"
 #include "common/metrics/status_server.h"
 
 namespace sallyport::agent {
@@ -47,6 +48,8 @@ class Agent {
   // Whether the next agent will find what this one has.
   bool has_store() const { return store_.exists(); }
   // Answers what is being asked, and nothing any more. The process is to end now, without this
+  // Of the proxies.
+  void SetLogLevel(LogLevel level) { supervisor_.SetLogLevel(level); }
   // object's destruction.
   void HandOver();
 

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -98,9 +99,12 @@ absl::Status Serve(const Config& config, FromStore from, const sigset_t& stop) {
   if (config.audit != kStdout) SayWhere(config, *agent);
   LogLevelSignals level;
   int signal = 0;
-  do {
+  while (true) {
     sigwait(&stop, &signal);
-  } while (level.Take(signal).has_value());
+    const std::optional<LogLevel> changed = level.Take(signal);
+    if (!changed.has_value()) break;
+    agent->SetLogLevel(*changed);
+  }
   if (signal == SIGHUP && agent->has_store()) {
     LogInfo("leaving everything to the next agent");
     agent->HandOver();

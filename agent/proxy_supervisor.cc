@@ -237,6 +237,22 @@ void ProxySupervisor::SetAuditFile(UniqueFd file) {
   CallDraining(command, fds);
 }
 
+void ProxySupervisor::SetLogLevel(LogLevel level) {
+  MutexLock lock(&call_mutex_);
+  log_level_ = level;
+  if (Serves()) GiveLogLevel(serving_.get());
+  for (const ProxyPtr& proxy : draining_) {
+    if (!proxy->lost()) GiveLogLevel(proxy.get());
+  }
+}
+
+void ProxySupervisor::GiveLogLevel(RunningProxy* proxy) {
+  internal::Command command;
+  command.mutable_set_log_level()->set_level(std::string(LogLevelName(log_level_)));
+  // One of an older build goes on as it did.
+  proxy->Call(command, {}).status().IgnoreError();
+}
+
 internal::Command ProxySupervisor::IdentityCommand() const {
   internal::Command command;
   internal::Identity& identity = *command.mutable_set_identity();
@@ -362,6 +378,7 @@ absl::Status ProxySupervisor::Resume(RunningProxy* proxy, const internal::Ready&
   for (const auto& [id, container] : containers_) {
     auto* const one = retain.mutable_retain_containers()->add_containers();
     one->set_container_id(id);
+  if (log_level_ != LogLevel::kInfo) GiveLogLevel(proxy);
     one->set_instance(container->instance);
   }
   retain.mutable_retain_containers();
@@ -398,6 +415,7 @@ absl::Status ProxySupervisor::ReplayPolicy(RunningProxy* proxy) {
     }
     internal::Command command = UpdateCommand(part, full.revision());
     command.mutable_update_policy()->set_more(next < full.updated_size());
+  GiveLogLevel(proxy);  // The agent before this one may have said another.
     // All of them come before the first policy that needs one.
     if (part.reset() && !references_.empty()) {
       internal::SecretValues secrets;

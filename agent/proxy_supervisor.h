@@ -27,6 +27,7 @@
 #include "agent/proxy/control.pb.h"
 #include "agent/running_proxy.h"
 #include "agent/secrets/secrets.h"
+#include "common/base/log_level.h"
 #include "common/base/mutex.h"
 #include "common/base/unique_fd.h"
 
@@ -100,6 +101,8 @@ class ProxySupervisor {
   // Records go there from here on: when this returns, no proxy writes to the file before. REQUIRES:
   // Options had a file.
   void SetAuditFile(UniqueFd file);
+  // Of the proxies that run, and of those that follow.
+  void SetLogLevel(LogLevel level);
   // Removes one container's rules from proxy and cache.
   void ForgetPolicy(const std::string& container_id);
 
@@ -151,6 +154,7 @@ class ProxySupervisor {
   absl::Status ReplayPolicy(RunningProxy* proxy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   internal::Command IdentityCommand() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   void UpdateIdentity() ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
+  void GiveLogLevel(RunningProxy* proxy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   // Before a policy whose handlers are shown the certificate.
   void GiveCertificateFor(const v1::Delta& policy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   // The secrets of all handlers, for the next command.
@@ -181,6 +185,7 @@ class ProxySupervisor {
   const std::string build_;
   PolicyCache* const cache_;
   const FdStore* const store_;
+  LogLevel log_level_ ABSL_GUARDED_BY(call_mutex_) = LogLevel::kInfo;
   Secrets secrets_;
   const UniqueFd wake_;  // An eventfd that Stop and Restart make readable.
 

@@ -1,9 +1,10 @@
 """How much programs log, changed while they run: SIGUSR1 is a level more, SIGUSR2 a level less."""
 
+import os
 import signal
 import unittest
 
-from harness import World
+from harness import World, eventually
 
 
 class LogLevelTest(unittest.TestCase):
@@ -42,6 +43,33 @@ class LogLevelTest(unittest.TestCase):
         world.agent.await_text(" debug sallyport-agent: revision ")
         self.assertEqual(world.agent.text().count("what is logged from here on"), 1)
         self.assertEqual(world.proxy_pid(), proxy)
+
+    def test_proxies_log_as_much_as_their_agent(self):
+        world = self.world()
+        agent = world.agent
+        self.assertNotIn(" debug ", agent.text())
+        self.change(agent, signal.SIGUSR1, "debug")
+        world.enforced("allow-host", "c1", "a.test")
+        agent.await_text(" debug sallyport-proxy: command ")
+        # One that is started later too.
+        world.cli("restart-proxy")
+        logged = agent.text().count("debug sallyport-proxy: command")
+        world.enforced("allow-host", "c1", "b.test")
+        eventually(lambda: agent.text().count("debug sallyport-proxy: command") > logged, what="a line of the new proxy")
+        self.change(agent, signal.SIGUSR2, "info")
+        self.change(agent, signal.SIGUSR2, "warning")
+        before = agent.text()
+        world.enforced("allow-host", "c1", "c.test")
+        world.cli("restart-proxy")
+        self.assertNotRegex(agent.text()[len(before):], " (debug|info) ")
+
+    def test_a_proxy_does_not_end_of_a_signal_to_all(self):
+        world = self.world()
+        pid = world.proxy_pid()
+        for one in (signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(pid, one)
+        world.enforced("allow-host", "c1", "a.test")
+        self.assertEqual(world.proxy_pid(), pid)
 
     def test_the_control_plane(self):
         world = self.world()

@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mutex.h"
+#include "common/base/log_level.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/builtin/secret_reference.h"
@@ -61,6 +62,13 @@ Limit LimitOf(DnsLimit limit) {
 }
 
 bool HoldsSecrets(const internal::Command& command) {
+absl::Status ChangeLogLevel(const std::string& name) {
+  const std::optional<LogLevel> level = ParseLogLevel(name);
+  if (!level.has_value()) return absl::InvalidArgumentError("there is no such log level");
+  SetLogLevel(*level);
+  return absl::OkStatus();
+}
+
   return command.has_add_container() || command.has_set_secrets() || command.has_set_identity() ||
          command.update_policy().has_secrets();
 }
@@ -157,6 +165,9 @@ internal::Done Control::Handle(internal::Command* command, std::vector<UniqueFd>
       status = SetAuditFile(descriptors);
       break;
     case internal::Command::kRetainContainers:
+    case internal::Command::kSetLogLevel:
+      status = ChangeLogLevel(command->set_log_level().level());
+      break;
       RetainContainers(command->retain_containers(), &done);
       break;
     case internal::Command::kDrain:
@@ -174,6 +185,8 @@ internal::Done Control::Handle(internal::Command* command, std::vector<UniqueFd>
 }
 
 absl::Status Control::Configure(const internal::Configure& command,
+  LogDebug("command ", done.sequence(), " of the agent, of kind ",
+           static_cast<int>(command->command_case()), ": ", status.ok() ? "done" : done.error());
                                 std::vector<UniqueFd> descriptors) {
   if (!workers_.empty()) return absl::FailedPreconditionError("the proxy is configured already");
   if (command.workers() < 1 || command.workers() > kMaxWorkers) {

@@ -60,6 +60,9 @@ int Main(int argc, char** argv) {
   // The agent stops the proxy by its own means; a Ctrl-C meant for the agent must not race
   // with that.
   signal(SIGINT, SIG_IGN);
+  // These are for the agent, which tells us what they mean; a service manager may send them to all.
+  signal(SIGUSR1, SIG_IGN);
+  signal(SIGUSR2, SIG_IGN);
 
   absl::StatusOr<std::shared_ptr<const UpstreamTls::Roots>> roots = ReadRoots(roots_path);
   if (!roots.ok()) {

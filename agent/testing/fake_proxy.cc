@@ -120,6 +120,8 @@ class FakeProxy {
       case internal::Command::kSetAuditFile:
         Log(absl::StrCat("audit file", count));
         break;
+      case internal::Command::kSetLogLevel:
+        break;
       case internal::Command::kRetainContainers:
         Retain(command.retain_containers(), done);
         break;

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstddef>
-#include <string_view>
 
 namespace sallyport {
 namespace {
@@ -10,9 +9,16 @@ namespace {
 // In the order of the enum.
 constexpr std::array<std::string_view, 4> kNames = {"debug", "info", "warning", "error"};
 
+}  // namespace
+
 std::string_view LogLevelName(LogLevel level) { return kNames[static_cast<size_t>(level)]; }
 
-}  // namespace
+std::optional<LogLevel> ParseLogLevel(std::string_view name) {
+  for (size_t i = 0; i < kNames.size(); ++i) {
+    if (kNames[i] == name) return static_cast<LogLevel>(i);
+  }
+  return std::nullopt;
+}
 
 void LogLevelSignals::AddTo(sigset_t* signals) {
   sigaddset(signals, SIGUSR1);

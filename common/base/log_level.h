@@ -6,10 +6,16 @@
 #include <signal.h>
 
 #include <optional>
+#include <string_view>
 
 #include "common/base/log.h"
 
 namespace sallyport {
+
+// "debug", "info", "warning" or "error".
+std::string_view LogLevelName(LogLevel level);
+// nullopt: none of them.
+std::optional<LogLevel> ParseLogLevel(std::string_view name);
 
 // The level of a program whose main thread waits for signals: SIGUSR1 logs a level more, SIGUSR2 a
 // level less. For that thread only.

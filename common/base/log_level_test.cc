@@ -16,5 +16,12 @@ TEST(LogLevelSignals, OneStepAtATimeAndNoFurther) {
   EXPECT_EQ(level.Take(SIGTERM), std::nullopt);
 }
 
+TEST(LogLevel, HasAName) {
+  for (const LogLevel level :
+       {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarning, LogLevel::kError})
+    EXPECT_EQ(ParseLogLevel(LogLevelName(level)), level);
+  EXPECT_EQ(ParseLogLevel("loud"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace sallyport
