@@ -100,12 +100,13 @@ Kept ReadKept(std::vector<Inherited> inherited, const FdStore& store) {
 }
 
 SyncClient::Options SyncOptions(const Config& config, const TokenKeys* token_keys,
-                                const Kept& kept) {
+                                AuditPublisher* audit, const Kept& kept) {
   return {.target = config.control_plane,
           .tls_dir = config.tls_dir,
           .host_name = config.host_name,
           .version = kVersion,
           .token_keys = token_keys,
+          .audit = audit,
           .attached = kept.classes()};
 }
 
@@ -168,7 +169,8 @@ void Agent::RotateAuditFile(const Config& config, AuditRotation::FileId file) {
 }
 
 absl::Status Agent::ServeMetrics(const Config& config) {
-  const MetricSources sources{config.host_name, &containers_, &supervisor_, &sync_, cache_.get()};
+  const MetricSources sources{config.host_name, &containers_, &supervisor_,
+                              &sync_,           cache_.get(), &audit_publisher_};
   ASSIGN_OR_RETURN(status_server_,
                    StatusServer::Start(config.metrics,
                                        {.metrics = [sources] { return HostMetrics(sources); },
@@ -185,7 +187,10 @@ Agent::Agent(const Config& config, Parts parts)
       supervisor_(ProxyOptions(config, store_, std::move(parts.audit_file)), cache_.get(), &store_,
                   FoundBy(&parts.kept)),
       refresh_secrets_(kSecretsPeriod, [this] { supervisor_.RefreshSecrets(); }),
-      sync_(SyncOptions(config, token_keys_.get(), parts.kept), &supervisor_, cache_.get()),
+      audit_publisher_(config.host_name,
+                       [this](UniqueFd tap) { supervisor_.SetAuditTap(std::move(tap)); }),
+      sync_(SyncOptions(config, token_keys_.get(), &audit_publisher_, parts.kept), &supervisor_,
+            cache_.get()),
       identity_keeper_(config.host_name, CertificateFiles(config), token_keys_.get(), &supervisor_,
                        &sync_),
       containers_(run_directory_.get(), host_rules_.get(), &supervisor_, &sync_, &store_,

@@ -14,6 +14,7 @@
 #include "agent/attach/host_rules.h"
 #include "agent/attach/run_directory.h"
 #include "agent/audit_rotation.h"
+#include "agent/audit_stream/audit_publisher.h"
 #include "agent/config.h"
 #include "agent/containers.h"
 #include "agent/control_service.h"
@@ -23,8 +24,8 @@
 #include "agent/policy_cache.h"
 #include "agent/proxy_supervisor.h"
 #include "agent/sync_client.h"
-#include "common/base/periodic_task.h"
 #include "common/base/log_level.h"
+#include "common/base/periodic_task.h"
 #include "common/metrics/status_server.h"
 
 namespace sallyport::agent {
@@ -47,9 +48,9 @@ class Agent {
 
   // Whether the next agent will find what this one has.
   bool has_store() const { return store_.exists(); }
-  // Answers what is being asked, and nothing any more. The process is to end now, without this
   // Of the proxies.
   void SetLogLevel(LogLevel level) { supervisor_.SetLogLevel(level); }
+  // Answers what is being asked, and nothing any more. The process is to end now, without this
   // object's destruction.
   void HandOver();
 
@@ -68,6 +69,7 @@ class Agent {
   const std::unique_ptr<TokenKeys> token_keys_;
   ProxySupervisor supervisor_;
   PeriodicTask refresh_secrets_;
+  AuditPublisher audit_publisher_;
   SyncClient sync_;
   IdentityKeeper identity_keeper_;
   Containers containers_;

@@ -149,6 +149,13 @@ void AddAgent(const MetricSources& sources, MetricPage* page) {
   page->Gauge("sallyport_proxy_up", "Whether a proxy runs.", proxy.pid == 0 ? 0 : 1);
   page->Counter("sallyport_proxy_restarts_total", "How often the proxy was started again.",
                 ToDouble(proxy.restarts));
+  const AuditPublisher::Stats audit = sources.audit->stats();
+  page->Gauge("sallyport_audit_followed",
+              "Whether audit records are sent to the control plane, since somebody follows them.",
+              audit.following ? 1 : 0);
+  page->Counter("sallyport_audit_stream_lost_total",
+                "Audit records that were to be followed and were not sent; the file has them.",
+                ToDouble(audit.lost));
   AddContainers(sources.containers->List(), page);
   const Containers::LaterLinks links = sources.containers->later_links();
   page->Counter("sallyport_later_links_removed_total",

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "agent/audit_stream/audit_publisher.h"
 #include "agent/containers.h"
 #include "agent/policy_cache.h"
 #include "agent/proxy_supervisor.h"
@@ -20,6 +21,7 @@ struct MetricSources {
   ProxySupervisor* supervisor;
   const SyncClient* sync;
   const PolicyCache* cache;
+  const AuditPublisher* audit;
 };
 
 // The text for /metrics. While no proxy runs there are none of its samples.

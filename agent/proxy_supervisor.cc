@@ -237,6 +237,15 @@ void ProxySupervisor::SetAuditFile(UniqueFd file) {
   CallDraining(command, fds);
 }
 
+void ProxySupervisor::SetAuditTap(UniqueFd socket) {
+  MutexLock lock(&call_mutex_);
+  audit_tap_ = std::move(socket);
+  if (Serves()) GiveAuditTap(serving_.get());
+  for (const ProxyPtr& proxy : draining_) {
+    if (!proxy->lost()) GiveAuditTap(proxy.get());
+  }
+}
+
 void ProxySupervisor::SetLogLevel(LogLevel level) {
   MutexLock lock(&call_mutex_);
   log_level_ = level;
@@ -251,6 +260,19 @@ void ProxySupervisor::GiveLogLevel(RunningProxy* proxy) {
   command.mutable_set_log_level()->set_level(std::string(LogLevelName(log_level_)));
   // One of an older build goes on as it did.
   proxy->Call(command, {}).status().IgnoreError();
+}
+
+void ProxySupervisor::GiveAuditTap(RunningProxy* proxy) {
+  internal::Command command;
+  command.mutable_set_audit_tap();
+  const int fds[] = {audit_tap_.get()};
+  const absl::StatusOr<internal::Done> done =
+      proxy->Call(command, std::span<const int>(fds, audit_tap_.valid() ? 1 : 0));
+  const absl::Status status = done.ok() ? Refusal(*done) : done.status();
+  if (!status.ok() && !stopping()) {
+    LogWarning("who follows audit records does not see those of the proxy ", proxy->pid(), ": ",
+               status.message());
+  }
 }
 
 internal::Command ProxySupervisor::IdentityCommand() const {
@@ -356,6 +378,8 @@ absl::Status ProxySupervisor::Replay(RunningProxy* proxy) {
     // Calls that need it fail, and say so.
     if (!known.error().empty()) LogError("handlers do not know this host: ", known.error());
   }
+  if (log_level_ != LogLevel::kInfo) GiveLogLevel(proxy);
+  if (audit_tap_.valid()) GiveAuditTap(proxy);
   secrets_unheard_ = false;  // It knows none of its own.
   RETURN_IF_ERROR(ReplayPolicy(proxy));
   for (const auto& [id, container] : containers_) RETURN_IF_ERROR(Give(proxy, *container));
@@ -378,7 +402,6 @@ absl::Status ProxySupervisor::Resume(RunningProxy* proxy, const internal::Ready&
   for (const auto& [id, container] : containers_) {
     auto* const one = retain.mutable_retain_containers()->add_containers();
     one->set_container_id(id);
-  if (log_level_ != LogLevel::kInfo) GiveLogLevel(proxy);
     one->set_instance(container->instance);
   }
   retain.mutable_retain_containers();
@@ -392,6 +415,8 @@ absl::Status ProxySupervisor::Resume(RunningProxy* proxy, const internal::Ready&
     ASSIGN_OR_RETURN(const internal::Done taken, proxy->Call(file, fds));
     RETURN_IF_ERROR(Refusal(taken));
   }
+  GiveLogLevel(proxy);  // The agent before this one may have said another.
+  if (audit_tap_.valid()) GiveAuditTap(proxy);
   shows_certificate_ = shows_certificate_ || ShowsCertificate(cache_->Full());
   secrets_unheard_ = !references_.empty();
   RETURN_IF_ERROR(ReplayPolicy(proxy));
@@ -415,7 +440,6 @@ absl::Status ProxySupervisor::ReplayPolicy(RunningProxy* proxy) {
     }
     internal::Command command = UpdateCommand(part, full.revision());
     command.mutable_update_policy()->set_more(next < full.updated_size());
-  GiveLogLevel(proxy);  // The agent before this one may have said another.
     // All of them come before the first policy that needs one.
     if (part.reset() && !references_.empty()) {
       internal::SecretValues secrets;

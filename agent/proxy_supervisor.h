@@ -101,6 +101,9 @@ class ProxySupervisor {
   // Records go there from here on: when this returns, no proxy writes to the file before. REQUIRES:
   // Options had a file.
   void SetAuditFile(UniqueFd file);
+  // Records go to this Unix socket, too, from when this returns; invalid: no longer. Proxies that
+  // are started later get it. One of an older build that cannot goes on without.
+  void SetAuditTap(UniqueFd socket);
   // Of the proxies that run, and of those that follow.
   void SetLogLevel(LogLevel level);
   // Removes one container's rules from proxy and cache.
@@ -151,10 +154,11 @@ class ProxySupervisor {
   // Brings one that has served another agent up to date.
   absl::Status Resume(RunningProxy* proxy, const internal::Ready& ready)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
+  void GiveLogLevel(RunningProxy* proxy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
+  void GiveAuditTap(RunningProxy* proxy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   absl::Status ReplayPolicy(RunningProxy* proxy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   internal::Command IdentityCommand() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   void UpdateIdentity() ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
-  void GiveLogLevel(RunningProxy* proxy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   // Before a policy whose handlers are shown the certificate.
   void GiveCertificateFor(const v1::Delta& policy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   // The secrets of all handlers, for the next command.
@@ -181,11 +185,12 @@ class ProxySupervisor {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
 
   UniqueFd audit_file_ ABSL_GUARDED_BY(call_mutex_);  // May be invalid.
-  const Options options_;                             // But for the audit file.
+  LogLevel log_level_ ABSL_GUARDED_BY(call_mutex_) = LogLevel::kInfo;
+  UniqueFd audit_tap_ ABSL_GUARDED_BY(call_mutex_);  // Invalid: nobody follows.
+  const Options options_;                            // But for the audit file.
   const std::string build_;
   PolicyCache* const cache_;
   const FdStore* const store_;
-  LogLevel log_level_ ABSL_GUARDED_BY(call_mutex_) = LogLevel::kInfo;
   Secrets secrets_;
   const UniqueFd wake_;  // An eventfd that Stop and Restart make readable.
 

@@ -220,6 +220,7 @@ grpc::Status SyncClient::RunStream() {
   *hello.mutable_hello() = Greeting();
   if (stream->Write(hello)) {
     std::thread writer([this, &stream] { WriteOutbox(stream.get()); });
+    if (options_.audit != nullptr) options_.audit->Start(*channel);
     v1::SyncResponse response;
     while (stream->Read(&response)) {
       Receive(response);
@@ -227,6 +228,7 @@ grpc::Status SyncClient::RunStream() {
       if (!Apply(response.delta())) context.TryCancel();
       WipeSecrets(response.mutable_delta());
     }
+    if (options_.audit != nullptr) options_.audit->Stop();
     {
       MutexLock lock(&mutex_);
       stream_ended_ = true;

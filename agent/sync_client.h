@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/audit_stream/audit_publisher.h"
 #include "agent/identity/token_keys.h"
 #include "agent/policy_cache.h"
 #include "agent/proxy_supervisor.h"
@@ -48,6 +49,8 @@ class SyncClient {
     std::string version;
     // Announced to the control plane; null: there are none. Outlives the client.
     const TokenKeys* token_keys = nullptr;
+    // Publishes over the same connection; null: nobody does. Outlives the client.
+    AuditPublisher* audit = nullptr;
     // Containers that are here already, and their classes.
     std::map<std::string, std::string> attached = {};
     // An announcement counts as heard when the stream that it went out on has lived for so long

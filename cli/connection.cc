@@ -17,7 +17,8 @@ std::string FromEnvironment(const char* variable, const char* otherwise) {
   return value != nullptr && *value != '\0' ? value : otherwise;
 }
 
-std::shared_ptr<grpc::Channel> Dial(const std::string& address, const std::string& tls_dir) {
+std::shared_ptr<grpc::Channel> Dial(Connection::Server server, const std::string& address,
+                                    const std::string& tls_dir) {
   const absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> credentials =
       pki::CredentialsFor(address, tls_dir);
   if (!credentials.ok()) {
@@ -27,6 +28,14 @@ std::shared_ptr<grpc::Channel> Dial(const std::string& address, const std::strin
   // Lists of the control plane may be longer than gRPC's 4 MiB.
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  // For commands that go on: a control plane that went away without a word is noticed (agents do
+  // not permit to ask so often), and one that comes back is found soon.
+  if (server == Connection::Server::kControlPlane) {
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  }
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
   return grpc::CreateCustomChannel(address, *credentials, arguments);
 }
 
@@ -54,7 +63,7 @@ Connection::Connection(Server server, const CommonFlags& flags)
     : server_(server),
       address_(server == Server::kAgent ? flags.agent : flags.control_plane),
       tls_(server == Server::kControlPlane && !flags.tls_dir.empty()),
-      channel_(Dial(address_, server == Server::kControlPlane ? flags.tls_dir : "")) {}
+      channel_(Dial(server, address_, server == Server::kControlPlane ? flags.tls_dir : "")) {}
 
 int Connection::Report(const grpc::Status& status) const {
   // UNAVAILABLE over a live channel is the server's own word.

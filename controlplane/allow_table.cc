@@ -69,6 +69,10 @@ constexpr AllowRow kTable[] = {
     // The name is the host's.
     {"/sallyport.v1.PolicySync/Sync",               kNo,    kOwn,  kNo},
 
+    // The name is the host's.
+    {"/sallyport.v1.AuditStream/Publish",           kNo,    kOwn,  kNo},
+    {"/sallyport.v1.AuditStream/Follow",            kYes,   kNo,   kNo},
+
     // A backup holds everything, params included.
     {"/sallyport.v1.Maintenance/Backup",            kNo,    kNo,   kNo},
     {"/sallyport.v1.Maintenance/Restore",           kNo,    kNo,   kNo},

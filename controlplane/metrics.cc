@@ -20,6 +20,17 @@ std::string ControlPlaneMetrics(const MetricSources& sources) {
   gauge("sallyportd_calls_waiting", "Calls that wait until hosts enforce a change.",
         sources.waiters->waiting());
   gauge("sallyportd_writes_queued", "Changes that wait for the store.", sources.writer->queued());
+  const auto counter = [&page](std::string_view name, std::string_view help, uint64_t value) {
+    page.Counter(name, help, static_cast<double>(value));
+  };
+  const AuditStreams::Stats audit = sources.audit->stats();
+  gauge("sallyportd_audit_followers", "Callers that follow audit records.", audit.followers);
+  counter("sallyportd_audit_records_total", "Audit records that agents sent for followers.",
+          audit.records);
+  counter("sallyportd_audit_records_missed_total", "Those that a follower was too slow for.",
+          audit.missed);
+  counter("sallyportd_audit_records_refused_total",
+          "Those of containers that are not attached to the host that sent them.", audit.refused);
   sources.calls->AddTo(&page);
   return page.text();
 }

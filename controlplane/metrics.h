@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "controlplane/audit_streams.h"
 #include "controlplane/call_stats.h"
 #include "controlplane/store/store.h"
 #include "controlplane/sync_hub.h"
@@ -19,6 +20,7 @@ struct MetricSources {
   const Waiters* waiters;
   const WriteQueue* writer;
   const CallStats* calls;
+  const AuditStreams* audit;
 };
 
 // The text for /metrics.

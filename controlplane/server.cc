@@ -64,6 +64,7 @@ Server::Server(std::unique_ptr<Store> store, std::unique_ptr<pki::TlsFiles> tls_
       registry_service_(&control_plane_),
       secret_service_(&control_plane_),
       sync_service_(&control_plane_),
+      audit_service_(&control_plane_, &audit_),
       maintenance_service_(&control_plane_) {
   store_->OnChange([this] {
     watchers_.Notify();
@@ -97,6 +98,7 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
   builder.RegisterService(&registry_service_);
   builder.RegisterService(&secret_service_);
   builder.RegisterService(&sync_service_);
+  builder.RegisterService(&audit_service_);
   builder.RegisterService(&maintenance_service_);
   std::vector<int> ports(listen.size(), 0);
   for (size_t i = 0; i < listen.size(); ++i) {
@@ -120,6 +122,7 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
     certificate_watch_.emplace(tls_files_.get(), [this] {
       hub_.RecheckAll();
       watchers_.RecheckAll();
+      audit_.RecheckAll();
       live_.RecheckAll();
     });
   }
@@ -137,7 +140,7 @@ std::shared_ptr<grpc::ServerCredentials> Server::CredentialsFor(
 }
 
 absl::StatusOr<std::string> Server::ServeMetrics(const std::string& address) {
-  const MetricSources sources{store_.get(), &hub_, &waiters_, &writer_, &call_stats_};
+  const MetricSources sources{store_.get(), &hub_, &waiters_, &writer_, &call_stats_, &audit_};
   ASSIGN_OR_RETURN(
       status_server_,
       StatusServer::Start(address, {.metrics = [sources] { return ControlPlaneMetrics(sources); },
@@ -151,6 +154,7 @@ Server::~Server() {
   live_.Stop();
   if (server_ == nullptr) return;
   watchers_.StopAll();
+  audit_.StopAll();
   hub_.StopAll("the control plane stops; connect again");
   waiters_.AnswerAll();
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));

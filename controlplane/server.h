@@ -13,6 +13,8 @@
 #include "absl/status/statusor.h"
 #include "common/metrics/status_server.h"
 #include "common/pki/tls_files.h"
+#include "controlplane/audit_service.h"
+#include "controlplane/audit_streams.h"
 #include "controlplane/authenticator.h"
 #include "controlplane/authorizer.h"
 #include "controlplane/call_stats.h"
@@ -68,6 +70,7 @@ class Server {
   WatchHub watchers_;
   SyncHub hub_;
   Waiters waiters_;
+  AuditStreams audit_;
   LiveEndpoints live_;  // Outlives what the writer was given.
   WriteQueue writer_;
   CallStats call_stats_;
@@ -76,6 +79,7 @@ class Server {
   RegistryService registry_service_;
   SecretService secret_service_;
   SyncService sync_service_;
+  AuditService audit_service_;
   MaintenanceService maintenance_service_;
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::string> addresses_;

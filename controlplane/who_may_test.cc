@@ -9,6 +9,7 @@
 #include "controlplane/authorizer.h"
 #include "controlplane/testing/tls_server.h"
 #include "proto/sallyport/v1/admin.pb.h"
+#include "proto/sallyport/v1/audit_stream.pb.h"
 #include "proto/sallyport/v1/maintenance.pb.h"
 #include "proto/sallyport/v1/registry.pb.h"
 #include "proto/sallyport/v1/secret.pb.h"
@@ -27,7 +28,7 @@ std::vector<const MethodDescriptor*> AllMethods() {
   for (const google::protobuf::FileDescriptor* file :
        {v1::ApplyClassRequest::descriptor()->file(), v1::BackupRequest::descriptor()->file(),
         v1::GetHandlerRequest::descriptor()->file(), v1::SetSecretRequest::descriptor()->file(),
-        v1::SyncRequest::descriptor()->file()}) {
+        v1::SyncRequest::descriptor()->file(), v1::FollowRequest::descriptor()->file()}) {
     for (int i = 0; i < file->service_count(); ++i) {
       for (int j = 0; j < file->service(i)->method_count(); ++j) {
         methods.push_back(file->service(i)->method(j));
@@ -90,6 +91,8 @@ void SetName(const std::string& name, Message* request) {
   const auto& type = *request->GetDescriptor();
   if (const auto* field = type.FindFieldByName("hello")) {
     static_cast<v1::Hello*>(reflection.MutableMessage(request, field))->set_host_name(name);
+  } else if (const auto* host = type.FindFieldByName("host_name")) {
+    reflection.SetString(request, host, name);
   } else if (const auto* handler = type.FindFieldByName("handler")) {
     auto* const value = static_cast<v1::Handler*>(reflection.MutableMessage(request, handler));
     value->set_name(name);

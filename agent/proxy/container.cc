@@ -106,17 +106,22 @@ void Container::Audit(const AuditRecord& record) {
     budget.CountSuppressed();
     return;
   }
-  audit_line_.clear();
   if (const uint64_t suppressed = budget.TakeSuppressed(); suppressed > 0) {
     AuditRecord counting = record;
     counting.suppressed = suppressed;
-    AppendJsonLine(counting, &audit_line_);
+    WriteRecord(counting);
   } else {
-    AppendJsonLine(record, &audit_line_);
+    WriteRecord(record);
   }
+}
+
+void Container::WriteRecord(const AuditRecord& record) {
+  audit_line_.clear();
+  AppendJsonLine(record, &audit_line_);
   auto& batches = boost::asio::use_service<AuditBatches>(worker_->io_context());
   if (parts_.audit_file != nullptr) batches.Add(parts_.audit_file, audit_line_);
   if (parts_.audit_stream != nullptr) batches.Add(parts_.audit_stream, audit_line_);
+  if (parts_.audit_tap != nullptr) parts_.audit_tap->Write(record);
 }
 
 std::string Container::NewRequestId() {

@@ -11,6 +11,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
 #include "agent/proxy/audit/sink.h"
+#include "agent/proxy/audit/tap.h"
 #include "agent/proxy/budget.h"
 #include "agent/proxy/builtin/rates.h"
 #include "agent/proxy/builtin/secret_table.h"
@@ -60,6 +61,7 @@ class Container {
     std::shared_ptr<LeaseTable> leases;                       // Likewise.
     std::shared_ptr<BuiltinRates> builtin_rates;              // Likewise.
     std::shared_ptr<AuditSink> audit_file;                    // May be null.
+    std::shared_ptr<AuditTap> audit_tap;                      // May be null.
     std::shared_ptr<AuditSink> audit_stream;                  // May be null.
     std::shared_ptr<const ProxyCredential> proxy_credential;  // Null: no explicit proxy.
   };
@@ -116,6 +118,8 @@ class Container {
   size_t connection_count() const { return connections_.size(); }
 
  private:
+  void WriteRecord(const AuditRecord& record);
+
   Worker* const worker_;
   Parts parts_;
   const std::shared_ptr<TurnShare> turns_;

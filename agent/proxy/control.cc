@@ -4,11 +4,12 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/base/log.h"
-#include "common/base/mutex.h"
 #include "common/base/log_level.h"
+#include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/builtin/secret_reference.h"
@@ -61,7 +62,6 @@ Limit LimitOf(DnsLimit limit) {
   return Limit::kDnsNameBytesPerMinute;
 }
 
-bool HoldsSecrets(const internal::Command& command) {
 absl::Status ChangeLogLevel(const std::string& name) {
   const std::optional<LogLevel> level = ParseLogLevel(name);
   if (!level.has_value()) return absl::InvalidArgumentError("there is no such log level");
@@ -69,6 +69,7 @@ absl::Status ChangeLogLevel(const std::string& name) {
   return absl::OkStatus();
 }
 
+bool HoldsSecrets(const internal::Command& command) {
   return command.has_add_container() || command.has_set_secrets() || command.has_set_identity() ||
          command.update_policy().has_secrets();
 }
@@ -164,10 +165,13 @@ internal::Done Control::Handle(internal::Command* command, std::vector<UniqueFd>
     case internal::Command::kSetAuditFile:
       status = SetAuditFile(descriptors);
       break;
-    case internal::Command::kRetainContainers:
+    case internal::Command::kSetAuditTap:
+      status = SetAuditTap(std::move(descriptors));
+      break;
     case internal::Command::kSetLogLevel:
       status = ChangeLogLevel(command->set_log_level().level());
       break;
+    case internal::Command::kRetainContainers:
       RetainContainers(command->retain_containers(), &done);
       break;
     case internal::Command::kDrain:
@@ -181,12 +185,12 @@ internal::Done Control::Handle(internal::Command* command, std::vector<UniqueFd>
       break;
   }
   if (!status.ok()) done.set_error(std::string(status.message()));
+  LogDebug("command ", done.sequence(), " of the agent, of kind ",
+           static_cast<int>(command->command_case()), ": ", status.ok() ? "done" : done.error());
   return done;
 }
 
 absl::Status Control::Configure(const internal::Configure& command,
-  LogDebug("command ", done.sequence(), " of the agent, of kind ",
-           static_cast<int>(command->command_case()), ": ", status.ok() ? "done" : done.error());
                                 std::vector<UniqueFd> descriptors) {
   if (!workers_.empty()) return absl::FailedPreconditionError("the proxy is configured already");
   if (command.workers() < 1 || command.workers() > kMaxWorkers) {
@@ -211,6 +215,8 @@ absl::Status Control::Configure(const internal::Configure& command,
   if (command.has_audit_file())
     config->audit_file = std::make_shared<AuditSink>(std::move(descriptors[0]));
   audit_file_ = config->audit_file;
+  config->audit_tap = audit_tap_;
+  config->start_traces = command.start_traces();
   if (command.has_handler_sockets())
     config->handler_sockets = std::make_shared<SocketSource>(std::move(descriptors[files]));
   monitor_.emplace(overload_, *std::move(memory_usage_), command.max_memory_bytes());
@@ -228,7 +234,6 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
   if (workers_.empty()) return absl::FailedPreconditionError("the proxy is not configured yet");
   std::shared_ptr<const ProxyCredential> credential;
   if (!command.proxy_token().empty())
-  config->start_traces = command.start_traces();
     credential = std::make_shared<ProxyCredential>(command.container_id(), command.proxy_token());
   const size_t sockets = credential == nullptr ? kContainerSockets : kProxySockets;
   if (descriptors.size() != sockets + (command.has_audit_stream() ? 1 : 0)) {
@@ -391,6 +396,13 @@ absl::Status Control::SetAuditFile(const std::vector<UniqueFd>& descriptors) {
   if (audit_file_ == nullptr || descriptors.size() != 1)
     return absl::InvalidArgumentError("one descriptor takes the place of one");
   return audit_file_->Replace(descriptors[0]);
+}
+
+absl::Status Control::SetAuditTap(std::vector<UniqueFd> descriptors) {
+  if (descriptors.size() > 1)
+    return absl::InvalidArgumentError("a tap has one descriptor, or none to be closed");
+  descriptors.empty() ? audit_tap_->Close() : audit_tap_->Open(std::move(descriptors[0]));
+  return absl::OkStatus();
 }
 
 void Control::AddContainers(v1::UsageResponse* usage) const {

@@ -62,6 +62,7 @@ class Control {
   absl::Status SetSecrets(internal::SecretValues* secrets);
   absl::Status SetIdentity(internal::Identity* identity);
   absl::Status SetAuditFile(const std::vector<UniqueFd>& descriptors);
+  absl::Status SetAuditTap(std::vector<UniqueFd> descriptors);
   v1::UsageResponse Usage() const;
   void AddContainers(v1::UsageResponse* usage) const;
   void AddProxy(v1::UsageResponse* usage) const;
@@ -86,6 +87,7 @@ class Control {
   std::optional<OverloadMonitor> monitor_;   // From Configure on.
   std::vector<std::unique_ptr<Worker>> workers_;
   std::shared_ptr<AuditSink> audit_file_;  // Null: there is none.
+  const std::shared_ptr<AuditTap> audit_tap_ = std::make_shared<AuditTap>();
   ContainerLimits limits_;
   std::map<std::string, Held> containers_;
   std::array<uint64_t, kLimitCount> exceeded_before_{};  // By containers that are gone.

@@ -91,6 +91,7 @@ absl::Status Worker::AddContainer(ContainerSetup setup) {
   parts.builtin_rates = setup.builtin_rates;
   parts.leases = setup.leases;
   parts.audit_file = config_->audit_file;
+  parts.audit_tap = config_->audit_tap;
   parts.audit_stream = setup.audit_stream;
   parts.proxy_credential = setup.proxy_credential;
 

@@ -29,6 +29,7 @@ struct WorkerConfig {
   OpenRanges open_ranges;
   std::shared_ptr<const UpstreamTls::Roots> roots;
   std::shared_ptr<AuditSink> audit_file;  // May be null.
+  std::shared_ptr<AuditTap> audit_tap;    // May be null.
   bool start_traces = false;              // Requests that have no `traceparent` get one.
   std::shared_ptr<Overload> overload = std::make_shared<Overload>();
   std::shared_ptr<const SocketSource> handler_sockets;  // May be null.
@@ -85,8 +86,8 @@ class Worker {
   const std::shared_ptr<const SocketSource>& handler_sockets() { return config_->handler_sockets; }
   const std::shared_ptr<HandlerStats>& handler_stats() { return config_->handler_stats; }
   ClassStats& class_stats() { return class_stats_; }
-  HandlerTlsSource& handler_tls() { return handler_tls_; }
   bool starts_traces() const { return config_->start_traces; }
+  HandlerTlsSource& handler_tls() { return handler_tls_; }
   // Null: there is no key.
   const std::shared_ptr<const TokenSigner>& token_signer() const { return identity_->signer; }
   TurnShare::Passes& passes() { return passes_; }

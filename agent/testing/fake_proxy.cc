@@ -122,6 +122,10 @@ class FakeProxy {
         break;
       case internal::Command::kSetLogLevel:
         break;
+      case internal::Command::kSetAuditTap:
+        Log(absl::StrCat("audit tap", count));
+        FailIfAsked("tap");
+        break;
       case internal::Command::kRetainContainers:
         Retain(command.retain_containers(), done);
         break;

@@ -13,7 +13,6 @@
 
 #include "absl/strings/str_format.h"
 #include "common/base/strings.h"
-#include "proto/sallyport/v1/audit.pb.h"
 
 namespace sallyport::cli {
 namespace {
@@ -41,6 +40,19 @@ std::string Target(const v1::AuditRecord& record) {
   return StrCat(record.scheme(), " ", host, port);
 }
 
+// What a container chose must not move the cursor of whoever looks. `text` is UTF-8.
+std::string WithoutControls(std::string text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte < 0x20 || byte == 0x7f) text[i] = '?';
+    // U+0080 to U+009F.
+    const bool c1 =
+        byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    if (c1) text.replace(i, 2, "?");
+  }
+  return text;
+}
+
 void WriteAll(int fd, const std::string& text) {
   size_t done = 0;
   while (done < text.size()) {
@@ -59,6 +71,10 @@ std::string FormatAuditLine(const std::string& json_line) {
   options.ignore_unknown_fields = true;
   if (!google::protobuf::util::JsonStringToMessage(json_line, &record, options).ok())
     return json_line;
+  return FormatAuditRecord(record);
+}
+
+std::string FormatAuditRecord(const v1::AuditRecord& record) {
   const std::string status = record.status() == 0 ? "" : StrCat(record.status());
   const std::string time = record.decision() == "deny"
                                ? ""
@@ -69,7 +85,7 @@ std::string FormatAuditLine(const std::string& json_line) {
                       record.reason().empty() ? record.handler() : record.reason());
   if (!record.reason().empty() && !record.handler().empty())
     line = StrCat(line, " ", record.handler());
-  return line.substr(0, line.find_last_not_of(' ') + 1);
+  return WithoutControls(line.substr(0, line.find_last_not_of(' ') + 1));
 }
 
 absl::StatusOr<std::unique_ptr<AuditPrinter>> AuditPrinter::Start(Print print,

@@ -10,13 +10,16 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/unique_fd.h"
+#include "proto/sallyport/v1/audit.pb.h"
 
 namespace sallyport::cli {
 
 // One record as people read it:
 //  12:01:07.113 egress  GET  https://registry.pkgs.example/left-pad   200   41 ms
 //  12:01:07.391 deny    GET  https://pastebin.com/raw/x            520          not_allowed
-// Local time. The line as it is, if it is no record.
+// Local time. No control characters.
+std::string FormatAuditRecord(const v1::AuditRecord& record);
+// The line as it is, if it is no record.
 std::string FormatAuditLine(const std::string& json_line);
 
 // Reads the records of one container from a pipe on a thread of its own.

@@ -39,6 +39,9 @@ struct AuditRecord {
   std::string trace_id;
 };
 
+// RFC 3339, UTC, milliseconds.
+std::string Rfc3339(std::chrono::system_clock::time_point time);
+
 // Appends the record as one line of JSON, its end of line included. Empty, zero and false fields
 // are left out. Bytes that are not UTF-8 become U+FFFD, and control characters are escaped, so that
 // no record can pass for two.
