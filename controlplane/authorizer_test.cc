@@ -10,6 +10,7 @@
 #include "common/pki/testing/raw_certificate.h"
 #include "common/pki/testing/test_pki.h"
 #include "proto/sallyport/v1/admin.pb.h"
+#include "proto/sallyport/v1/audit_stream.pb.h"
 #include "proto/sallyport/v1/maintenance.pb.h"
 #include "proto/sallyport/v1/registry.pb.h"
 #include "proto/sallyport/v1/secret.pb.h"
@@ -36,8 +37,8 @@ TEST(AllowTableTest, HasEveryMethodOfEveryServiceAndNoOther) {
   std::set<std::string> methods;
   for (const google::protobuf::FileDescriptor* file :
        {v1::ApplyClassRequest::descriptor()->file(), v1::BackupRequest::descriptor()->file(),
-        v1::GetHandlerRequest::descriptor()->file(), v1::SetSecretRequest::descriptor()->file(),
-        v1::SyncRequest::descriptor()->file()}) {
+        v1::FollowRequest::descriptor()->file(), v1::GetHandlerRequest::descriptor()->file(),
+        v1::SetSecretRequest::descriptor()->file(), v1::SyncRequest::descriptor()->file()}) {
     for (int i = 0; i < file->service_count(); ++i) {
       for (int j = 0; j < file->service(i)->method_count(); ++j) {
         methods.insert("/" + file->service(i)->full_name() + "/" +
@@ -72,8 +73,8 @@ TEST(AllowTableTest, AdminsMayDoAllAndServersNothing) {
 TEST(AllowTableTest, ViewersOnlyRead) {
   for (const AllowRow& row : AllowTable()) {
     const std::string_view name = row.method.substr(row.method.rfind('/') + 1);
-    const bool reads =
-        name.starts_with("Get") || name.starts_with("List") || name == "Explain" || name == "Watch";
+    const bool reads = name.starts_with("Get") || name.starts_with("List") || name == "Explain" ||
+                       name == "Follow" || name == "Watch";
     EXPECT_EQ(row.viewer, reads ? Extent::kAll : Extent::kNone) << row.method;
   }
 }

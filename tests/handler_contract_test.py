@@ -28,7 +28,7 @@ class ContractTest(ScriptTest):
         record = self.record()
         self.assertEqual((record["decision"], record["handler"], record["status"]), ("handler", "script", 200), record)
         self.assertGreater(record["handlerUs"], 0)
-        self.assertTrue(self.world.await_event("over", self.seen)["finished"])
+        self.assertTrue(self.world.await_over(self.seen)["finished"])
 
     def test_an_answer_passes_with_changes(self):
         self.world.script(INSPECT, "response", {"passResponse": {
@@ -64,7 +64,7 @@ class ContractTest(ScriptTest):
         self.world.rule("upper")
         answer = self.get("-d", "abc" * 30_000, path="/digest")
         self.assertEqual(answer.body, f"90000 {hashlib.sha256(b'ABC' * 30_000).hexdigest().upper()}".upper(), answer)
-        self.assertTrue(self.world.await_event("over", self.seen)["finished"])
+        self.assertTrue(self.world.await_over(self.seen)["finished"])
 
     def test_trailers_both_ways(self):
         self.world.rule("upper", "raw.test")
@@ -220,12 +220,12 @@ class ContractTest(ScriptTest):
         self.raw.next_request()
         client.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.connection.close()
-        self.assertFalse(self.world.await_event("over", self.seen)["finished"])
+        self.assertFalse(self.world.await_over(self.seen)["finished"])
 
     def test_the_handler_hears_of_it_over_http2(self):
         self.world.script("forever")
         self.client.run("timeout", "1", "curl", "-sS", "--http2", "--cacert", self.client.bundle, "https://api.test/")
-        self.assertFalse(self.world.await_event("over", self.seen)["finished"])
+        self.assertFalse(self.world.await_over(self.seen)["finished"])
         self.assertEqual(self.origin_saw(), [])
 
     # Whatever is illegal is handler_failed, and the record says what it was.
@@ -274,7 +274,7 @@ class ContractTest(ScriptTest):
         self.world.script(INSPECT, PASS, "forever", host="raw.test")
         client = self.ask("GET /")
         origin = self.raw.next_request().peer
-        self.world.await_event("over", self.seen)
+        self.world.await_over(self.seen)
         origin.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
         line, headers = client.read_head()
         self.assertIn(" 502 ", line)

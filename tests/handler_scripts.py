@@ -65,6 +65,11 @@ class ScriptWorld(World):
     def await_event(self, kind, since=0):
         return eventually(lambda: self.events(kind, since), what=f"the handler's {kind}")[-1]
 
+    def await_over(self, since):
+        """The end of the newest call; those before it may end later."""
+        request = self.await_event("call", since)["start"]["context"]["requestId"]
+        return eventually(lambda: [over for over in self.events("over", since) if over["request"] == request], what="the call's end")[-1]
+
 
 class ScriptTest(unittest.TestCase):
     """Requests of one container to api.test, an ordinary origin, and to raw.test, which the test plays."""

@@ -113,6 +113,10 @@ class Lines:
     def last(self):
         return self.all()[-1]
 
+    def await_last(self, count):
+        """The newest, as soon as there are more than `count`: a record is written behind its answer."""
+        return eventually(lambda: self.since(count), what=f"more than {count} lines in {self.path}")[-1]
+
 
 class Program:
     """A program that runs until it is stopped; its output goes to a file."""

@@ -98,9 +98,10 @@ class LiveTest(unittest.TestCase):
         return self.container.curl(f"http://api.test{path}")
 
     def expect_failure(self, reason, detail):
+        records = self.world.audit.count()
         answer = self.ask()
         self.assertEqual((answer.status, answer.reason), (502, reason), answer)
-        self.assertIn(detail, self.world.audit.last()["detail"])
+        self.assertIn(detail, self.world.audit.await_last(records)["detail"])
 
 
 class RegistrationTest(LiveTest):

@@ -183,10 +183,11 @@ class HandlersTest(SdkTest):
         self.assertEqual(self.answer("judge", "-I", url="https://api.test/bytes/1000000").headers["x-length"], "0")
 
     def test_look_only(self):
+        records = self.world.audit.count()
         answer = self.answer("look", url="http://api.test/bytes/1000000")
         self.assertEqual((answer.status, len(answer.body)), (200, 1_000_000))
         headers = {name.lower(): value for name, value in self.world.origin_requests()[-1]["headers"]}
-        self.assertEqual(headers["sallyport-request-id"], self.world.audit.last()["requestId"])
+        self.assertEqual(headers["sallyport-request-id"], self.world.audit.await_last(records)["requestId"])
 
     def test_request_bodies(self):
         body = b"0123456789abcdef" * 200_000

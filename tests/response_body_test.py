@@ -46,7 +46,7 @@ class ResponseBodyTest(ScriptTest):
         line, headers = client.read_head()
         self.assertIn(" 502 ", line)
         self.assertEqual(headers["sallyport-reason"], "origin_failed")
-        self.assertFalse(self.world.await_event("over", self.seen)["finished"])
+        self.assertFalse(self.world.await_over(self.seen)["finished"])
         self.assertEqual(self.record()["reason"], "origin_failed")
 
     def test_the_handlers_time_is_from_the_bodys_end(self):
@@ -77,7 +77,7 @@ class ResponseBodyTest(ScriptTest):
         self.assertLess(taken, 64 * MEBIBYTE)
         self.assertLess(peak.growth(), 16 * 1024)
         client.connection.close()
-        self.assertFalse(self.world.await_event("over", self.seen)["finished"])
+        self.assertFalse(self.world.await_over(self.seen)["finished"])
 
     def test_illegal_about_the_origins_body(self):
         self.failed("before Respond or Forward", READ)
@@ -92,7 +92,7 @@ class ResponseBodyTest(ScriptTest):
         self.world.script(INSPECT, READ, "forever", host="raw.test")
         client = self.ask("GET /")
         origin = self.raw.next_request().peer
-        self.world.await_event("over", self.seen)
+        self.world.await_over(self.seen)
         origin.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
         line, headers = client.read_head()
         self.assertIn(" 502 ", line)

@@ -14,6 +14,7 @@ class TraceTest(unittest.TestCase):
     def world(self, *agent_flags):
         world = World(NAMES, agent_flags=agent_flags)
         self.addCleanup(world.close)
+        self.audit = world.audit
         world.apply_class("open")
         return world, world.container("open", "c-1")
 
@@ -30,8 +31,10 @@ class TraceTest(unittest.TestCase):
 
     def headers(self, container, url, *options):
         """What the origin got."""
+        records = self.audit.count()
         response = container.curl(url, *options)
         self.assertEqual(response.status, 200, response)
+        self.audit.await_last(records)
         return json.loads(response.body)
 
     def test_without_the_flag_nothing_is_added_and_what_is_there_is_kept(self):

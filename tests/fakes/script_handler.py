@@ -7,7 +7,7 @@
   copy     forwards, with both bodies as they are, by way of the handler
 
 Events: {"event": "call", "start": …}, {"event": KIND, "message": …} for each message that a script awaits, and
-{"event": "over", "finished": …}, whether the handler had said its last word.
+{"event": "over", "request": ID, "finished": …}, whether the handler had said its last word.
 """
 
 import argparse
@@ -51,7 +51,7 @@ class Service:
         state = {"finished": False, "over": threading.Event()}
 
         def end():
-            log(event="over", finished=state["finished"])
+            log(event="over", request=start.context.request_id, finished=state["finished"])
             state["over"].set()
         rpc.add_callback(end)
         work = {"script": self.script, "upper": self.transform, "copy": self.transform}[start.context.handler]
