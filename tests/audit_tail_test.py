@@ -159,10 +159,11 @@ class AuditTailTest(unittest.TestCase):
             yield request(entries={"entries": [{"record": {"container_id": one, "path": "/forged"}} for one in container_ids]})
             said.wait()
 
-        stream = stub(messages())
+        # Whoever drops a stream ends it.
+        self.published = stub(messages())
         self.addCleanup(said.set)
         # It is told that somebody follows.
-        self.assertTrue(next(stream).filters)
+        self.assertTrue(next(self.published).filters)
 
     def test_the_file_of_a_host_needs_no_control_plane(self):
         self.get(self.first, "http://good.test/1")
