@@ -74,11 +74,6 @@ bool ShowsCertificate(const v1::Delta& policy) {
   });
 }
 
-absl::Status Refusal(const internal::Done& done) {
-  if (done.error().empty()) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("the proxy refused: ", done.error()));
-}
-
 }  // namespace
 
 ProxySupervisor::ProxySupervisor(Options options, PolicyCache* cache, const FdStore* store,
@@ -97,6 +92,11 @@ ProxySupervisor::ProxySupervisor(Options options, PolicyCache* cache, const FdSt
     for (auto& container : found.containers) containers_.emplace(container->id, container);
   }
   thread_ = std::thread([this] { Run(); });
+}
+
+absl::Status ProxySupervisor::Refusal(const internal::Done& done) {
+  if (done.error().empty()) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("the proxy refused: ", done.error()));
 }
 
 ProxySupervisor::References ProxySupervisor::ReferencesOf(const v1::Delta& delta) {
@@ -221,58 +221,6 @@ void ProxySupervisor::SetIdentity(internal::Identity identity) {
   identity_ = std::move(identity);
   UpdateIdentity();
   if (replace_by_.has_value()) Wake();
-}
-
-void ProxySupervisor::SetAuditFile(UniqueFd file) {
-  MutexLock lock(&call_mutex_);
-  audit_file_ = std::move(file);
-  internal::Command command;
-  command.mutable_set_audit_file();
-  const int fds[] = {audit_file_.get()};
-  if (Serves()) {  // A proxy that is started later gets it first.
-    const absl::StatusOr<internal::Done> done = CallServing(command, {fds[0]});
-    if (done.ok() && !done->error().empty())
-      LogError("audit records go on into the file before: ", done->error());
-  }
-  CallDraining(command, fds);
-}
-
-void ProxySupervisor::SetAuditTap(UniqueFd socket) {
-  MutexLock lock(&call_mutex_);
-  audit_tap_ = std::move(socket);
-  if (Serves()) GiveAuditTap(serving_.get());
-  for (const ProxyPtr& proxy : draining_) {
-    if (!proxy->lost()) GiveAuditTap(proxy.get());
-  }
-}
-
-void ProxySupervisor::SetLogLevel(LogLevel level) {
-  MutexLock lock(&call_mutex_);
-  log_level_ = level;
-  if (Serves()) GiveLogLevel(serving_.get());
-  for (const ProxyPtr& proxy : draining_) {
-    if (!proxy->lost()) GiveLogLevel(proxy.get());
-  }
-}
-
-void ProxySupervisor::GiveLogLevel(RunningProxy* proxy) {
-  internal::Command command;
-  command.mutable_set_log_level()->set_level(std::string(LogLevelName(log_level_)));
-  // One of an older build goes on as it did.
-  proxy->Call(command, {}).status().IgnoreError();
-}
-
-void ProxySupervisor::GiveAuditTap(RunningProxy* proxy) {
-  internal::Command command;
-  command.mutable_set_audit_tap();
-  const int fds[] = {audit_tap_.get()};
-  const absl::StatusOr<internal::Done> done =
-      proxy->Call(command, std::span<const int>(fds, audit_tap_.valid() ? 1 : 0));
-  const absl::Status status = done.ok() ? Refusal(*done) : done.status();
-  if (!status.ok() && !stopping()) {
-    LogWarning("who follows audit records does not see those of the proxy ", proxy->pid(), ": ",
-               status.message());
-  }
 }
 
 internal::Command ProxySupervisor::IdentityCommand() const {

@@ -154,9 +154,16 @@ class ProxySupervisor {
   // Brings one that has served another agent up to date.
   absl::Status Resume(RunningProxy* proxy, const internal::Ready& ready)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
+  absl::Status ReplayPolicy(RunningProxy* proxy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
+  static absl::Status Refusal(const internal::Done& done);
+
+  // proxy_output.cc.
   void GiveLogLevel(RunningProxy* proxy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   void GiveAuditTap(RunningProxy* proxy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
-  absl::Status ReplayPolicy(RunningProxy* proxy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
+  // To the one that serves, and to those that drain.
+  void GiveAll(void (ProxySupervisor::*give)(RunningProxy*))
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
+
   internal::Command IdentityCommand() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   void UpdateIdentity() ABSL_EXCLUSIVE_LOCKS_REQUIRED(call_mutex_);
   // Before a policy whose handlers are shown the certificate.

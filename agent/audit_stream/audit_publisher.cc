@@ -118,7 +118,10 @@ void AuditPublisher::Stop() {
 void AuditPublisher::Run(std::shared_ptr<grpc::Channel> channel) {
   BackOff back_off(kFirstPause, kLongestPause);
   do {
+    const auto begin = std::chrono::steady_clock::now();
     const grpc::Status status = RunStream(channel);
+    // A stream that always breaks soon is no reason to hurry.
+    if (std::chrono::steady_clock::now() - begin >= kLongestPause) back_off.Reset();
     // An older control plane.
     if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return;
     MutexLock lock(&mutex_);
