@@ -7,10 +7,9 @@ Usage: bench/run.sh many_containers [--steps 0,1000] [--attaches N] [--changes N
 """
 
 import argparse
-import concurrent.futures
 
 import measure
-from attach import timed
+from attach import AttachCalls, timed
 from measure import harness
 from netns import UnnamedNamespace
 
@@ -28,14 +27,17 @@ class Host:
     def __init__(self, world):
         self.world = world
         self.namespaces = []
+        self.calls = AttachCalls(world)
         world.closers.callback(self.close)
 
     def close(self):
         for namespace in self.namespaces:
             namespace.close()
 
-    def attach(self, name, namespace, wait="10s"):
-        return timed(self.world.agent_api.call, "Attach", netnsPath=namespace.path, containerId=name, className="plain", wait=wait)[0]
+    def attach(self, *named):
+        """All at once; each is a name and a namespace."""
+        return self.calls.at_once([{"netnsPath": namespace.path, "containerId": name, "className": "plain", "wait": "10s"}
+                                   for name, namespace in named])
 
     def detach(self, name):
         self.world.agent_api.call("Detach", containerId=name)
@@ -44,8 +46,8 @@ class Host:
         """Until there are so many."""
         begin = len(self.namespaces)
         self.namespaces += [UnnamedNamespace() for _ in range(count - begin)]
-        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda number: self.attach(f"idle-{number}", self.namespaces[number]), range(begin, count)))
+        for first in range(begin, count, AT_ONCE):
+            self.attach(*((f"idle-{number}", self.namespaces[number]) for number in range(first, min(first + AT_ONCE, count))))
 
     def pids(self):
         agent = self.world.agent.pid
@@ -54,11 +56,10 @@ class Host:
 
 def attach_times(host, spares, at_once, count):
     samples = []
-    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        while len(samples) < count:
-            samples += pool.map(lambda number: host.attach(f"more-{number}", spares[number]), range(at_once))
-            for number in range(at_once):
-                host.detach(f"more-{number}")
+    while len(samples) < count:
+        samples += host.attach(*((f"more-{number}", spares[number]) for number in range(at_once)))
+        for number in range(at_once):
+            host.detach(f"more-{number}")
     return samples
 
 
@@ -70,7 +71,7 @@ def measure_step(host, spares, options):
         samples = attach_times(host, spares, at_once, options.attaches)
         spent = {name: (measure.cpu_seconds(pid) - before[name]) * 1e3 / len(samples) for name, pid in host.pids().items()}
         rows.append((f"Attach, {at_once} at once", measure.percentiles(samples)))
-    host.attach("changed", spares[0])
+    host.attach(("changed", spares[0]))
     changes = [timed(world.api.call, "AllowHost", containerId="changed", host=f"h{number}.test")[0] for number in range(options.changes)]
     host.detach("changed")
     rows.append(("a change of one container's policy", measure.percentiles(changes)))
