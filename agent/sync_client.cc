@@ -83,32 +83,51 @@ std::map<std::string, SyncClient::Container> SyncClient::Unanswered(
 void SyncClient::Attached(const std::string& container_id, const std::string& class_name) {
   MutexLock lock(&mutex_);
   attached_[container_id] = {class_name, std::nullopt, {}};
+  Wake(container_id);
   Send(AttachedMessage(container_id, class_name));
 }
 
 void SyncClient::Detached(const std::string& container_id, bool forget) {
   MutexLock lock(&mutex_);
   attached_.erase(container_id);
-  changed_.SignalAll();
+  Wake(container_id);
   if (forget) to_forget_.insert(container_id);
   Send(DetachedMessage(container_id, forget));
 }
 
 Enforcement SyncClient::WaitEnforced(const std::string& container_id, Clock::time_point deadline) {
   MutexLock lock(&mutex_);
+  const auto waiter = waiters_.emplace(waiters_.end());
+  waiter->container_id = container_id;
+  Enforcement enforcement = AwaitKnown(*waiter, deadline);
+  waiters_.erase(waiter);
+  return enforcement;
+}
+
+Enforcement SyncClient::AwaitKnown(Waiter& waiter, Clock::time_point deadline) {
   for (;;) {
-    const auto found = attached_.find(container_id);
+    const auto found = attached_.find(waiter.container_id);
     if (found == attached_.end()) return {Enforcement::Kind::kGone, 0, "it was detached meanwhile"};
     Clock::time_point until = deadline;
-    std::optional<Enforcement> known = Known(container_id, found->second, &until);
+    std::optional<Enforcement> known = Known(waiter.container_id, found->second, &until);
     if (known.has_value()) return *std::move(known);
     if (Clock::now() >= deadline || abandon_waits_) {
       return {Enforcement::Kind::kPending, 0,
               state_.connected ? "the control plane has not sent the policy yet"
                                : absl::StrCat("the control plane is away: ", state_.error)};
     }
-    changed_.WaitUntil(&mutex_, std::min(deadline, until));
+    waiter.bell.WaitUntil(&mutex_, std::min(deadline, until));
   }
+}
+
+void SyncClient::Wake(const std::string& container_id) {
+  for (Waiter& waiter : waiters_) {
+    if (waiter.container_id == container_id) waiter.bell.Signal();
+  }
+}
+
+void SyncClient::WakeAll() {
+  for (Waiter& waiter : waiters_) waiter.bell.Signal();
 }
 
 std::optional<Enforcement> SyncClient::Known(const std::string& id, const Container& container,
@@ -172,15 +191,16 @@ SyncClient::State SyncClient::state() const {
 void SyncClient::AbandonWaits() {
   MutexLock lock(&mutex_);
   abandon_waits_ = true;
-  changed_.SignalAll();
+  WakeAll();
 }
 
 void SyncClient::Stop() {
   MutexLock lock(&mutex_);
   stopping_ = true;
-  changed_.SignalAll();
+  stop_changed_.SignalAll();
+  outbox_changed_.SignalAll();
   const Clock::time_point deadline = Clock::now() + kFarewell;
-  while (!stopped_ && Clock::now() < deadline) changed_.WaitUntil(&mutex_, deadline);
+  while (!stopped_ && Clock::now() < deadline) stop_changed_.WaitUntil(&mutex_, deadline);
   if (context_ != nullptr) context_->TryCancel();
 }
 
@@ -199,7 +219,7 @@ void SyncClient::Run() {
   } while (Pause(back_off.Next()));
   MutexLock lock(&mutex_);
   stopped_ = true;
-  changed_.SignalAll();
+  stop_changed_.SignalAll();
 }
 
 grpc::Status SyncClient::RunStream() {
@@ -232,7 +252,7 @@ grpc::Status SyncClient::RunStream() {
     {
       MutexLock lock(&mutex_);
       stream_ended_ = true;
-      changed_.SignalAll();
+      outbox_changed_.SignalAll();
     }
     writer.join();
   }
@@ -287,7 +307,7 @@ void SyncClient::Send(v1::SyncRequest request) {
   if (!greeted_) return;
   if (request.has_attached()) ++unanswered_[request.attached().container_id()];
   outbox_.push_back(std::move(request));
-  changed_.SignalAll();
+  outbox_changed_.Signal();
 }
 
 void SyncClient::WriteOutbox(Stream* stream) {
@@ -295,7 +315,7 @@ void SyncClient::WriteOutbox(Stream* stream) {
     v1::SyncRequest request;
     {
       MutexLock lock(&mutex_);
-      while (outbox_.empty() && !stopping_ && !stream_ended_) changed_.Wait(&mutex_);
+      while (outbox_.empty() && !stopping_ && !stream_ended_) outbox_changed_.Wait(&mutex_);
       if (stream_ended_) return;
       if (outbox_.empty()) break;
       request = std::move(outbox_.front());
@@ -317,15 +337,13 @@ void SyncClient::Receive(const v1::SyncResponse& response) {
     connected_at_ = Clock::now();
   }
   state_ = {.connected = true, .error = "", .lost = {}};
-  if (response.has_attach_result()) {
-    const std::string& id = response.attach_result().container_id();
-    const auto found = attached_.find(id);
-    if (--unanswered_[id] <= 0 && found != attached_.end()) {
-      found->second.result = response.attach_result();
-      found->second.answered = Clock::now();
-    }
-  }
-  changed_.SignalAll();
+  if (!response.has_attach_result()) return;
+  const std::string& id = response.attach_result().container_id();
+  const auto found = attached_.find(id);
+  if (--unanswered_[id] > 0 || found == attached_.end()) return;
+  found->second.result = response.attach_result();
+  found->second.answered = Clock::now();
+  Wake(id);
 }
 
 bool SyncClient::Apply(const v1::Delta& delta) {
@@ -379,7 +397,7 @@ void SyncClient::NoteEnforced(const v1::Delta& delta,
     LogWarning("the policy of ", one.key().name(), " cannot be used: ", one.reason());
     rejections_[{one.key().kind(), one.key().name()}] = one.reason();
   }
-  changed_.SignalAll();
+  WakeAll();
 }
 
 milliseconds SyncClient::NoteEnd(const grpc::Status& status) {
@@ -397,14 +415,14 @@ milliseconds SyncClient::NoteEnd(const grpc::Status& status) {
   // Its first answer comes when what the Hello said is stored.
   if (state_.connected) told_keys_ = std::max(told_keys_, greeted_keys_);
   if (std::exchange(state_.connected, false)) state_.lost = std::chrono::system_clock::now();
-  changed_.SignalAll();
+  WakeAll();
   return std::chrono::duration_cast<milliseconds>(up);
 }
 
 bool SyncClient::Pause(milliseconds duration) {
   MutexLock lock(&mutex_);
   const Clock::time_point end = Clock::now() + duration;
-  while (!stopping_ && Clock::now() < end) changed_.WaitUntil(&mutex_, end);
+  while (!stopping_ && Clock::now() < end) stop_changed_.WaitUntil(&mutex_, end);
   return !stopping_;
 }
 

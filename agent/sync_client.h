@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <map>
 #include <optional>
 #include <set>
@@ -97,6 +98,13 @@ class SyncClient {
     Clock::time_point answered;
   };
 
+  // A call of WaitEnforced: each has a bell of its own, so that many at once do not wake each
+  // other.
+  struct Waiter {
+    std::string container_id;
+    CondVar bell;
+  };
+
   static std::map<std::string, Container> Unanswered(
       const std::map<std::string, std::string>& classes);
 
@@ -115,12 +123,17 @@ class SyncClient {
   void NoteEnforced(const v1::Delta& delta, const std::vector<v1::Ack::Rejected>& rejected)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Send(v1::SyncRequest request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Enforcement AwaitKnown(Waiter& waiter, Clock::time_point deadline)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What is known of a container's policy; `until`: when more may be known without a message.
   std::optional<Enforcement> Known(const std::string& id, const Container& container,
                                    Clock::time_point* until) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Rejected(const std::string& id, const Container& container, std::string* reason) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // To look again: those that wait for this container, or all.
+  void Wake(const std::string& container_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WakeAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // How long the stream was up; zero: it never was.
   std::chrono::milliseconds NoteEnd(const grpc::Status& status);
   // False: stopped.
@@ -131,7 +144,9 @@ class SyncClient {
   PolicyCache* const cache_;
 
   mutable Mutex mutex_;
-  CondVar changed_;
+  CondVar outbox_changed_;  // Or the stream is over, or is to be.
+  CondVar stop_changed_;
+  std::list<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool abandon_waits_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;  // Run has returned.

@@ -13,6 +13,8 @@ constexpr int kEventsAtOnce = 128;
 // So many at once mean that more follow soon: the loop looks again in its next pass, which is
 // cheaper than waiting for it.
 constexpr int kBusy = 3;
+// Of the table of clients: below it nothing is gained by making it smaller.
+constexpr size_t kLargeCapacity = 1024;
 
 }  // namespace
 
@@ -43,7 +45,12 @@ uint64_t Poller::Add(int fd, Client* client) {
 }
 
 // Closing a descriptor takes it out of the epoll.
-void Poller::Remove(uint64_t id) { clients_.erase(id); }
+void Poller::Remove(uint64_t id) {
+  clients_.erase(id);
+  // What a rush has made large does not stay so.
+  if (clients_.capacity() > kLargeCapacity && clients_.size() < clients_.capacity() / 16)
+    clients_.rehash(0);
+}
 
 void Poller::BeginWait() {
   if (++waits_ == 1 && !awaiting_) Await();

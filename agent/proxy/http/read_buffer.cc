@@ -14,10 +14,12 @@ ReadBuffer::ReadBuffer(Stream* stream, std::string_view early) : stream_(stream)
 }
 
 Task<absl::StatusOr<size_t>> ReadBuffer::Fill(size_t capacity) {
-  MakeRoom(capacity);
+  MakeRoom(trickles_ ? std::min(capacity, kIdleBytes) : capacity);
   absl::StatusOr<size_t> count =
       co_await stream_->Read(std::span<char>(data_.get() + end_, capacity_ - end_));
-  if (count.ok()) end_ += *count;
+  if (!count.ok()) co_return count;
+  end_ += *count;
+  trickles_ = *count < kIdleBytes / 2;
   co_return count;
 }
 

@@ -29,7 +29,8 @@ class ReadBuffer {
   void Consume(size_t count) { begin_ += count; }
 
   // Reads what is there, at least one byte, into a buffer of `capacity` bytes, or larger if its
-  // content needs it. Returns how many; 0: clean end.
+  // content needs it, or of kIdleBytes while its peer sends a little at a time. Returns how many;
+  // 0: clean end.
   Task<absl::StatusOr<size_t>> Fill(size_t capacity);
   // All of it, and gives the memory back.
   std::string Take();
@@ -42,6 +43,7 @@ class ReadBuffer {
   Stream* const stream_;
   std::unique_ptr<char[]> data_;
   size_t capacity_ = 0;
+  bool trickles_ = false;  // The last read would have fitted a buffer far smaller than kIdleBytes.
   size_t begin_ = 0;
   size_t end_ = 0;
 };
