@@ -88,14 +88,16 @@ void LinkWatcher::Run() {
     // One at a time: the next call begins behind what this one gave.
     const int count = epoll_wait(epoll_.get(), &event, 1, -1);
     if (count < 1) continue;
-    if (event.data.u64 == kStopToken) return;
+    // A copy: epoll_event is packed, and nothing may refer to its members.
+    const uint64_t token = event.data.u64;
+    if (token == kStopToken) return;
     std::shared_ptr<Watched> watched;
     {
       MutexLock lock(&mutex_);
-      const auto found = watched_.find(event.data.u64);
+      const auto found = watched_.find(token);
       if (found != watched_.end()) watched = found->second;
     }
-    if (watched != nullptr) OnEvents(event.data.u64, watched.get());
+    if (watched != nullptr) OnEvents(token, watched.get());
   }
 }
 
