@@ -8,8 +8,8 @@ import struct
 import unittest
 
 from handler_scripts import BOTH, INSPECT, PASS, SECRET, TRANSFORM, ScriptTest, body, header, request_body, respond
-from harness import eventually
-from streams import MEBIBYTE, SANITIZED, Peak
+from harness import SANITIZED, eventually
+from streams import MEBIBYTE, Peak, allowed_kib
 
 
 class ContractTest(ScriptTest):
@@ -168,7 +168,7 @@ class ContractTest(ScriptTest):
                                                "https://api.test/digest")
             got = self.client.run("sh", "-c", f"curl -sS --cacert {self.client.bundle} https://api.test/bytes/{size} | wc -c")
         self.assertEqual((sent.stdout.split()[0], int(got.stdout)), (str(size), size), (sent, got))
-        self.assertLess(peak.growth(), 16 * 1024)
+        self.assertLess(peak.growth(), allowed_kib(16), "KiB")
 
     def test_a_reader_that_stalls_stops_the_writer(self):
         self.world.rule("copy", "raw.test")
@@ -194,7 +194,7 @@ class ContractTest(ScriptTest):
                 for peer in (client, origin):
                     peer.connection.close()
             self.assertLess(taken, 64 * MEBIBYTE)
-            self.assertLess(peak.growth(), 16 * 1024)
+            self.assertLess(peak.growth(), allowed_kib(16), "KiB")
 
     def test_what_waits_counts_as_the_containers_memory(self):
         def used():

@@ -27,6 +27,8 @@ from fakes.sync_tap import SyncTap
 from netns import Namespace, Wire, in_namespace, run
 from sockets import connect_socket, read_all, read_response
 
+# The programs are built with a sanitizer, and so slower and larger.
+SANITIZED = "SALLYPORT_SANITIZED" in os.environ
 BINARIES = {
     "sallyport": "cli/sallyport",
     "sallyportd": "controlplane/sallyportd",

@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import harness
-from harness import Container, Lines, World, eventually, source
+from harness import SANITIZED, Container, Lines, World, eventually, source
 from machine import Machine
 
 CONTROL_PLANE_SOCKET = "/run/sallyportd/controlplane.sock"
@@ -14,7 +14,6 @@ PROGRAMS = os.environ.get("SALLYPORT_BIN", os.getcwd())
 PACKAGES = ["sallyport", "sallyport-agent", "sallyport-controlplane"]
 AGENT = "sallyport-agent.service"
 CONTROL_PLANE = "sallyportd.service"
-SANITIZED = "SALLYPORT_SANITIZED" in os.environ
 # A sanitizer's run time wants what no program of ours may do.
 SANITIZER_DROP_IN = "[Service]\nLockPersonality=no\nMemoryDenyWriteExecute=no\nSystemCallFilter=\n"
 

@@ -4,7 +4,8 @@ import functools
 import threading
 import unittest
 
-from streams import DEADLINE_SECONDS, MEBIBYTE, SANITIZED, resident_kib
+from harness import SANITIZED
+from streams import DEADLINE_SECONDS, MEBIBYTE, resident_kib
 from streams_h2 import Http2World
 
 # What the container speaks, and where to. A name's part says what its origin speaks.

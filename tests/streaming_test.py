@@ -9,7 +9,8 @@ import ssl
 import threading
 import unittest
 
-from streams import DEADLINE_SECONDS, MEBIBYTE, RELAYS, SANITIZED, WAYS, Peak, StreamingWorld, resident_kib
+from harness import SANITIZED
+from streams import DEADLINE_SECONDS, MEBIBYTE, RELAYS, WAYS, Peak, StreamingWorld, allowed_kib, resident_kib
 
 PIECES = 50
 CHUNKED = "Transfer-Encoding: chunked\r\n"
@@ -273,7 +274,7 @@ class VolumeTest(unittest.TestCase):
                 self.assertGreater(count, 0, f"it ended with {left} bytes missing")
                 left -= count
             sender.join()
-        self.assertLess(peak.growth(), (256 if SANITIZED else 8) * 1024, "KiB")
+        self.assertLess(peak.growth(), allowed_kib(8), "KiB")
 
     @over(WAYS[:2])
     def test_download(self, exchange):

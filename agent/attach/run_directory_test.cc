@@ -91,7 +91,8 @@ TEST_F(RunDirectoryTest, OnADiskTheTmpfsOfAnAgentBeforeIsTakenOver) {
   ASSERT_EQ(statfs(on_disk.c_str(), &filesystem), 0);
   if (filesystem.f_type == TMPFS_MAGIC) GTEST_SKIP() << "the temporary directory is in memory";
   // Never destroyed, as in an agent that is killed.
-  ASSERT_TRUE(Open(on_disk).release()->Store("web-1", authority_).ok());
+  static RunDirectory* const killed = Open(on_disk).release();
+  ASSERT_TRUE(killed->Store("web-1", authority_).ok());
   auto directory = *RunDirectory::Open(on_disk, {"web-1"});
   EXPECT_TRUE(fs::exists(on_disk + "/containers/web-1/ca.key"));
   directory.reset();
