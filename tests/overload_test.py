@@ -28,6 +28,11 @@ class Overloaded:
     def usage(self):
         return self.world.agent_api.call("AgentControl.Usage")["proxy"]
 
+    def memory_of(self, container_id):
+        containers = self.world.agent_api.call("AgentControl.Usage")["containers"]
+        limits = next(one["limits"] for one in containers if one["containerId"] == container_id)
+        return next(int(limit.get("used", 0)) for limit in limits if limit["name"] == "memory_bytes")
+
     def connect(self, payload=b"", container=None):
         connection = (container or self.container).connect(GOOD, 80)
         self.addCleanup(connection.close)
@@ -260,6 +265,7 @@ class OwnMemoryTest(Overloaded, unittest.TestCase):
         self.assertEqual(read_response(self.connect(GET, other))[0], 200)
         for connection in held[:8]:
             connection.close()
+        eventually(lambda: self.memory_of("c") <= (65 - 8) * MEBIBYTE // 64, what="what they held is given back")
         held[-1].sendall(GET)
         self.assertEqual(read_response(held[-1])[0], 200)
 
