@@ -51,8 +51,7 @@ AGENT_FLAGS = ["--audit-max-mib=32", "--audit-keep=1", "--limit=refusal_records_
 # Longer than the proxy keeps an idle connection to an origin.
 SETTLE_SECONDS = 40
 MEMORY_GROWTH = 1.05
-# gRPC starts a thread of its pools when it first needs it, and keeps it.
-SPARE = {"memory MiB": 4, "descriptors": 4, "threads": 2}
+SPARE = {"memory MiB": 4, "descriptors": 4}
 
 
 class Wrong(Exception):

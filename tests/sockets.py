@@ -32,6 +32,10 @@ def read_chunks(file):
     return body
 
 
+class CutShort(ConnectionResetError):
+    """Behind a response's head."""
+
+
 def read_response(connection):
     """One HTTP/1.1 response with a content-length or in chunks, from a kept connection: status, headers, body."""
     file = connection.makefile("rb")
@@ -40,9 +44,12 @@ def read_response(connection):
     while line := file.readline().strip():
         name, value = line.decode("latin-1").split(":", 1)
         headers[name.lower()] = value.strip()
-    if headers.get("transfer-encoding") == "chunked":
-        return status, headers, read_chunks(file).decode()
-    return status, headers, file.read(int(headers.get("content-length", 0))).decode()
+    try:
+        if headers.get("transfer-encoding") == "chunked":
+            return status, headers, read_chunks(file).decode()
+        return status, headers, file.read(int(headers.get("content-length", 0))).decode()
+    except ConnectionResetError as error:
+        raise CutShort(f"a response with status {status}") from error
 
 
 class HttpPeer:

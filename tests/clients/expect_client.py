@@ -1,6 +1,5 @@
-"""Uploads as botocore does (botocore/awsrequest.py): the head with "Expect: 100-continue", some seconds of waiting (it waits for one;
-here a busy machine does not matter), then by what came: the body after 100 (Continue) or after nothing, or the final answer without
-having sent the body.
+"""Uploads as botocore does (botocore/awsrequest.py): the head with "Expect: 100-continue", up to a second of waiting, then by
+what came: the body after 100 (Continue) or after nothing, or the final answer without having sent the body.
 
   expect_client.py URL SIZE      prints "100" or "nothing", the answer's status and its body
 """
@@ -12,7 +11,6 @@ import sys
 import urllib.parse
 
 PIECE = bytes(1 << 16)
-PATIENCE_SECONDS = 20
 
 
 class Response(http.client.HTTPResponse):
@@ -36,7 +34,7 @@ class Connection(http.client.HTTPSConnection):
         head = b"\r\n".join([*self._buffer, b"", b""])
         self._buffer.clear()
         self.send(head)
-        if select.select([self.sock], [], [], PATIENCE_SECONDS)[0]:
+        if select.select([self.sock], [], [], 1)[0]:
             return self.take_answer(message_body)
         self.continued = False
         return self.send_body(message_body)

@@ -15,7 +15,6 @@
 #include "agent/proxy/http/head_progress.h"
 #include "agent/proxy/http/read_buffer.h"
 #include "agent/proxy/http/serialize.h"
-#include "agent/proxy/tcp_stream.h"
 
 namespace sallyport::proxy {
 namespace {
