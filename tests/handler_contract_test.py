@@ -189,6 +189,7 @@ class ContractTest(ScriptTest):
                         taken += 16384
                 # The other direction is not held up.
                 back, front = reader, writer
+                front.connection.settimeout(30)
                 back.send_piece(b"still")
                 self.assertEqual(front.read_piece(5), b"still")
                 for peer in (client, origin):
@@ -298,6 +299,31 @@ class ContractTest(ScriptTest):
             self.assertEqual((record["decision"], record["reason"]), ("error", "handler_failed"), record)
             if detail != "before its head or after its end" and detail != "forwards twice":
                 self.assertIn(detail, record["detail"])
+
+    def test_killed_before_its_last_word(self):
+        self.addCleanup(self.world.register, "script", self.world.handler)
+        for declared, is_whole in (("5", True), ("9", False)):
+            dies = self.world.start_handler(f"dies_at_{declared}")
+            self.world.register("script", dies)
+            self.world.script(respond(200, ("content-length", declared)), body("whole"), "stall", host="raw.test")
+            self.records = self.world.audit.count()
+            client = self.ask("GET /")
+            client.read_head()
+            self.assertEqual(client.take(5), b"whole")
+            dies.kill()
+            record = self.record()
+            self.assertTrue(record["detail"], record)
+            if is_whole:
+                self.assertEqual((record["decision"], record["status"]), ("handler", 200), record)
+                # The container has all of it, and its connection goes on.
+                self.world.register("script", self.world.handler)
+                self.world.script(respond(201), {"end": {}}, host="raw.test")
+                client.send(b"GET / HTTP/1.1\r\nHost: raw.test\r\n\r\n")
+                self.assertIn(" 201 ", client.read_head()[0])
+            else:
+                self.assertEqual((record["decision"], record["reason"]), ("error", "handler_unreachable"), record)
+                with self.assertRaises(ConnectionResetError):
+                    client.take(4)
 
     def test_where_policy_does_not_let_a_forward_go(self):
         for host, why in {"denied.test": "denied_host", "private.test": "forbidden_address", "10.1.2.3": "forbidden_address",

@@ -38,15 +38,20 @@ def respond(status=200, *headers, **fields):
 class ScriptWorld(World):
     def __init__(self, **options):
         super().__init__(names=NAMES, **options)
-        self.handler = self.start("script_handler", [sys.executable, source("fakes/script_handler.py"), "--descriptors",
-                                                     binary("api")], self.host)
-        address = self.handler.await_text(r"listening on (\S+)").group(1)
+        self.handler = self.start_handler("script_handler")
         for name in ("script", "upper", "copy"):
-            self.cli("handler", "register", name, f"grpc://{address}", "--timeout", "30s")
-        self.handler.url = f"grpc://{address}"
+            self.register(name, self.handler)
         # With a list there is something to decide inside, for every name.
         self.apply_class("c", intercept_https=True, denied_hosts=["denied.test"])
         self.client = self.container("c")
+
+    def start_handler(self, name):
+        handler = self.start(name, [sys.executable, source("fakes/script_handler.py"), "--descriptors", binary("api")], self.host)
+        handler.url = "grpc://" + handler.await_text(r"listening on (\S+)").group(1)
+        return handler
+
+    def register(self, name, handler, timeout="30s"):
+        self.cli("handler", "register", name, handler.url, "--timeout", timeout)
 
     def raw_origin(self):
         """For one test, at raw.test:80; the ordinary origins leave it alone."""
@@ -103,8 +108,8 @@ class ScriptTest(unittest.TestCase):
         return client
 
     def late(self, milliseconds):
-        self.world.cli("handler", "register", "script", self.world.handler.url, "--timeout", f"{milliseconds}ms")
-        self.addCleanup(self.world.cli, "handler", "register", "script", self.world.handler.url, "--timeout", "30s")
+        self.world.register("script", self.world.handler, f"{milliseconds}ms")
+        self.addCleanup(self.world.register, "script", self.world.handler)
 
     def failed(self, detail, *steps, options=(), path="/headers"):
         """The answer is handler_failed, and the record says what it was."""

@@ -205,11 +205,22 @@ Task<Outcome> RespondAsTold(Question* question, const AbandonmentWatch& watch,
     failure = co_await StreamResponse(exchange, *respond, body);
   }
   const bool left = failure.has_value() && WasLeft(*question, watch);
-  if (failure.has_value() && !left) co_return co_await FailAsked(question, *std::move(failure));
+  const bool whole = HasDeclaredBody(exchange, *respond);
+  // The handler is gone before its last word, but nothing else is outstanding: a cut would hit the
+  // next request on the container's connection.
+  const bool lost_late = whole && failure.has_value() && failure->reason == kHandlerUnreachable;
+  if (failure.has_value() && !left && !lost_late)
+    co_return co_await FailAsked(question, *std::move(failure));
   Outcome outcome;
   outcome.decision = "handler";
-  if (left) outcome = co_await HangUp(question);
-  if (HasDeclaredBody(exchange, *respond)) outcome.detail.clear();
+  if (left) {
+    outcome = co_await HangUp(question);
+    if (whole) outcome.detail.clear();
+  } else if (lost_late) {
+    question->endpoint.Failed();
+    outcome.detail = std::move(failure->detail);
+    (void)co_await exchange.client.http->FinishBody(Headers{});
+  }
   if (exchange.client.http->response_begun()) outcome.status = respond->status;
   co_return outcome;
 }

@@ -5,7 +5,7 @@ namespace sallyport::proxy {
 HandlerFailure HandlerFailureOf(const absl::Status& status) {
   const std::string text(status.message());
   if (absl::IsDeadlineExceeded(status)) return {"handler_timeout", text};
-  if (absl::IsUnavailable(status)) return {"handler_unreachable", text};
+  if (absl::IsUnavailable(status)) return {kHandlerUnreachable, text};
   if (absl::IsResourceExhausted(status)) return {"handler_busy", text};
   if (absl::IsOutOfRange(status))
     return {"handler_failed", "the handler ended its stream without an answer"};

@@ -10,6 +10,8 @@
 
 namespace sallyport::proxy {
 
+inline constexpr std::string_view kHandlerUnreachable = "handler_unreachable";
+
 // semantics section 6. `detail` is for the operator.
 struct HandlerFailure {
   // handler_unreachable, handler_timeout, handler_failed or handler_busy.
