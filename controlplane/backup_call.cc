@@ -16,13 +16,13 @@ constexpr size_t kPieceBytes = 256 << 10;
 
 BackupCall::BackupCall(const ControlPlane* control_plane, WorkQueue* work, MaintenanceSlots* slots)
     : control_plane_(control_plane), slot_(slots) {
-  if (!slot_.taken() || !work->Run([this] { MakeFile(); })) Finish(MaintenanceSlots::Busy());
+  if (!slot_.taken() || !work->Run([this] { MakeFile(); })) End(MaintenanceSlots::Busy());
 }
 
 void BackupCall::MakeFile() {
   const std::shared_ptr<const State> state = control_plane_->store->Read();
   absl::StatusOr<std::string> file = MakeBackup(*state);
-  if (!file.ok()) return Finish(ToGrpc(file.status()));
+  if (!file.ok()) return End(ToGrpc(file.status()));
   file_ = *std::move(file);
   piece_.set_revision(state->revision);
   piece_.set_total_bytes(file_.size());
@@ -38,9 +38,16 @@ void BackupCall::SendNext() {
 }
 
 void BackupCall::OnWriteDone(bool ok) {
-  if (!ok) return Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the client went away"));
-  if (sent_ == file_.size()) return Finish(grpc::Status::OK);
+  if (!ok) return End(grpc::Status(grpc::StatusCode::CANCELLED, "the client went away"));
+  if (sent_ == file_.size()) return End(grpc::Status::OK);
   SendNext();
+}
+
+void BackupCall::End(grpc::Status status) {
+  // Whoever hears of the end may begin the next at once.
+  file_ = {};
+  slot_.GiveBack();
+  Finish(std::move(status));
 }
 
 void BackupCall::OnDone() { delete this; }

@@ -26,9 +26,11 @@ class BackupCall final : public grpc::ServerWriteReactor<v1::BackupResponse> {
  private:
   void MakeFile();
   void SendNext();
+  // Nothing of this may be touched after it.
+  void End(grpc::Status status);
 
   const ControlPlane* const control_plane_;
-  const MaintenanceSlot slot_;
+  MaintenanceSlot slot_;
   std::string file_;
   size_t sent_ = 0;
   v1::BackupResponse piece_;

@@ -6,6 +6,7 @@
 #include <grpcpp/support/status.h>
 
 #include <atomic>
+#include <utility>
 
 namespace sallyport {
 
@@ -30,20 +31,21 @@ class MaintenanceSlots {
   std::atomic<int> taken_ = 0;
 };
 
-// One of them, for as long as this lives, if there was one.
+// One of them, until it is given back or this goes, if there was one.
 class MaintenanceSlot {
  public:
   explicit MaintenanceSlot(MaintenanceSlots* slots) : slots_(slots->Take() ? slots : nullptr) {}
-  ~MaintenanceSlot() {
-    if (slots_ != nullptr) slots_->GiveBack();
-  }
+  ~MaintenanceSlot() { GiveBack(); }
   MaintenanceSlot(const MaintenanceSlot&) = delete;
   MaintenanceSlot& operator=(const MaintenanceSlot&) = delete;
 
   bool taken() const { return slots_ != nullptr; }
+  void GiveBack() {
+    if (slots_ != nullptr) std::exchange(slots_, nullptr)->GiveBack();
+  }
 
  private:
-  MaintenanceSlots* const slots_;
+  MaintenanceSlots* slots_;
 };
 
 }  // namespace sallyport

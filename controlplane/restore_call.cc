@@ -25,26 +25,26 @@ RestoreCall::RestoreCall(const ControlPlane* control_plane, WorkQueue* work,
   if (slot_.taken()) {
     StartRead(&piece_);
   } else {
-    Finish(MaintenanceSlots::Busy());
+    End(MaintenanceSlots::Busy());
   }
 }
 
 void RestoreCall::OnReadDone(bool ok) {
-  if (!ok) return Finish(Invalid("the stream ended before its last piece; nothing was changed"));
+  if (!ok) return End(Invalid("the stream ended before its last piece; nothing was changed"));
   if (piece_.data().size() > kMaxPieceBytes) {
-    return Finish(Invalid("data: a piece is larger than 1 MiB; nothing was changed"));
+    return End(Invalid("data: a piece is larger than 1 MiB; nothing was changed"));
   }
   if (file_.size() + piece_.data().size() > kMaxBackupBytes) {
-    return Finish(Invalid("the backup is larger than 1 GiB; nothing was changed"));
+    return End(Invalid("the backup is larger than 1 GiB; nothing was changed"));
   }
   file_ += piece_.data();
   if (!piece_.last()) return StartRead(&piece_);
-  if (!work_->Run([this] { Check(); })) Finish(MaintenanceSlots::Busy());
+  if (!work_->Run([this] { Check(); })) End(MaintenanceSlots::Busy());
 }
 
 void RestoreCall::Check() {
   absl::StatusOr<State> backup = ReadBackup(file_);
-  if (!backup.ok()) return Finish(ToGrpc(backup.status()));
+  if (!backup.ok()) return End(ToGrpc(backup.status()));
   const auto state = std::make_shared<const State>(*std::move(backup));
   const bool accepted = control_plane_->writer->Write(
       [this, state](Transaction& transaction) {
@@ -54,13 +54,13 @@ void RestoreCall::Check() {
       },
       [this](const Store::Written& written) { Restored(written); });
   if (!accepted) {
-    Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE,
-                        "the store is behind; nothing was changed; try again"));
+    End(grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                     "the store is behind; nothing was changed; try again"));
   }
 }
 
 void RestoreCall::Restored(const Store::Written& written) {
-  if (!written.ok()) return Finish(ToGrpc(written.status()));
+  if (!written.ok()) return End(ToGrpc(written.status()));
   const State& state = **written;
   LogWarning("the store was restored from a backup: revision ", state.revision, ", ",
              state.classes.size(), " classes, ", state.containers.size(), " containers, ",
@@ -73,7 +73,14 @@ void RestoreCall::Restored(const Store::Written& written) {
   response_->set_classes(state.classes.size());
   response_->set_containers(state.containers.size());
   response_->set_handlers(state.handlers.size());
-  Finish(grpc::Status::OK);
+  End(grpc::Status::OK);
+}
+
+void RestoreCall::End(grpc::Status status) {
+  // Whoever hears of the end may begin the next at once.
+  file_ = {};
+  slot_.GiveBack();
+  Finish(std::move(status));
 }
 
 void RestoreCall::OnDone() { delete this; }

@@ -31,10 +31,12 @@ class RestoreCall final : public grpc::ServerReadReactor<v1::RestoreRequest> {
   void Check();  // On the work queue's thread.
   // After the commit, on the writer's thread.
   void Restored(const Store::Written& written);
+  // Nothing of this may be touched after it.
+  void End(grpc::Status status);
 
   const ControlPlane* const control_plane_;
   WorkQueue* const work_;
-  const MaintenanceSlot slot_;
+  MaintenanceSlot slot_;
   v1::RestoreResponse* const response_;
   std::atomic<bool> cancelled_ = false;
   std::string file_;
