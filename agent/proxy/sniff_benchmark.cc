@@ -39,7 +39,8 @@ void SniffBytes(benchmark::State& state, const std::string& bytes) {
     if (std::holds_alternative<SniffedNeither>(sniffed)) state.SkipWithError("not recognised");
   }
 }
-BENCHMARK_CAPTURE(SniffBytes, http, std::string("GET / HTTP/1.1\r\nHost: api.example.test\r\n\r\n"));
+BENCHMARK_CAPTURE(SniffBytes, http,
+                  std::string("GET / HTTP/1.1\r\nHost: api.example.test\r\n\r\n"));
 BENCHMARK_CAPTURE(SniffBytes, tls, RealHello());
 
 void ReadHello(benchmark::State& state) {
