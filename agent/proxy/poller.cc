@@ -106,6 +106,12 @@ int Poller::Deliver() {
     // A copy: epoll_event is packed, and nothing may refer to its members.
     const epoll_event event = events[static_cast<size_t>(i)];
     const uint64_t id = event.data.u64;
+    const auto found = clients_.find(id);
+    if (found != clients_.end()) found->second->NoteEvents(event.events);
+  }
+  for (int i = 0; i < count; ++i) {
+    const epoll_event event = events[static_cast<size_t>(i)];
+    const uint64_t id = event.data.u64;
     // One that was told may have had others removed.
     const auto found = clients_.find(id);
     if (found == clients_.end()) continue;

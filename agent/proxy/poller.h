@@ -25,7 +25,9 @@ class Poller final : public boost::asio::execution_context::service {
   class Client {
    public:
     virtual ~Client() = default;
-    // `events` as in epoll_event, from the event loop. Clients may come and go meanwhile.
+    // `events` as in epoll_event, from the event loop. First everybody notes what has happened,
+    // then they act upon it one by one. Clients may come and go meanwhile.
+    virtual void NoteEvents(uint32_t events) = 0;
     virtual void OnEvents(uint32_t events) = 0;
     // The context ends, before whatever its coroutines hold: they are to be given up.
     virtual void OnShutdown() = 0;

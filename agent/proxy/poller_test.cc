@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -18,6 +19,7 @@ class Told final : public Poller::Client {
  public:
   Told() : fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
 
+  void NoteEvents(uint32_t events) override { readable |= (events & EPOLLIN) != 0; }
   void OnEvents(uint32_t events) override {
     if ((events & EPOLLIN) == 0) return;
     ++times;
@@ -29,9 +31,27 @@ class Told final : public Poller::Client {
 
   const UniqueFd fd;
   uint64_t id = 0;
+  bool readable = false;
   int times = 0;
   std::function<void()> then;
 };
+
+TEST(PollerTest, AllKnowBeforeAnybodyActs) {
+  std::array<Told, 3> clients;  // Outlive the context, which tells them of its end.
+  boost::asio::io_context context;
+  Poller& poller = boost::asio::use_service<Poller>(context);
+  for (Told& client : clients) {
+    ASSERT_NE(poller.Add(client.fd.get(), &client), 0u);
+    client.then = [&] {
+      for (const Told& other : clients) EXPECT_TRUE(other.readable);
+    };
+  }
+  for (const Told& client : clients) client.MakeReadable();
+  poller.BeginWait();
+  while (clients[2].times == 0) context.run_one();
+  EXPECT_EQ(clients[0].times, 1);
+  poller.EndWait();
+}
 
 TEST(PollerTest, TellsThoseThatStayOfWhatComesAfterARush) {
   // So many that the table of clients has grown; few enough for the usual limit on descriptors.

@@ -46,6 +46,12 @@ class Stream {
   // Whether a Read would return at once: bytes are there, or the end, or an error. For a pooled
   // connection, on which nothing may arrive. REQUIRES: no Read is under way.
   virtual bool ReadableNow() = 0;
+  // False: a Read would have to wait. Costs no system call; a guess where that is not known. For
+  // whoever would rather hold no buffer meanwhile, and waits by WaitReadable.
+  virtual bool MayBeReadable() { return true; }
+  // Waits until a Read may find something. May be over before: what has come may be less than it
+  // takes. Errors as of Read, which it is in the place of.
+  virtual Task<absl::Status> WaitReadable() { co_return absl::OkStatus(); }
   // Has `callback` called when the peer hangs up, whatever it has sent before and nobody has read:
   // from the event loop, or within this call if it is known already; more than once if there is
   // more to tell. Null: nothing is called. Some streams never tell.

@@ -170,17 +170,19 @@ struct TcpStream::State final : std::enable_shared_from_this<TcpStream::State>, 
     });
   }
 
+  void NoteEvents(uint32_t events) override {
+    // Beside these, a read that does not fill its buffer may leave something: the end, or what
+    // follows urgent data (tcp(7)).
+    if ((events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP | EPOLLPRI)) != 0) short_reads_leave = true;
+    if (short_reads_leave || (events & EPOLLIN) != 0) likely_readable = true;
+  }
+
   void OnEvents(uint32_t events) override {
     const std::shared_ptr<State> self = shared_from_this();
     const bool whole = (events & (EPOLLHUP | EPOLLERR)) != 0;
     const bool half = (events & EPOLLRDHUP) != 0;
-    // Beside these, a read that does not fill its buffer may leave something: the end, or what
-    // follows urgent data (tcp(7)).
-    if (whole || half || (events & EPOLLPRI) != 0) short_reads_leave = true;
-    if (short_reads_leave || (events & EPOLLIN) != 0) {
-      likely_readable = true;
-      Resume(&reading);
-    }
+    // Not if another one's turn has read all of it meanwhile.
+    if ((short_reads_leave || (events & EPOLLIN) != 0) && likely_readable) Resume(&reading);
     if (whole || (events & EPOLLOUT) != 0) Resume(&writing);
     if (whole) {
       TellHangUp(HangUp::kWhole);
@@ -415,6 +417,8 @@ bool TcpStream::ReadableNow() {
   if (readable) state_->likely_readable = true;
   return readable;
 }
+
+bool TcpStream::MayBeReadable() { return state_->closed || state_->likely_readable; }
 
 bool TcpStream::SeemsQuiet() const {
   return !state_->closed && !state_->likely_readable && state_->poller.has_just_told();

@@ -28,6 +28,9 @@ class TcpStream final : public Stream {
   void Close(How how) override;
   void SetDeadline(SteadyTime deadline) override;
   bool ReadableNow() override;
+  bool MayBeReadable() override;
+  // OK when the socket is readable, also for code that calls recv(2) itself.
+  Task<absl::Status> WaitReadable() override;
   // Nothing has come to be read, as far as the event loop has told in its present pass. Costs no
   // system call. False: ReadableNow knows.
   bool SeemsQuiet() const;
@@ -46,8 +49,7 @@ class TcpStream final : public Stream {
     budget_ = std::move(budget);
     token_ = std::move(token);
   }
-  // OK when the socket is readable / writable, for code that calls recv(2) or send(2) itself.
-  Task<absl::Status> WaitReadable();
+  // OK when the socket is writable, for code that calls send(2) itself.
   Task<absl::Status> WaitWritable();
 
   struct State;  // Kept alive by pending operations.

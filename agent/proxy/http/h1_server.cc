@@ -15,7 +15,6 @@
 #include "agent/proxy/http/head_progress.h"
 #include "agent/proxy/http/read_buffer.h"
 #include "agent/proxy/http/serialize.h"
-#include "agent/proxy/tcp_stream.h"
 
 namespace sallyport::proxy {
 namespace {
@@ -229,13 +228,12 @@ H1ServerConnection::~H1ServerConnection() {
 
 Task<bool> H1ServerConnection::AwaitRequest() {
   State& s = *state_;
-  auto* const socket = dynamic_cast<TcpStream*>(s.stream);
-  if (socket == nullptr || !s.buffer.empty() || !s.MayReadHead()) co_return true;
+  if (!s.buffer.empty() || !s.MayReadHead()) co_return true;
   s.buffer.Release();
   s.writer.Release();
   s.deadlines.BeginRead(Deadlines::In(s.timeouts.idle));
   s.awaits_request = true;
-  const absl::Status readable = co_await socket->WaitReadable();
+  const absl::Status readable = co_await s.stream->WaitReadable();
   s.awaits_request = false;
   s.deadlines.EndRead();
   co_return readable.ok();

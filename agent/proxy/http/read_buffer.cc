@@ -14,7 +14,13 @@ ReadBuffer::ReadBuffer(Stream* stream, std::string_view early) : stream_(stream)
 }
 
 Task<absl::StatusOr<size_t>> ReadBuffer::Fill(size_t capacity) {
-  MakeRoom(trickles_ ? std::min(capacity, kIdleBytes) : capacity);
+  if (trickles_) capacity = std::min(capacity, kIdleBytes);
+  if (!stream_->MayBeReadable()) {
+    if (empty()) Release();
+    const absl::Status readable = co_await stream_->WaitReadable();
+    if (!readable.ok()) co_return readable;
+  }
+  MakeRoom(capacity);
   absl::StatusOr<size_t> count =
       co_await stream_->Read(std::span<char>(data_.get() + end_, capacity_ - end_));
   if (!count.ok()) co_return count;
@@ -37,7 +43,7 @@ void ReadBuffer::Release() {
 void ReadBuffer::MakeRoom(size_t capacity) {
   const size_t held = size();
   if (held >= capacity) capacity = 2 * held;
-  const bool much_too_large = held == 0 && capacity_ > 4 * capacity;
+  const bool much_too_large = capacity_ > 4 * capacity;
   if (capacity_ < capacity || much_too_large) {
     // Not make_unique, which would write zeros.
     std::unique_ptr<char[]> larger(new char[capacity]);

@@ -29,8 +29,8 @@ class ReadBuffer {
   void Consume(size_t count) { begin_ += count; }
 
   // Reads what is there, at least one byte, into a buffer of `capacity` bytes, or larger if its
-  // content needs it, or of kIdleBytes while its peer sends a little at a time. Returns how many;
-  // 0: clean end.
+  // content needs it, or of kIdleBytes while its peer sends a little at a time. An empty one holds
+  // no memory while it waits. Returns how many; 0: clean end.
   Task<absl::StatusOr<size_t>> Fill(size_t capacity);
   // All of it, and gives the memory back.
   std::string Take();

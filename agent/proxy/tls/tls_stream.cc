@@ -73,6 +73,12 @@ struct TlsStream::State {
     return absl::OkStatus();
   }
 
+  // For a read, without the transport.
+  bool HasSomething() const {
+    return closed || end_is_known || bio.has_buffered() || bio.ended() || bio.error() != 0 ||
+           SSL_has_pending(ssl.get()) != 0;
+  }
+
   // Why the last SSL call failed, if it was the transport's fault; OK if it was not.
   absl::Status TransportFailure() const {
     if (bio.error() != 0) {
@@ -100,6 +106,8 @@ struct TlsStream::State {
   bool closed = false;
   bool write_ended = false;
   bool heard = false;  // Application data came.
+  // A read has found out how the peer's direction ends, behind data that came with it.
+  bool end_is_known = false;
   std::string left_unheard;
   // A record may have been written in part: whatever came after it would be taken for its end.
   absl::Status write_failure;
@@ -197,7 +205,10 @@ Task<absl::StatusOr<size_t>> TlsStream::ReadFrom(std::shared_ptr<State> state,
       while (total < buffer.size() && state->bio.has_buffered()) {
         const int more =
             SSL_read(ssl, buffer.data() + total, static_cast<int>(buffer.size() - total));
-        if (more <= 0) break;
+        if (more <= 0) {
+          state->end_is_known = !IsWait(SSL_get_error(ssl, more));
+          break;
+        }
         total += static_cast<size_t>(more);
       }
       co_return total;
@@ -292,6 +303,14 @@ bool TlsStream::ReadableNow() {
   char byte;
   const int count = SSL_peek(ssl, &byte, 1);
   return count > 0 || !IsWait(SSL_get_error(ssl, count));
+}
+
+bool TlsStream::MayBeReadable() {
+  return state_->HasSomething() || state_->transport->MayBeReadable();
+}
+
+Task<absl::Status> TlsStream::WaitReadable() {
+  return state_->HasSomething() ? Stream::WaitReadable() : WaitFor(state_, SSL_ERROR_WANT_READ);
 }
 
 void TlsStream::OnHangUp(std::function<void(HangUp)> callback) {

@@ -43,6 +43,8 @@ class TlsStream final : public Stream {
   void SetDeadline(SteadyTime deadline) override;
   // Session tickets and the like do not count.
   bool ReadableNow() override;
+  bool MayBeReadable() override;
+  Task<absl::Status> WaitReadable() override;
   // Of the connection below.
   void OnHangUp(std::function<void(HangUp)> callback) override;
 

@@ -151,6 +151,30 @@ TEST_F(TlsStreamTest, GivesSeveralRecordsWithOneRead) {
   EXPECT_EQ(Read(), "END");
 }
 
+TEST_F(TlsStreamTest, AWaitSeesWhatTheSocketNoLongerHas) {
+  // More than a read takes, in one record; then an end behind data, and the socket stays open.
+  Connect([](SSL* ssl, int) {
+    WriteAll(ssl, std::string(200, 'x'));
+    WriteAll(ssl, "last");
+    SSL_shutdown(ssl);
+    char byte;
+    SSL_read(ssl, &byte, 1);
+  });
+  std::string received;
+  while (true) {
+    if (!stream_->MayBeReadable()) ASSERT_TRUE(RunTask(context_, stream_->WaitReadable()).ok());
+    const std::string read = Read();
+    if (read == "END") break;
+    ASSERT_EQ(read.find("DEADLINE"), std::string::npos);
+    received += read;
+  }
+  EXPECT_EQ(received, std::string(200, 'x') + "last");
+  EXPECT_TRUE(RunTask(context_, stream_->WaitReadable()).ok());
+  EXPECT_EQ(Read(), "END");
+  EXPECT_TRUE(RunTask(context_, stream_->ShutdownWrite()).ok());
+  peer_->Join();
+}
+
 TEST_F(TlsStreamTest, UT17_CallsAFinWithoutCloseNotifyDataLoss) {
   Connect([](SSL* ssl, int) { WriteAll(ssl, "cut"); });
   peer_->Join();
