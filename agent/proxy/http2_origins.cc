@@ -32,6 +32,7 @@ std::unique_ptr<OriginConnection> Http2Origins::Take(const OriginKey& key, Use u
       connection.Retire();
       continue;
     }
+    shared->last_used = ++uses_;
     return std::make_unique<OriginConnection>(
         OriginConnection{connection.Open(), shared->address, true, may_dial->would_deny});
   }
@@ -45,25 +46,26 @@ void Http2Origins::Add(const OriginKey& key, std::unique_ptr<Stream> stream, IpA
   options.on_change = [room = room_] { room->Notify(); };
   by_key_[key].push_back(
       Shared{std::make_unique<H2ClientConnection>(context_, std::move(stream), std::move(options)),
-             address});
+             address, ++uses_});
 }
 
 void Http2Origins::MakeRoom() {
   size_t count = 0;
-  H2ClientConnection* least_used = nullptr;
+  const Shared* least_used = nullptr;
+  const auto uses = [](const Shared& shared) {
+    return std::pair(shared.connection->streams(), shared.last_used);
+  };
   for (auto next = by_key_.begin(); next != by_key_.end();) {
     const auto entry = next++;
     std::erase_if(entry->second, [](const Shared& shared) { return shared.connection->ended(); });
     count += entry->second.size();
     for (const Shared& shared : entry->second) {
-      H2ClientConnection* const connection = shared.connection.get();
-      if (!connection->alive()) continue;
-      if (least_used == nullptr || connection->streams() < least_used->streams())
-        least_used = connection;
+      if (!shared.connection->alive()) continue;
+      if (least_used == nullptr || uses(shared) < uses(*least_used)) least_used = &shared;
     }
     if (entry->second.empty()) by_key_.erase(entry);
   }
-  if (count >= kMaxConnections && least_used != nullptr) least_used->Retire();
+  if (count >= kMaxConnections && least_used != nullptr) least_used->connection->Retire();
 }
 
 size_t Http2Origins::CountOf(const OriginKey& key) const {

@@ -58,6 +58,7 @@ class Http2Origins {
   struct Shared {
     std::unique_ptr<H2ClientConnection> connection;
     IpAddress address;
+    uint64_t last_used;  // By number of use; made counts as used.
   };
   struct Memory {
     bool http2 = false;
@@ -67,12 +68,14 @@ class Http2Origins {
 
   // Null: nothing that holds.
   const Memory* Recall(const OriginKey& key);
-  // Forgets what has ended, and retires connections until one more fits.
+  // Forgets what has ended, and retires a connection if one more does not fit: of those with the
+  // fewest streams the longest unused, never one that its maker has yet to use.
   void MakeRoom();
 
   boost::asio::io_context& context_;
   const std::shared_ptr<Event> room_;                           // Connections may outlive this.
   absl::flat_hash_map<OriginKey, std::vector<Shared>> by_key_;  // Oldest first.
+  uint64_t uses_ = 0;
   LruMap<Memory> memory_{kMaxRemembered};
 };
 

@@ -132,6 +132,18 @@ TEST_F(Http2OriginsTest, KeepsSoManyAtMost) {
   EXPECT_EQ(alive, Http2Origins::kMaxConnections);
 }
 
+TEST_F(Http2OriginsTest, TheLongestUnusedMakesRoom) {
+  const auto host = [](size_t i) { return "h" + std::to_string(i) + ".test"; };
+  for (size_t i = 0; i < Http2Origins::kMaxConnections; ++i) Add(host(i));
+  EXPECT_NE(Begin(host(0)), nullptr);
+  RunReady(context_);
+  // Each of these is yet to be used when the next comes.
+  constexpr size_t kMore = 50;
+  for (size_t i = 0; i < kMore; ++i) Add(host(Http2Origins::kMaxConnections + i));
+  for (size_t i = 0; i < Http2Origins::kMaxConnections + kMore; ++i)
+    EXPECT_EQ(origins_.CountOf(KeyOf(host(i))), i >= 1 && i <= kMore ? 0u : 1u) << i;
+}
+
 TEST_F(Http2OriginsTest, RemembersWhatAnOriginSpeaks) {
   EXPECT_EQ(origins_.SpeaksHttp2(KeyOf("good.test")), std::nullopt);
   origins_.Remember(KeyOf("good.test"), true);
