@@ -69,7 +69,8 @@ class Http2Origins {
   // Null: nothing that holds.
   const Memory* Recall(const OriginKey& key);
   // Forgets what has ended, and retires a connection if one more does not fit: of those with the
-  // fewest streams the longest unused, never one that its maker has yet to use.
+  // fewest streams the longest unused. One that its maker has yet to use is among the last of them,
+  // unless all others carry streams.
   void MakeRoom();
 
   boost::asio::io_context& context_;
