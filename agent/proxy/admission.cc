@@ -1,6 +1,5 @@
 #include "agent/proxy/admission.h"
 
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <utility>
 
@@ -38,8 +37,7 @@ Task<absl::Status> AwaitTurn(Container& container, Limit rate) {
   if (!wait.has_value()) co_return absl::ResourceExhaustedError(ToAbsl(InfoOf(rate).name));
   if (wait->count() > 0) {
     boost::asio::steady_timer turn(container.worker().io_context(), *wait);
-    boost::system::error_code ignored;
-    co_await turn.async_wait(boost::asio::redirect_error(kUseTask, ignored));
+    co_await turn.async_wait(kUseTask);
   }
   co_return absl::OkStatus();
 }

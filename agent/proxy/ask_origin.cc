@@ -6,6 +6,7 @@
 
 #include "agent/proxy/mediation.h"
 #include "agent/proxy/refusal.h"
+#include "agent/proxy/splice_body.h"
 
 namespace sallyport::proxy {
 namespace {
@@ -30,29 +31,17 @@ bool ContainerWaits(const Exchange& exchange) {
   return exchange.head.expect_continue && !client.body_complete() && !client.body().ReadyNow();
 }
 
-RequestHead HeadOf(const Attempt& attempt) {
-  const OriginRequest& request = attempt.request;
-  RequestHead head;
-  head.method = request.method;
-  head.target = request.target;
-  head.headers = request.headers;
-  head.framing = request.framing;
-  head.content_length = request.content_length;
-  head.websocket = request.websocket;
-  head.te_trailers = request.te_trailers;
-  if (IsTransformed(attempt)) return head;
-  head.expect_continue = attempt.pump != nullptr
-                             ? attempt.pump->unasked()
-                             : attempt.first.empty() && ContainerWaits(attempt.exchange);
-  return head;
+// Whether the origin is to say that it wants the body.
+bool ExpectsContinue(const Attempt& attempt) {
+  if (IsTransformed(attempt)) return false;
+  if (attempt.pump != nullptr) return attempt.pump->unasked();
+  return attempt.first.empty() && ContainerWaits(attempt.exchange);
 }
 
-// Has the body follow the head. What goes wrong, the answer tells.
-Task<void> SendBody(const Attempt& attempt, BodyPump::Begin begin) {
+// Has the body follow the head.
+void BeginBody(const Attempt& attempt, BodyPump::Begin begin) {
   ClientExchange& origin = *attempt.connection.http;
-  if (!HasBody(attempt)) {
-    (void)co_await origin.FinishBody(Headers{});
-  } else if (IsTransformed(attempt)) {
+  if (IsTransformed(attempt)) {
     attempt.mediation->SendBodyTo(&origin);
   } else if (attempt.pump != nullptr) {
     attempt.pump->UseOrigin(&origin);
@@ -168,6 +157,12 @@ Task<Outcome> StreamBack(const Attempt& attempt, const AbandonmentWatch& watch,
   while (true) {
     // What is late must not hold back what is here.
     if (!body.ReadyNow()) (void)co_await client.Flush();
+    if (CanSplice(body.spliced(), client.spliced())) {
+      const SplicedBody spliced = co_await SpliceBody(body.spliced(), client.spliced());
+      if (!spliced.source.ok())
+        co_return EndBroken(attempt, watch, answer, spliced.source, std::move(outcome));
+      if (!spliced.sink.ok()) co_return Left(exchange, answer, std::move(outcome));
+    }
     absl::StatusOr<std::string_view> piece = co_await body.Read();
     if (!piece.ok())
       co_return EndBroken(attempt, watch, answer, piece.status(), std::move(outcome));
@@ -228,14 +223,16 @@ Task<Sent> AskOrigin(Attempt attempt, Outcome outcome) {
     origin.Abort();
     if (mediation != nullptr) mediation->Cancel();
   });
-  const OriginRequest& request = attempt.request;
-  const RequestHead head = HeadOf(attempt);
+  OriginRequest& request = attempt.request;
+  request.expect_continue = ExpectsContinue(attempt);
   const absl::Status sent = co_await origin.WriteHead(
-      head, Authority{request.host, request.port}.ToString(DefaultPort(request.scheme)));
+      request, Authority{request.host, request.port}.ToString(DefaultPort(request.scheme)));
   if (attempt.connection.reused && absl::IsUnavailable(sent)) co_return Retry{};
-  if (sent.ok()) {
-    co_await SendBody(attempt,
-                      head.expect_continue ? BodyPump::Begin::kWhenAsked : BodyPump::Begin::kNow);
+  if (sent.ok() && HasBody(attempt)) {
+    BeginBody(attempt,
+              request.expect_continue ? BodyPump::Begin::kWhenAsked : BodyPump::Begin::kNow);
+  } else if (sent.ok()) {
+    (void)co_await origin.FinishBody(Headers{});  // What goes wrong, the answer tells.
   }
   if (watch.abandoned()) origin.Abort();
   absl::StatusOr<ResponseHead> answer = co_await ReadAnswer(attempt);

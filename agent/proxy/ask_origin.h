@@ -17,7 +17,7 @@ namespace sallyport::proxy {
 // Everything outlives the attempt.
 struct Attempt {
   const Exchange& exchange;
-  const OriginRequest& request;
+  OriginRequest& request;
   OriginConnection& connection;
   const std::string_view first;  // Of the container's body: what was read already.
   Mediation* const mediation;    // Null: none.

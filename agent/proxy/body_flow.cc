@@ -1,7 +1,5 @@
 #include "agent/proxy/body_flow.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <chrono>
 #include <utility>
 
@@ -26,7 +24,7 @@ class OriginSink final : public BodySink {
 std::shared_ptr<BodyFlow> BodyFlow::Start(boost::asio::io_context& context, Source source,
                                           std::unique_ptr<BodySink> sink, std::string_view first) {
   std::shared_ptr<BodyFlow> flow(new BodyFlow(context, std::move(source), std::move(sink)));
-  boost::asio::co_spawn(context, Run(flow, first), boost::asio::detached);
+  Spawn(context, Run(flow, first));
   return flow;
 }
 

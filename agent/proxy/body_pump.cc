@@ -1,10 +1,9 @@
 #include "agent/proxy/body_pump.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <utility>
 
 #include "agent/proxy/forged_headers.h"
+#include "agent/proxy/splice_body.h"
 
 namespace sallyport::proxy {
 
@@ -22,8 +21,7 @@ std::shared_ptr<BodyPump> BodyPump::ToOrigin(const ClientConnection& client, Cli
                                              std::string_view first, Begin begin,
                                              std::vector<std::string> withheld) {
   std::shared_ptr<BodyPump> pump(new BodyPump(client, origin, begin, std::move(withheld)));
-  boost::asio::co_spawn(*client.container->dial_context().context, Run(pump, first),
-                        boost::asio::detached);
+  Spawn(*client.container->dial_context().context, Run(pump, first));
   return pump;
 }
 
@@ -37,10 +35,16 @@ Task<void> BodyPump::Run(std::shared_ptr<BodyPump> self, std::string_view first)
   if (!first.empty()) passed = co_await self->Pass(first);
   // A receiver that takes no more has answered, or its answer will say why not.
   while (passed.ok() && !self->stopping_) {
+    // Not before it is clear who receives it.
+    if (self->passed_ && CanSplice(self->client_->body().spliced(), self->origin_->spliced())) {
+      const SplicedBody spliced =
+          co_await SpliceBody(self->client_->body().spliced(), self->origin_->spliced());
+      if (!spliced.source.ok()) self->BreakOff(spliced.source);
+      if (!spliced.source.ok() || !spliced.sink.ok() || self->stopping_) break;
+    }
     const absl::StatusOr<std::string_view> piece = co_await self->client_->body().Read();
     if (!piece.ok()) {
-      if (!self->stopping_) self->client_status_ = piece.status();
-      self->CutOff();
+      self->BreakOff(piece.status());
       break;
     }
     co_await self->AwaitReceiver();
@@ -85,6 +89,11 @@ Task<absl::Status> BodyPump::PassEnd() {
     trailers.RemoveIf([&](const Header& field) { return IsSameVariable(field.name, name); });
   }
   co_return co_await origin_->FinishBody(trailers);
+}
+
+void BodyPump::BreakOff(const absl::Status& status) {
+  if (!stopping_) client_status_ = status;
+  CutOff();
 }
 
 void BodyPump::CutOff() {

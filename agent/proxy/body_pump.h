@@ -54,6 +54,8 @@ class BodyPump {
   Task<absl::Status> PassEnd();
   // There is a receiver, unless it is stopping.
   Task<void> AwaitReceiver();
+  // The client's side has failed.
+  void BreakOff(const absl::Status& status);
   // The receiver gets no more, and knows that it has not got all.
   void CutOff();
 

@@ -1,7 +1,5 @@
 #include "agent/proxy/connect_origin.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <utility>
 
 #include "agent/proxy/http/h1_connection.h"
@@ -101,7 +99,7 @@ std::shared_ptr<OriginAttempt> Attempt(const ContainerPtr& container, const Orig
   if (under_way != nullptr) return under_way;
   const auto attempt = std::make_shared<OriginAttempt>(context);
   under_way = attempt;
-  boost::asio::co_spawn(context, RunAttempt(container, key, attempt), boost::asio::detached);
+  Spawn(context, RunAttempt(container, key, attempt));
   return attempt;
 }
 

@@ -5,8 +5,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <utility>
 
 #include "agent/proxy/connection_audit.h"
@@ -249,11 +247,11 @@ Task<void> ServeTunnel(ContainerPtr container, Origin origin, Stream* tunnel, st
     tunnel->Close(Stream::How::kReset);
     co_return;
   }
-  auto inner = std::make_unique<TcpStream>(context, UniqueFd(ends[0]));
-  TcpStream outer(context, UniqueFd(ends[1]));
+  constexpr auto kMade = TcpStream::Socket::kNonBlocking;
+  auto inner = std::make_unique<TcpStream>(context, UniqueFd(ends[0]), kMade);
+  TcpStream outer(context, UniqueFd(ends[1]), kMade);
   inner->UseTurns(container->turns());
-  boost::asio::co_spawn(context, ServeOpen(container, origin, std::move(inner), ""),
-                        boost::asio::detached);
+  Spawn(context, ServeOpen(container, origin, std::move(inner), ""));
   // It goes on by itself until it sees the end.
   (void)co_await RelayBytes(&context, tunnel, &outer, std::move(early),
                             container->limits().Time(Limit::kRelayIdleTimeoutMs));
@@ -262,9 +260,8 @@ Task<void> ServeTunnel(ContainerPtr container, Origin origin, Stream* tunnel, st
 Task<void> ServeConnection(ContainerPtr container, UniqueFd socket, ConnectionTokens) {
   const absl::StatusOr<Origin> origin = OriginOf(socket.get());
   if (!origin.ok()) co_return;
-  const int one = 1;
-  setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-  auto stream = std::make_unique<TcpStream>(container->worker().io_context(), std::move(socket));
+  auto stream = std::make_unique<TcpStream>(container->worker().io_context(), std::move(socket),
+                                            TcpStream::Socket::kNonBlocking);
   stream->UseTurns(container->turns());
   Task<void> rest = container->proxy_credential() == nullptr
                         ? co_await Choose(container, *origin, &stream, "")

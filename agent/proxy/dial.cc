@@ -4,8 +4,6 @@
 #include <netinet/tcp.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -56,7 +54,8 @@ absl::StatusOr<std::unique_ptr<TcpStream>> BeginConnect(boost::asio::io_context&
       errno != EINPROGRESS) {
     return ConnectError(errno, address, port);
   }
-  auto stream = std::make_unique<TcpStream>(context, std::move(socket));
+  auto stream =
+      std::make_unique<TcpStream>(context, std::move(socket), TcpStream::Socket::kConnecting);
   stream->SetDeadline(deadline);
   return stream;
 }
@@ -78,6 +77,8 @@ Task<absl::Status> FinishConnect(TcpStream* stream, IpAddress address, uint16_t 
 
 struct Attempt {
   IpAddress address;
+  std::shared_ptr<const EffectivePolicy> policy;
+  MayDial permitted;  // By `policy`.
   std::unique_ptr<TcpStream> stream;
   std::optional<absl::Status> end;  // While it is under way: nullopt.
 };
@@ -155,12 +156,11 @@ AddressVerdict CheckAddress(const EffectivePolicy& policy, const IpAddress& addr
   return verdict;
 }
 
-// Whether the policy of this moment permits the address.
-std::variant<MayDial, Denial> Check(const DialContext& context, const PolicySource& policy,
+// `policy`: null permits nothing.
+std::variant<MayDial, Denial> Check(const DialContext& context, const EffectivePolicy* policy,
                                     const IpAddress& address) {
-  const std::shared_ptr<const EffectivePolicy> now = policy();
-  if (now == nullptr) return Denial{Reason::kNoPolicy};
-  const AddressVerdict verdict = CheckAddress(*now, address, *context.open_ranges);
+  if (policy == nullptr) return Denial{Reason::kNoPolicy};
+  const AddressVerdict verdict = CheckAddress(*policy, address, *context.open_ranges);
   if (const Deny* deny = std::get_if<Deny>(&verdict)) return ToDenial(*deny);
   return std::get<MayDial>(verdict);
 }
@@ -173,18 +173,21 @@ Task<DialResult> RunRace(DialContext context, PolicySource policy, Host host,
   Attempt* winner = nullptr;
   for (const IpAddress& address : addresses) {
     if (race->attempts.size() == kMaxAttempts) break;
-    std::variant<MayDial, Denial> may = Check(context, policy, address);
+    std::shared_ptr<const EffectivePolicy> now = policy();
+    std::variant<MayDial, Denial> may = Check(context, now.get(), address);
     if (auto* denial = std::get_if<Denial>(&may)) {
       if (!first_denial.has_value()) first_denial = std::move(*denial);
       continue;
     }
     Attempt* const attempt = race->attempts.emplace_back(std::make_unique<Attempt>()).get();
     attempt->address = address;
+    attempt->policy = std::move(now);
+    attempt->permitted = std::get<MayDial>(may);
     absl::StatusOr<std::unique_ptr<TcpStream>> begun =
         BeginConnect(*context.context, address, port, deadline);
     if (begun.ok()) {
       attempt->stream = *std::move(begun);
-      boost::asio::co_spawn(*context.context, Run(race, attempt, port), boost::asio::detached);
+      Spawn(*context.context, Run(race, attempt, port));
     } else {
       attempt->end = begun.status();
     }
@@ -199,7 +202,9 @@ Task<DialResult> RunRace(DialContext context, PolicySource policy, Host host,
     co_return FailureOf(*race, host);
   }
   // The policy may have turned against the address while it was being connected to.
-  std::variant<MayDial, Denial> still = Check(context, policy, winner->address);
+  const std::shared_ptr<const EffectivePolicy> now = policy();
+  std::variant<MayDial, Denial> still = winner->permitted;
+  if (now != winner->policy) still = Check(context, now.get(), winner->address);
   if (auto* denial = std::get_if<Denial>(&still)) co_return std::move(*denial);
   co_return Dialled{std::move(winner->stream), winner->address,
                     std::get<MayDial>(still).would_deny};

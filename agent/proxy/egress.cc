@@ -88,7 +88,7 @@ Outcome EgressBy(const std::string& rule, const OriginConnection& connection, ui
 }
 
 // Connects as often as need be, and leaves the last connection and what still reads the body.
-Task<Sent> SendUntilAnswered(const Exchange& exchange, const OriginRequest& request,
+Task<Sent> SendUntilAnswered(const Exchange& exchange, OriginRequest& request,
                              const std::string& rule, std::string_view first, Mediation* mediation,
                              OriginKey* key, std::unique_ptr<OriginConnection>* connection,
                              std::shared_ptr<BodyPump>* pump) {

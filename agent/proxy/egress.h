@@ -12,23 +12,17 @@ namespace sallyport::proxy {
 
 class Mediation;
 
-// What goes to an origin: the container's request, or what a handler made of it.
-struct OriginRequest {
+// What goes to an origin: the container's request, or what a handler made of it. `headers` has no
+// host, framing or hop-by-hop headers; `host` and `port` stand for `authority`.
+struct OriginRequest : RequestHead {
   RequestScheme scheme = RequestScheme::kHttp;
   Host host;
   uint16_t port = 0;
-  std::string method;
-  std::string target;
-  Headers headers;  // No host, framing or hop-by-hop headers.
-  BodyFraming framing = BodyFraming::kNone;
-  uint64_t content_length = 0;  // kLength only.
   // Not the container's, but a handler's choice: where policy does not let it go, it is the handler
   // that failed.
   bool host_is_handlers = false;
   // A handler has set or removed these: trailers of their names, in any spelling, stay behind.
   std::vector<std::string> withheld_trailers;
-  bool websocket = false;    // As in RequestHead.
-  bool te_trailers = false;  // As in RequestHead.
 };
 
 // RFC 9110 section 9.2.2: a proxy sends no other request twice by itself.

@@ -38,6 +38,8 @@ class Event {
   Task<absl::Status> Wait(SteadyTime deadline);
 
  private:
+  Task<absl::Status> WaitLater(SteadyTime deadline);
+
   boost::asio::steady_timer
       timer_;  // Shared by all waiters; expires at the earliest of their deadlines.
   uint64_t notifications_ = 0;

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <string>
 
@@ -21,8 +19,8 @@ Task<void> Record(Event* event, SteadyTime deadline, std::string name, std::stri
 
 class EventTest : public testing::Test {
  protected:
-  void Spawn(SteadyTime deadline, const std::string& name) {
-    boost::asio::co_spawn(context_, Record(&event_, deadline, name, &log_), boost::asio::detached);
+  void Await(SteadyTime deadline, const std::string& name) {
+    Spawn(context_, Record(&event_, deadline, name, &log_));
   }
   static SteadyTime In(milliseconds time) { return std::chrono::steady_clock::now() + time; }
 
@@ -32,8 +30,8 @@ class EventTest : public testing::Test {
 };
 
 TEST_F(EventTest, WakesEveryWaiter) {
-  Spawn(SteadyTime::max(), "a");
-  Spawn(SteadyTime::max(), "b");
+  Await(SteadyTime::max(), "a");
+  Await(SteadyTime::max(), "b");
   context_.poll();
   EXPECT_EQ(log_, "");
   event_.Notify();
@@ -44,7 +42,7 @@ TEST_F(EventTest, WakesEveryWaiter) {
 
 TEST_F(EventTest, StaysNotified) {
   event_.Notify();
-  Spawn(SteadyTime::max(), "a");
+  Await(SteadyTime::max(), "a");
   context_.poll();
   EXPECT_EQ(log_, "a+");
   EXPECT_TRUE(event_.notified());
@@ -53,7 +51,7 @@ TEST_F(EventTest, StaysNotified) {
 TEST_F(EventTest, ResetMakesTheNextWaiterWait) {
   event_.Notify();
   event_.Reset();
-  Spawn(SteadyTime::max(), "a");
+  Await(SteadyTime::max(), "a");
   context_.poll();
   EXPECT_EQ(log_, "");
   event_.Notify();
@@ -62,7 +60,7 @@ TEST_F(EventTest, ResetMakesTheNextWaiterWait) {
 }
 
 TEST_F(EventTest, ResetDoesNotTakeAWakeUpBack) {
-  Spawn(SteadyTime::max(), "a");
+  Await(SteadyTime::max(), "a");
   context_.poll();
   event_.Notify();
   event_.Reset();
@@ -71,10 +69,10 @@ TEST_F(EventTest, ResetDoesNotTakeAWakeUpBack) {
 }
 
 TEST_F(EventTest, EveryWaiterHasItsOwnDeadline) {
-  Spawn(SteadyTime::max(), "never");
-  Spawn(In(milliseconds(20)), "late");
-  Spawn(In(milliseconds(1)), "early");
-  Spawn(In(milliseconds(-1)), "past");
+  Await(SteadyTime::max(), "never");
+  Await(In(milliseconds(20)), "late");
+  Await(In(milliseconds(1)), "early");
+  Await(In(milliseconds(-1)), "past");
   while (log_ != "past-early-late-") context_.run_one();
   event_.Notify();
   context_.run();
@@ -82,10 +80,10 @@ TEST_F(EventTest, EveryWaiterHasItsOwnDeadline) {
 }
 
 TEST_F(EventTest, ADeadlineLeavesTheEventUsable) {
-  Spawn(In(milliseconds(1)), "a");
+  Await(In(milliseconds(1)), "a");
   context_.run();
   context_.restart();
-  Spawn(In(milliseconds(600000)), "b");
+  Await(In(milliseconds(600000)), "b");
   context_.poll();
   event_.Notify();
   context_.run();

@@ -1,12 +1,11 @@
 #include "agent/proxy/listener.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <cerrno>
 #include <utility>
 #include <variant>
@@ -52,12 +51,13 @@ Listener::Listener(boost::asio::io_context& context, UniqueFd socket,
                    std::shared_ptr<Container> container)
     : descriptor_(context.get_executor(), socket.Release()),
       pause_(context.get_executor()),
-      container_(std::move(container)) {}
-
-void Listener::Start() {
-  boost::asio::co_spawn(descriptor_.get_executor(), AcceptLoop(shared_from_this()),
-                        boost::asio::detached);
+      container_(std::move(container)) {
+  // Accepted ones have it from there: heads and bodies are gathered before they are written.
+  const int on = 1;
+  setsockopt(descriptor_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
+
+void Listener::Start() { Spawn(container_->worker().io_context(), AcceptLoop(shared_from_this())); }
 
 void Listener::Stop() {
   stopped_ = true;
@@ -68,9 +68,8 @@ void Listener::Stop() {
 
 Task<void> Listener::AcceptLoop(std::shared_ptr<Listener> self) {
   while (!self->stopped_) {
-    boost::system::error_code error;
-    co_await self->descriptor_.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                                          boost::asio::redirect_error(kUseTask, error));
+    const boost::system::error_code error = co_await self->descriptor_.async_wait(
+        boost::asio::posix::descriptor_base::wait_read, kUseTask);
     if (error || self->stopped_) co_return;
     const std::shared_ptr<TurnShare> turns = self->container_->turns();
     if (!turns->TryTake(Turn::kAccept)) co_await turns->Wait(Turn::kAccept);
@@ -78,7 +77,7 @@ Task<void> Listener::AcceptLoop(std::shared_ptr<Listener> self) {
     const milliseconds pause = self->AcceptWaiting();
     if (pause == milliseconds::zero()) continue;
     self->pause_.expires_after(pause);
-    co_await self->pause_.async_wait(boost::asio::redirect_error(kUseTask, error));
+    co_await self->pause_.async_wait(kUseTask);
   }
 }
 
@@ -102,10 +101,9 @@ milliseconds Listener::AcceptWaiting() {
     }
     descriptor_pause_ = milliseconds::zero();
     TakeConnection(*container_);
-    boost::asio::co_spawn(descriptor_.get_executor(),
-                          ServeConnection(container_, std::move(socket),
-                                          std::move(std::get<ConnectionTokens>(admission))),
-                          boost::asio::detached);
+    Spawn(container_->worker().io_context(),
+          ServeConnection(container_, std::move(socket),
+                          std::move(std::get<ConnectionTokens>(admission))));
   }
   return milliseconds::zero();
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -60,8 +61,9 @@ PipePool::Pipe::~Pipe() {
   if (held_ == 0 && pool_->idle_.size() < kMaxIdle) pool_->idle_.push_back(std::move(ends_));
 }
 
-ssize_t PipePool::Pipe::Fill(int socket) {
-  const ssize_t moved = Splice(socket, ends_.write.get(), ends_.capacity);
+ssize_t PipePool::Pipe::Fill(int socket, uint64_t limit) {
+  const ssize_t moved =
+      Splice(socket, ends_.write.get(), std::min<uint64_t>(ends_.capacity, limit));
   if (moved > 0) held_ += static_cast<size_t>(moved);
   return moved;
 }

@@ -7,6 +7,8 @@
 
 #include <boost/asio/execution_context.hpp>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -56,9 +58,10 @@ class PipePool::Pipe {
   Pipe& operator=(Pipe&&) = delete;
   ~Pipe();
 
-  // From a socket, as much as is there and fits; as splice(2): 0 is the end, -1 with EAGAIN says
-  // that nothing is there. REQUIRES: held() == 0, or EAGAIN could also mean that the pipe is full.
-  ssize_t Fill(int socket);
+  // From a socket, as much as is there and fits, and at most `limit`; as splice(2): 0 is the end,
+  // -1 with EAGAIN says that nothing is there. REQUIRES: held() == 0, or EAGAIN could also mean
+  // that the pipe is full.
+  ssize_t Fill(int socket, uint64_t limit = std::numeric_limits<uint64_t>::max());
   // To a socket, as much of held() as it takes; as splice(2), not 0.
   ssize_t Drain(int socket);
   // Bytes inside.

@@ -2,9 +2,6 @@
 
 #include <poll.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <memory>
 #include <optional>
@@ -15,9 +12,9 @@
 #include "agent/proxy/pipe_pool.h"
 #include "agent/proxy/tcp_stream.h"
 
-// Between two sockets bytes move inside the kernel, by splice(2), else they are copied. A direction
-// in which nothing moves holds no pipe. Counted is what the kernel (for TLS: our end of it) has
-// taken for the other side.
+// Between two sockets more than a little moves inside the kernel, by splice(2), else bytes are
+// copied. A direction in which nothing moves holds no pipe. Counted is what the kernel (for TLS:
+// our end of it) has taken for the other side.
 
 namespace sallyport::proxy {
 namespace {
@@ -29,6 +26,8 @@ constexpr size_t kBusyBytes = 64 * 1024;
 constexpr int kTurn = 4;
 // Less than this came in one go: most likely that was all.
 constexpr size_t kLittle = 4 * 1024;
+// Whoever sends so much in one go most likely goes on.
+constexpr size_t kMuch = 64 * 1024;
 // How often a side that is not being read is asked whether it has reset.
 constexpr std::chrono::seconds kResetCheck{1};
 
@@ -59,6 +58,7 @@ struct Both {
   Stream* const upstream;
   const std::chrono::milliseconds idle_time;
   RelayedBytes bytes;
+  bool one_has_ended = false;  // Of the directions, cleanly.
   Event other_done;
   Event over;  // The streams may be gone.
 };
@@ -78,11 +78,13 @@ struct Direction {
   TcpStream* from_socket;
   TcpStream* to_socket;
   uint64_t* count;
+  bool busy = false;     // Much moved the last time.
   bool watched = false;  // Somebody looks out for a reset of `from`, if it is a socket.
 };
 
 enum class Moved {
   kAllThere,  // For now.
+  kMore,      // There may be.
   kEnded,
   kFailed,
 };
@@ -104,8 +106,7 @@ Task<void> ResetBothOnceReset(BothPtr both, TcpStream* stream) {
 // For a direction that does not read: it has ended, or its reader stalls.
 void WatchForReset(const BothPtr& both, Direction* direction) {
   if (direction->from_socket == nullptr || std::exchange(direction->watched, true)) return;
-  boost::asio::co_spawn(*both->context, ResetBothOnceReset(both, direction->from_socket),
-                        boost::asio::detached);
+  Spawn(*both->context, ResetBothOnceReset(both, direction->from_socket));
 }
 
 // Moves what is there through a pipe, which is empty again afterwards unless this fails.
@@ -115,7 +116,11 @@ Task<Moved> Splice(BothPtr both, Direction* direction, PipePool::Pipe pipe) {
   for (int turn = 1;; ++turn) {
     const ssize_t filled = pipe.Fill(from->native_handle());
     if (filled == 0) co_return Moved::kEnded;
-    if (filled < 0) co_return errno == EAGAIN ? Moved::kAllThere : Moved::kFailed;
+    if (filled < 0 && errno != EAGAIN) co_return Moved::kFailed;
+    if (filled < 0) {
+      from->NoteDrained();
+      co_return Moved::kAllThere;
+    }
     both->Touch();
     while (pipe.held() > 0) {
       const ssize_t drained = pipe.Drain(to->native_handle());
@@ -133,7 +138,7 @@ Task<Moved> Splice(BothPtr both, Direction* direction, PipePool::Pipe pipe) {
     if (static_cast<size_t>(filled) < kLittle) co_return Moved::kAllThere;
     if (turn >= kTurn) {
       turn = 0;
-      co_await boost::asio::post(both->context->get_executor(), kUseTask);
+      co_await Yield();
     }
   }
 }
@@ -161,29 +166,56 @@ Task<Moved> Copy(BothPtr both, Direction* direction) {
   }
 }
 
+// Between sockets, a little of what is there: for that the two calls of a pipe cost more.
+Task<Moved> CopyLittle(BothPtr both, Direction* direction) {
+  std::unique_ptr<char[]> buffer(new char[kLittle]);
+  const ssize_t read = direction->from_socket->ReceiveNow(std::span(buffer.get(), kLittle));
+  if (read == 0) co_return Moved::kEnded;
+  if (read < 0) co_return errno == EAGAIN ? Moved::kAllThere : Moved::kFailed;
+  both->Touch();
+  const std::string_view piece(buffer.get(), static_cast<size_t>(read));
+  Task<absl::Status> write = direction->to->Write(std::span(&piece, 1));
+  if (!write.is_over()) WatchForReset(both, direction);
+  const absl::Status written = co_await std::move(write);
+  if (!written.ok()) co_return Moved::kFailed;
+  *direction->count += piece.size();
+  co_return piece.size() < kLittle ? Moved::kAllThere : Moved::kMore;
+}
+
+Task<Moved> MoveMuch(BothPtr both, Direction* direction) {
+  std::optional<PipePool::Pipe> pipe = boost::asio::use_service<PipePool>(*both->context).Borrow();
+  if (!pipe.has_value()) return Copy(std::move(both), direction);
+  return Splice(std::move(both), direction, *std::move(pipe));
+}
+
+Task<Moved> MoveBetweenSockets(BothPtr both, Direction* direction) {
+  TcpStream* const from = direction->from_socket;
+  if (!from->MayBeReadable()) {
+    const absl::Status readable = co_await from->WaitReadable();
+    if (!readable.ok()) co_return Moved::kFailed;
+  }
+  const uint64_t before = *direction->count;
+  Moved moved = Moved::kMore;
+  if (!direction->busy) moved = co_await CopyLittle(both, direction);
+  if (moved == Moved::kMore) moved = co_await MoveMuch(both, direction);
+  direction->busy = *direction->count - before >= kMuch;
+  co_return moved;
+}
+
 // Returns whether the direction came to a clean end that was passed on.
 Task<bool> MoveOneWay(BothPtr both, Direction direction) {
   const bool sockets = direction.from_socket != nullptr && direction.to_socket != nullptr;
   while (true) {
-    if (sockets) {
-      const absl::Status readable = co_await direction.from_socket->WaitReadable();
-      if (!readable.ok()) co_return false;
-    }
-    std::optional<PipePool::Pipe> pipe =
-        sockets ? boost::asio::use_service<PipePool>(*both->context).Borrow()
-                : std::optional<PipePool::Pipe>();
-    Moved moved = Moved::kFailed;
-    if (pipe.has_value()) {
-      moved = co_await Splice(both, &direction, *std::move(pipe));
-    } else {
-      moved = co_await Copy(both, &direction);
-    }
+    const Moved moved =
+        co_await (sockets ? MoveBetweenSockets(both, &direction) : Copy(both, &direction));
     if (moved == Moved::kFailed) co_return false;
-    if (moved == Moved::kEnded) {
-      WatchForReset(both, &direction);
-      const absl::Status shut = co_await direction.to->ShutdownWrite();
-      co_return shut.ok();
-    }
+    if (moved != Moved::kEnded) continue;
+    // What has all been passed on both ways is closed at once, which says the same on a socket.
+    const bool last = std::exchange(both->one_has_ended, true);
+    if (last && direction.to_socket != nullptr) co_return true;
+    WatchForReset(both, &direction);
+    const absl::Status shut = co_await direction.to->ShutdownWrite();
+    co_return shut.ok();
   }
 }
 
@@ -208,7 +240,7 @@ Task<RelayedBytes> RelayBytes(boost::asio::io_context* context, Stream* client, 
   }
   both->bytes.from_client = early.size();
   early = std::string();
-  boost::asio::co_spawn(*context, MoveToClient(both), boost::asio::detached);
+  Spawn(*context, MoveToClient(both));
   const bool clean =
       co_await MoveOneWay(both, Direction{client, upstream, &both->bytes.from_client});
   if (!clean) both->ResetBoth();

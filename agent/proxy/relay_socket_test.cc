@@ -115,7 +115,7 @@ class RelaySocketTest : public testing::Test {
   }
 
   void Begin(std::string early = "") {
-    Start(context_, RelayAside(&context_, client_stream_.get(), upstream_stream_.get(),
+    Spawn(context_, RelayAside(&context_, client_stream_.get(), upstream_stream_.get(),
                                std::move(early), &result_));
   }
   template <typename Condition>
@@ -331,7 +331,7 @@ TEST_F(RelaySocketTest, ClosesEveryDescriptor) {
     TcpStream upstream_stream(context_, std::move(upstream.a));
     Peer sender(std::move(upstream.b));
     std::optional<RelayedBytes> result;
-    Start(context_, RelayAside(&context_, &client_stream, &upstream_stream, "", &result));
+    Spawn(context_, RelayAside(&context_, &client_stream, &upstream_stream, "", &result));
     ASSERT_TRUE(Stall(&sender));
     sender.Abort();
     ASSERT_TRUE(RunUntil([&] { return result.has_value(); }));

@@ -73,8 +73,8 @@ TEST_F(RelayTest, AClientThatDoesNotReadStopsTheUpstream) {
   Faults faults;
   faults.capacity = 1000;
   client_.first->set_faults(faults);
-  Start(context_, RelayAside(&context_, client_.first.get(), upstream_.first.get()));
-  Start(context_, WriteAside(upstream_.second.get(), std::string(kSent, 'x')));
+  Spawn(context_, RelayAside(&context_, client_.first.get(), upstream_.first.get()));
+  Spawn(context_, WriteAside(upstream_.second.get(), std::string(kSent, 'x')));
   RunReady(context_);
   EXPECT_EQ(client_.first->written().size(), 1000u);
   // One buffer of the relay, and what the stream holds.
@@ -88,7 +88,7 @@ TEST_F(RelayTest, KeepsEveryByteWhileItsBufferGrowsAndShrinks) {
   Faults faults;
   faults.capacity = size_t{1} << 30;
   client_.first->set_faults(faults);
-  Start(context_, RelayAside(&context_, client_.first.get(), upstream_.first.get()));
+  Spawn(context_, RelayAside(&context_, client_.first.get(), upstream_.first.get()));
   std::string sent;
   for (const size_t size : {1, 4095, 4096, 4097, 300'000, 65'536, 1, 10'000}) {
     for (int i = 0; i < 20; ++i) {

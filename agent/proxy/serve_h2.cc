@@ -1,7 +1,5 @@
 #include "agent/proxy/serve_h2.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -65,7 +63,7 @@ Task<void> Retire(ServedConnection* connection) {
 
 void ServedConnection::OnDrain() {
   ++running;
-  boost::asio::co_spawn(context_, Retire(this), boost::asio::detached);
+  Spawn(context_, Retire(this));
 }
 
 Task<void> Write(ServedConnection* connection) {
@@ -117,7 +115,7 @@ Task<void> ServeH2(ClientConnection client, Stream* stream, std::string early) {
   if (connection.client.container->closed()) connection.CloseNow();
   if (connection.client.container->draining()) connection.OnDrain();
   ++connection.running;
-  boost::asio::co_spawn(context, Write(&connection), boost::asio::detached);
+  Spawn(context, Write(&connection));
   while (true) {
     std::vector<H2ServerConnection::Request> requests = co_await connection.http.ReadRequests();
     if (requests.empty()) break;
@@ -125,8 +123,7 @@ Task<void> ServeH2(ClientConnection client, Stream* stream, std::string early) {
       connection.http.Retire();
     for (H2ServerConnection::Request& request : requests) {
       ++connection.running;
-      boost::asio::co_spawn(context, ServeStream(&connection, std::move(request)),
-                            boost::asio::detached);
+      Spawn(context, ServeStream(&connection, std::move(request)));
     }
   }
   connection.over.Notify();

@@ -32,7 +32,8 @@ class Stream {
   // the deadline passed, UNAVAILABLE if the peer reset, DATA_LOSS for a TLS stream that ended
   // without close_notify or carried bad records.
   virtual Task<absl::StatusOr<size_t>> Read(std::span<char> buffer) = 0;
-  // Writes every byte of every piece, in order.
+  // Writes every byte of every piece, in order. What need not wait is done before the task is
+  // awaited; the pieces, and their array, stay with the caller until it is over.
   virtual Task<absl::Status> Write(std::span<const std::string_view> pieces) = 0;
   // Ends the writing direction (FIN; for TLS: close_notify and FIN).
   virtual Task<absl::Status> ShutdownWrite() = 0;
@@ -51,7 +52,7 @@ class Stream {
   virtual bool MayBeReadable() { return true; }
   // Waits until a Read may find something. May be over before: what has come may be less than it
   // takes. Errors as of Read, which it is in the place of.
-  virtual Task<absl::Status> WaitReadable() { co_return absl::OkStatus(); }
+  virtual Task<absl::Status> WaitReadable() { return absl::OkStatus(); }
   // Has `callback` called when the peer hangs up, whatever it has sent before and nobody has read:
   // from the event loop, or within this call if it is known already; more than once if there is
   // more to tell. Null: nothing is called. Some streams never tell.

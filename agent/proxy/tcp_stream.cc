@@ -10,19 +10,14 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/cancellation_state.hpp>
-#include <boost/asio/deferred.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <cerrno>
 #include <cstring>
 #include <optional>
 #include <string>
 #include <utility>
 
-#include "absl/functional/any_invocable.h"
 #include "agent/proxy/poller.h"
 
 namespace sallyport::proxy {
@@ -49,34 +44,96 @@ absl::Status SocketError(int error, const char* operation) {
   return absl::UnavailableError(std::string(operation) + ": " + std::strerror(error));
 }
 
+bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
+
+// The pieces of one write, as far as they are not sent.
+class Unsent {
+ public:
+  // The array that `pieces` views outlives this.
+  explicit Unsent(std::span<const std::string_view> pieces) : pieces_(pieces) { Advance(0); }
+
+  // Sends as much as the socket takes. How the write ended; nullopt: not yet.
+  std::optional<absl::Status> Send(int fd) {
+    while (!pieces_.empty()) {
+      std::array<iovec, kMaxPieces> vectors;
+      size_t count = 0;
+      for (size_t i = 0; i < pieces_.size() && count < kMaxPieces; ++i) {
+        const std::string_view piece = i == 0 ? pieces_[i].substr(skip_) : pieces_[i];
+        if (!piece.empty()) vectors[count++] = {const_cast<char*>(piece.data()), piece.size()};
+      }
+      const ssize_t sent = SendPieces(fd, std::span(vectors.data(), count));
+      if (sent >= 0) {
+        Advance(static_cast<size_t>(sent));
+      } else if (WouldBlock(errno)) {
+        return std::nullopt;
+      } else if (errno != EINTR) {
+        return SocketError(errno, "write");
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  // The first piece that is left is not empty.
+  void Advance(size_t count) {
+    skip_ += count;
+    while (!pieces_.empty() && skip_ >= pieces_.front().size()) {
+      skip_ -= pieces_.front().size();
+      pieces_ = pieces_.subspan(1);
+    }
+  }
+
+  std::span<const std::string_view> pieces_;
+  size_t skip_ = 0;  // Bytes of pieces_[0] that are sent.
+};
+
 }  // namespace
 
 struct TcpStream::State final : std::enable_shared_from_this<TcpStream::State>, Poller::Client {
   enum class Direction { kRead, kWrite };
   // One direction's wait. At most one at a time.
   struct Pending {
-    // Whether the wait was ended early.
-    absl::AnyInvocable<void(bool aborted) &&> resume;
-    uint64_t number = 0;
+    Resumption resume;
+    // How the last one was ended early, if it was.
+    bool aborted = false;
     bool timed_out = false;
   };
+  // Awaited: whether the wait was ended before the socket's next edge. Whoever awaits it keeps
+  // `state`.
+  struct NextEdge {
+    State* state;
+    Pending* pending;
 
-  State(boost::asio::io_context& context, UniqueFd socket)
+    bool await_ready() const noexcept { return false; }
+    template <typename Promise>
+    void await_suspend(std::coroutine_handle<Promise> waiting) {
+      state->Begin(pending, Resumption(waiting));
+    }
+    bool await_resume() const noexcept { return !pending->aborted; }
+  };
+
+  State(boost::asio::io_context& context, UniqueFd given, Socket socket)
       : context(context),
         poller(boost::asio::use_service<Poller>(context)),
-        fd(std::move(socket)),
-        timer(context.get_executor()) {
+        fd(std::move(given)),
+        timer(context.get_executor()),
+        // What has come before it was known to the poller counts as an edge.
+        likely_readable(socket != Socket::kConnecting),
+        likely_writable(socket != Socket::kConnecting) {
+    if (socket != Socket::kConnected || Prepare()) poll_id = poller.Add(fd.get(), this);
+    if (poll_id == 0) {
+      failure = SocketError(errno, "socket");
+      closed = true;
+    }
+  }
+
+  bool Prepare() const {
     const int on = 1;
     // Heads and bodies are gathered before they are written. Fails on AF_UNIX, which needs no such
     // thing.
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     const int flags = ::fcntl(fd.get(), F_GETFL);
-    if (flags >= 0 && ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) == 0)
-      poll_id = poller.Add(fd.get(), this);
-    if (poll_id == 0) {
-      failure = SocketError(errno, "socket");
-      closed = true;
-    }
+    return flags >= 0 && ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) == 0;
   }
 
   absl::Status CheckUsable() {
@@ -90,10 +147,8 @@ struct TcpStream::State final : std::enable_shared_from_this<TcpStream::State>, 
   static absl::Status TimedOut() { return absl::DeadlineExceededError("the peer took too long"); }
 
   // After a wait that ended early. OK: nothing is wrong, wait again.
-  absl::Status AfterAbort(const Pending& pending, bool coroutine_cancelled) {
-    if (pending.timed_out) return TimedOut();
-    if (coroutine_cancelled) return absl::CancelledError("the operation was cancelled");
-    return CheckUsable();
+  absl::Status AfterAbort(const Pending& pending) {
+    return pending.timed_out ? TimedOut() : CheckUsable();
   }
 
   // The timer runs to the deadline that held when it was armed. Later deadlines are looked at when
@@ -117,7 +172,7 @@ struct TcpStream::State final : std::enable_shared_from_this<TcpStream::State>, 
       return;
     }
     for (Pending* pending : {&reading, &writing}) {
-      pending->timed_out = pending->resume != nullptr;
+      pending->timed_out = true;
       Abort(pending);
     }
   }
@@ -125,49 +180,28 @@ struct TcpStream::State final : std::enable_shared_from_this<TcpStream::State>, 
   // For its container's next turn.
   bool HasToWait() { return turns != nullptr && !turns->TryTake(Turn::kRead); }
 
-  bool waiting() const { return reading.resume != nullptr || writing.resume != nullptr; }
+  bool waiting() const { return reading.resume || writing.resume; }
 
-  // Awaited: whether the wait was ended before the socket's next edge. Whoever awaits it keeps
-  // this.
-  auto Next(Pending* pending) {
-    boost::asio::deferred_t deferred;
-    return boost::asio::async_initiate<boost::asio::deferred_t, void(bool)>(
-        [this, pending](auto handler) { Begin(pending, std::move(handler)); }, deferred);
-  }
-
-  template <typename Handler>
-  void Begin(Pending* pending, Handler handler) {
-    const uint64_t number = ++pending->number;
-    auto slot = boost::asio::get_associated_cancellation_slot(handler);
-    if (slot.is_connected()) {
-      slot.assign([weak = weak_from_this(), pending, number](boost::asio::cancellation_type) {
-        const std::shared_ptr<State> self = weak.lock();
-        if (self != nullptr && pending->number == number) self->Abort(pending);
-      });
-    }
-    pending->timed_out = false;
-    pending->resume = [handler = std::move(handler)](bool aborted) mutable {
-      std::move(handler)(aborted);
-    };
+  void Begin(Pending* pending, Resumption resume) {
+    *pending = {std::move(resume)};
     poller.BeginWait();
     turn = 0;
     ArmTimer();
   }
 
   void Resume(Pending* pending) {
-    if (pending->resume == nullptr) return;
+    if (!pending->resume) return;
     poller.EndWait();
-    auto resume = std::exchange(pending->resume, nullptr);
-    std::move(resume)(/*aborted=*/false);
+    std::exchange(pending->resume, {})();
   }
 
   // From the event loop: whoever calls this may not be ready for what follows.
   void Abort(Pending* pending) {
-    if (pending->resume == nullptr) return;
+    if (!pending->resume) return;
     poller.EndWait();
-    boost::asio::post(context, [resume = std::exchange(pending->resume, nullptr)]() mutable {
-      std::move(resume)(/*aborted=*/true);
-    });
+    pending->aborted = true;
+    boost::asio::post(
+        context, [resume = std::exchange(pending->resume, {})]() mutable { std::move(resume)(); });
   }
 
   void NoteEvents(uint32_t events) override {
@@ -175,6 +209,7 @@ struct TcpStream::State final : std::enable_shared_from_this<TcpStream::State>, 
     // follows urgent data (tcp(7)).
     if ((events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP | EPOLLPRI)) != 0) short_reads_leave = true;
     if (short_reads_leave || (events & EPOLLIN) != 0) likely_readable = true;
+    if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) likely_writable = true;
   }
 
   void OnEvents(uint32_t events) override {
@@ -193,8 +228,8 @@ struct TcpStream::State final : std::enable_shared_from_this<TcpStream::State>, 
 
   void OnShutdown() override {
     poll_id = 0;
-    const auto read = std::exchange(reading.resume, nullptr);
-    const auto write = std::exchange(writing.resume, nullptr);
+    const Resumption read = std::exchange(reading.resume, {});
+    const Resumption write = std::exchange(writing.resume, {});
   }
 
   void TellHangUp(HangUp how) {
@@ -225,14 +260,25 @@ struct TcpStream::State final : std::enable_shared_from_this<TcpStream::State>, 
       count = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
     } while (count < 0 && errno == EINTR);
     const bool all = count >= 0 ? static_cast<size_t>(count) < buffer.size() && !short_reads_leave
-                                : errno == EAGAIN || errno == EWOULDBLOCK;
+                                : WouldBlock(errno);
     likely_readable = !all;
     return count;
   }
 
+  // How the write ended; nullopt: not yet, the socket takes no more.
+  std::optional<absl::Status> Send(Unsent* unsent) {
+    std::optional<absl::Status> end = unsent->Send(fd.get());
+    if (!end.has_value()) likely_writable = false;
+    return end;
+  }
+
+  bool IsLikely(Direction direction) const {
+    return direction == Direction::kRead ? likely_readable : likely_writable;
+  }
+
   // As level-triggered: what is ready now counts, whoever saw its edge.
   bool ReadyNow(Direction direction) const {
-    if (direction == Direction::kRead && !likely_readable) return false;
+    if (!IsLikely(direction)) return false;
     pollfd asked = {fd.get(), static_cast<short>(direction == Direction::kRead ? POLLIN : POLLOUT),
                     0};
     return ::poll(&asked, 1, 0) > 0;
@@ -273,8 +319,10 @@ struct TcpStream::State final : std::enable_shared_from_this<TcpStream::State>, 
   Pending reading;
   Pending writing;
   // False: there was nothing more to read, and no edge since.
-  bool likely_readable = true;
+  bool likely_readable;
   bool short_reads_leave = false;
+  // False: it took no more, and no edge since.
+  bool likely_writable;
   int turn = 0;
   std::shared_ptr<TurnShare> turns;  // May be null.
 };
@@ -287,7 +335,7 @@ using Direction = TcpStream::State::Direction;
 
 Task<absl::Status> EndTurn(StatePtr state) {
   state->turn = 0;
-  co_await boost::asio::post(state->context.get_executor(), kUseTask);
+  co_await Yield();
   co_return state->CheckUsable();
 }
 
@@ -304,16 +352,21 @@ Task<absl::Status> AwaitEdge(StatePtr state, Direction direction) {
       direction == Direction::kRead ? state->reading : state->writing;
   absl::Status status = state->CheckUsable();
   while (status.ok()) {
-    const bool aborted = co_await state->Next(&pending);
-    if (!aborted) {
+    const bool came = co_await TcpStream::State::NextEdge{state.get(), &pending};
+    if (came) {
       if (state->HasToWait()) co_await state->turns->Wait(Turn::kRead);
       co_return state->closed ? state->CheckUsable() : absl::OkStatus();
     }
-    const auto cancellation = co_await boost::asio::this_coro::cancellation_state;
-    status = state->AfterAbort(pending,
-                               cancellation.cancelled() != boost::asio::cancellation_type::none);
+    status = state->AfterAbort(pending);
   }
   co_return status;
+}
+
+// Before the next try: there may have been none, for want of a turn, or an edge since.
+Task<absl::Status> AfterTry(StatePtr state, Direction direction) {
+  if (state->turn > kTurn) return EndTurn(std::move(state));
+  if (state->IsLikely(direction)) return state->CheckUsable();
+  return AwaitEdge(std::move(state), direction);
 }
 
 Task<absl::Status> Wait(StatePtr state, Direction direction) {
@@ -322,84 +375,64 @@ Task<absl::Status> Wait(StatePtr state, Direction direction) {
   return TakeTurn(std::move(state));
 }
 
-Task<absl::StatusOr<size_t>> Read(StatePtr state, std::span<char> buffer) {
-  absl::Status status = state->CheckUsable();
-  if (status.ok() && ++state->turn > kTurn) status = co_await EndTurn(state);
+Task<absl::StatusOr<size_t>> ReadLater(StatePtr state, std::span<char> buffer) {
+  absl::Status status = co_await AfterTry(state, Direction::kRead);
   while (status.ok()) {
     const ssize_t count = state->Receive(buffer);
     if (count >= 0) co_return static_cast<size_t>(count);
-    if (errno != EAGAIN && errno != EWOULDBLOCK) co_return SocketError(errno, "read");
+    if (!WouldBlock(errno)) co_return SocketError(errno, "read");
     status = co_await AwaitEdge(state, Direction::kRead);
   }
   co_return status;
 }
 
-// `pieces`, and the array that it views, stay with the caller.
-Task<absl::Status> Write(StatePtr state, std::span<const std::string_view> pieces) {
-  size_t skip = 0;  // Bytes of pieces[0] that are written.
-  absl::Status status = state->CheckUsable();
-  if (status.ok() && ++state->turn > kTurn) status = co_await EndTurn(state);
+Task<absl::Status> WriteLater(StatePtr state, Unsent unsent) {
+  absl::Status status = co_await AfterTry(state, Direction::kWrite);
   while (status.ok()) {
-    std::array<iovec, kMaxPieces> vectors;
-    size_t count = 0;
-    size_t total = 0;
-    while (!pieces.empty() && pieces.front().size() == skip) {
-      pieces = pieces.subspan(1);
-      skip = 0;
-    }
-    for (size_t i = 0; i < pieces.size() && count < kMaxPieces; ++i) {
-      const std::string_view piece = i == 0 ? pieces[i].substr(skip) : pieces[i];
-      if (piece.empty()) continue;
-      vectors[count++] = iovec{const_cast<char*>(piece.data()), piece.size()};
-      total += piece.size();
-    }
-    if (total == 0) co_return absl::OkStatus();
-    const ssize_t sent = SendPieces(state->fd.get(), std::span(vectors.data(), count));
-    if (sent < 0) {
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN && errno != EWOULDBLOCK) co_return SocketError(errno, "write");
-      status = co_await AwaitEdge(state, Direction::kWrite);
-      continue;
-    }
-    size_t left = static_cast<size_t>(sent);
-    while (left > 0) {
-      const size_t step = std::min(left, pieces.front().size() - skip);
-      left -= step;
-      skip += step;
-      if (skip == pieces.front().size()) {
-        pieces = pieces.subspan(1);
-        skip = 0;
-      }
-    }
-    if (pieces.empty()) co_return absl::OkStatus();
+    std::optional<absl::Status> end = state->Send(&unsent);
+    if (end.has_value()) co_return *std::move(end);
+    status = co_await AwaitEdge(state, Direction::kWrite);
   }
   co_return status;
 }
 
-Task<absl::Status> Shutdown(StatePtr state) {
-  if (state->closed) co_return state->CheckUsable();
-  if (::shutdown(state->fd.get(), SHUT_WR) != 0) {
-    co_return SocketError(errno, "shutdown");
-  }
-  co_return absl::OkStatus();
-}
-
 }  // namespace
 
-TcpStream::TcpStream(boost::asio::io_context& context, UniqueFd fd)
-    : state_(std::make_shared<State>(context, std::move(fd))) {}
+TcpStream::TcpStream(boost::asio::io_context& context, UniqueFd fd, Socket socket)
+    : state_(std::make_shared<State>(context, std::move(fd), socket)) {}
 
 TcpStream::~TcpStream() { state_->Close(How::kGraceful); }
 
 Task<absl::StatusOr<size_t>> TcpStream::Read(std::span<char> buffer) {
-  return proxy::Read(state_, buffer);
+  State& s = *state_;
+  absl::Status usable = s.CheckUsable();
+  if (!usable.ok()) return usable;
+  if (++s.turn <= kTurn) {
+    const ssize_t count = s.Receive(buffer);
+    if (count >= 0) return static_cast<size_t>(count);
+    if (!WouldBlock(errno)) return SocketError(errno, "read");
+  }
+  return ReadLater(state_, buffer);
 }
 
 Task<absl::Status> TcpStream::Write(std::span<const std::string_view> pieces) {
-  return proxy::Write(state_, pieces);
+  State& s = *state_;
+  absl::Status usable = s.CheckUsable();
+  if (!usable.ok()) return usable;
+  Unsent unsent(pieces);
+  if (++s.turn <= kTurn) {
+    std::optional<absl::Status> end = s.Send(&unsent);
+    if (end.has_value()) return *std::move(end);
+  }
+  return WriteLater(state_, unsent);
 }
 
-Task<absl::Status> TcpStream::ShutdownWrite() { return Shutdown(state_); }
+Task<absl::Status> TcpStream::ShutdownWrite() {
+  State& s = *state_;
+  if (s.closed) return s.CheckUsable();
+  if (::shutdown(s.fd.get(), SHUT_WR) != 0) return SocketError(errno, "shutdown");
+  return absl::OkStatus();
+}
 
 void TcpStream::Close(How how) { state_->Close(how); }
 
@@ -425,6 +458,8 @@ bool TcpStream::SeemsQuiet() const {
 }
 
 ssize_t TcpStream::ReceiveNow(std::span<char> buffer) { return state_->Receive(buffer); }
+
+void TcpStream::NoteDrained() { state_->likely_readable = false; }
 
 void TcpStream::UseTurns(std::shared_ptr<TurnShare> turns) { state_->turns = std::move(turns); }
 

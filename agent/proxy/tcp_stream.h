@@ -18,8 +18,12 @@ namespace sallyport::proxy {
 // See Stream. The deadline costs one timer a stream, re-armed only when it fires early.
 class TcpStream final : public Stream {
  public:
-  // `fd` is connected; it is made non-blocking.
-  TcpStream(boost::asio::io_context& context, UniqueFd fd);
+  enum class Socket {
+    kConnected,    // It is made non-blocking, and TCP made to send at once.
+    kNonBlocking,  // Connected, and both was done where it was made.
+    kConnecting,   // The same but for that: WaitWritable ends with the attempt.
+  };
+  TcpStream(boost::asio::io_context& context, UniqueFd fd, Socket socket = Socket::kConnected);
   ~TcpStream() override;
 
   Task<absl::StatusOr<size_t>> Read(std::span<char> buffer) override;
@@ -43,6 +47,8 @@ class TcpStream final : public Stream {
   // As recv(2), for code that reads by itself: what is there, without a wait. Asks the kernel only
   // if there may be something.
   ssize_t ReceiveNow(std::span<char> buffer);
+  // Somebody's call of recv(2) or splice(2) has found nothing to read.
+  void NoteDrained();
   // Its share of a budget, given back with the stream, which may outlive everything else that
   // knows the budget.
   void Keep(Gauge::Token token, std::shared_ptr<const void> budget) {

@@ -98,13 +98,13 @@ class TcpStreamTest : public testing::TestWithParam<Sockets (*)()> {
   }
   std::string Read(std::unique_ptr<TcpStream>& stream) {
     std::string log;
-    Start(context_, ReadOnce(stream.get(), &log));
+    Spawn(context_, ReadOnce(stream.get(), &log));
     RunUntil([&log] { return !log.empty(); });
     return log;
   }
   std::string Write(std::unique_ptr<TcpStream>& stream, std::string bytes) {
     std::string log;
-    Start(context_, WriteAll(stream.get(), std::move(bytes), &log));
+    Spawn(context_, WriteAll(stream.get(), std::move(bytes), &log));
     RunUntil([&log] { return !log.empty(); });
     return log;
   }
@@ -134,7 +134,7 @@ TEST_P(TcpStreamTest, CarriesBytesAndEnd) {
 
 TEST_P(TcpStreamTest, WaitsForBytes) {
   std::string log;
-  Start(context_, ReadOnce(b_.get(), &log));
+  Spawn(context_, ReadOnce(b_.get(), &log));
   context_.poll();
   EXPECT_EQ(log, "");
   EXPECT_EQ(Write(a_, "late"), "OK");
@@ -145,7 +145,7 @@ TEST_P(TcpStreamTest, WaitsForBytes) {
 TEST_P(TcpStreamTest, WritesMoreThanTheKernelTakes) {
   constexpr size_t kBytes = 20'000'000;
   std::string log;
-  Start(context_, WriteAll(a_.get(), Pattern(kBytes), &log));
+  Spawn(context_, WriteAll(a_.get(), Pattern(kBytes), &log));
   context_.poll();
   EXPECT_EQ(log, "");
   std::array<char, 7> first;
@@ -195,7 +195,7 @@ TEST_P(TcpStreamTest, PastDeadlineFailsAtOnce) {
 TEST_P(TcpStreamTest, DeadlineMayMoveCloserWhileAReadWaits) {
   std::string log;
   b_->SetDeadline(steady_clock::now() + std::chrono::hours(1));
-  Start(context_, ReadOnce(b_.get(), &log));
+  Spawn(context_, ReadOnce(b_.get(), &log));
   context_.poll();
   b_->SetDeadline(steady_clock::now());
   RunUntil([&log] { return !log.empty(); });
@@ -206,7 +206,7 @@ TEST_P(TcpStreamTest, DeadlineMayMoveAwayWhileAReadWaits) {
   std::string log;
   const SteadyTime soon = steady_clock::now() + milliseconds(10);
   b_->SetDeadline(soon);
-  Start(context_, ReadOnce(b_.get(), &log));
+  Spawn(context_, ReadOnce(b_.get(), &log));
   context_.poll();
   b_->SetDeadline(steady_clock::now() + std::chrono::hours(1));
   context_.run_until(soon + milliseconds(10));  // The timer fires, and is armed again.
@@ -218,8 +218,8 @@ TEST_P(TcpStreamTest, DeadlineMayMoveAwayWhileAReadWaits) {
 
 TEST_P(TcpStreamTest, CloseCancelsPendingOperations) {
   std::string read, written;
-  Start(context_, ReadOnce(a_.get(), &read));
-  Start(context_, WriteAll(a_.get(), Pattern(20'000'000), &written));
+  Spawn(context_, ReadOnce(a_.get(), &read));
+  Spawn(context_, WriteAll(a_.get(), Pattern(20'000'000), &written));
   context_.poll();
   a_->Close(Stream::How::kReset);
   a_->Close(Stream::How::kGraceful);
@@ -231,8 +231,8 @@ TEST_P(TcpStreamTest, CloseCancelsPendingOperations) {
 
 TEST_P(TcpStreamTest, MayBeDestroyedWhileOperationsWait) {
   std::string read, written;
-  Start(context_, ReadOnce(a_.get(), &read));
-  Start(context_, WriteAll(a_.get(), Pattern(20'000'000), &written));
+  Spawn(context_, ReadOnce(a_.get(), &read));
+  Spawn(context_, WriteAll(a_.get(), Pattern(20'000'000), &written));
   context_.poll();
   a_ = nullptr;
   RunUntil([&] { return !read.empty() && !written.empty(); });
@@ -246,7 +246,7 @@ TEST_P(TcpStreamTest, MayBeDestroyedWithItsContext) {
   TcpStream stream(*context, std::move(sockets.a));
   stream.SetDeadline(steady_clock::now() + std::chrono::hours(1));
   std::string log;
-  Start(*context, ReadOnce(&stream, &log));
+  Spawn(*context, ReadOnce(&stream, &log));
   context->poll();
   stream.Close(Stream::How::kGraceful);
   EXPECT_EQ(log, "");
@@ -268,7 +268,7 @@ TEST_P(TcpStreamTest, ItsContextMayEndWhileAWaitOwnsOthers) {
       streams.push_back(std::make_unique<TcpStream>(*context, std::move(sockets.a)));
       peers.push_back(std::move(sockets.b));
     }
-    Start(*context, ReadWhileOwning(std::move(streams)));
+    Spawn(*context, ReadWhileOwning(std::move(streams)));
     context->poll();
     context = nullptr;
     for (const UniqueFd& peer : peers) {
@@ -280,7 +280,7 @@ TEST_P(TcpStreamTest, ItsContextMayEndWhileAWaitOwnsOthers) {
 
 TEST_P(TcpStreamTest, TheEndIsSeenBehindAShortRead) {
   std::string log;
-  Start(context_, ReadOnce(b_.get(), &log));
+  Spawn(context_, ReadOnce(b_.get(), &log));
   context_.poll();
   // One edge for both.
   ASSERT_EQ(::send(a_->native_handle(), "x", 1, 0), 1);
@@ -323,7 +323,7 @@ TEST_P(TcpStreamTest, SeemsQuietWhileTheEventLoopHasJustTold) {
   // Nobody waits, so that nothing would have been told.
   EXPECT_FALSE(b_->SeemsQuiet());
   std::optional<bool> quiet;
-  Start(context_, ReadAndAsk(a_.get(), b_.get(), &quiet));
+  Spawn(context_, ReadAndAsk(a_.get(), b_.get(), &quiet));
   RunReady(context_);
   EXPECT_EQ(quiet, std::nullopt);
   EXPECT_EQ(Write(b_, "y"), "OK");
@@ -338,7 +338,7 @@ TEST_P(TcpStreamTest, DoesNotSeemQuietOnceToldOfTheEnd) {
   Sockets other = UnixPair();
   TcpStream waiting(context_, std::move(other.a));
   std::optional<bool> quiet;
-  Start(context_, ReadAndAsk(&waiting, b_.get(), &quiet));
+  Spawn(context_, ReadAndAsk(&waiting, b_.get(), &quiet));
   RunReady(context_);
   ASSERT_EQ(::shutdown(a_->native_handle(), SHUT_WR), 0);
   RunReady(context_);
@@ -382,7 +382,7 @@ TEST(TcpStreamTest, UrgentDataHidesNothing) {
   Sockets sockets = TcpPair();
   TcpStream stream(context, std::move(sockets.a));
   std::string log;
-  Start(context, ReadOnce(&stream, &log));
+  Spawn(context, ReadOnce(&stream, &log));
   context.poll();
   // A read ends before the urgent byte.
   ASSERT_EQ(::send(sockets.b.get(), "ab", 2, 0), 2);
@@ -396,7 +396,7 @@ TEST(TcpStreamTest, UrgentDataHidesNothing) {
   read();
   EXPECT_EQ(log, "ab");
   log.clear();
-  Start(context, ReadOnce(&stream, &log));
+  Spawn(context, ReadOnce(&stream, &log));
   read();
   EXPECT_EQ(log, "cd");
 }
@@ -431,7 +431,7 @@ TEST(TcpStreamTest, TellsOfAHangUpWithoutReading) {
     stream.OnHangUp(nullptr);
     if (reset) continue;
     std::string log;
-    Start(context, ReadOnce(&stream, &log));
+    Spawn(context, ReadOnce(&stream, &log));
     RunReady(context);
     EXPECT_EQ(log, "unread");
   }
@@ -448,7 +448,7 @@ TEST(TcpStreamTest, AClosedPeerAnswersAByteWithAHangUp) {
   }
   EXPECT_EQ(told, "half ");
   std::string log;
-  Start(context, WriteAll(&stream, "ab", &log));
+  Spawn(context, WriteAll(&stream, "ab", &log));
   context.restart();
   while (told != "half whole " && context.run_one_for(std::chrono::seconds(10)) > 0) {
   }

@@ -38,6 +38,8 @@ RouteRequest RouteTo(const IpAddress& address) {
   request.route.rtm_dst_len = static_cast<uint8_t>(size * 8);
   request.header.nlmsg_type = RTM_GETROUTE;
   request.header.nlmsg_flags = NLM_F_REQUEST;
+  thread_local uint32_t last = 0;
+  request.header.nlmsg_seq = ++last;
   request.header.nlmsg_len = static_cast<uint32_t>(NLMSG_LENGTH(sizeof(rtmsg)) + RTA_SPACE(size));
   return request;
 }
@@ -45,15 +47,21 @@ RouteRequest RouteTo(const IpAddress& address) {
 }  // namespace
 
 bool IsThisHost(const IpAddress& address) {
-  const UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  // Nothing is ever left in it: the kernel answers within the call.
+  thread_local UniqueFd socket;
+  if (!socket.valid())
+    socket = UniqueFd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
   if (!socket.valid()) return true;
   const RouteRequest request = RouteTo(address);
-  // The kernel answers within the call.
-  if (send(socket.get(), &request, request.header.nlmsg_len, 0) < 0) return true;
   alignas(nlmsghdr) std::array<char, 4096> answer;
-  const ssize_t count = recv(socket.get(), answer.data(), answer.size(), MSG_DONTWAIT);
-  if (count < static_cast<ssize_t>(NLMSG_LENGTH(sizeof(rtmsg)))) return true;
+  ssize_t count = send(socket.get(), &request, request.header.nlmsg_len, 0);
+  if (count > 0) count = recv(socket.get(), answer.data(), answer.size(), MSG_DONTWAIT);
   const auto* const header = reinterpret_cast<const nlmsghdr*>(answer.data());
+  if (count < static_cast<ssize_t>(NLMSG_LENGTH(sizeof(rtmsg))) ||
+      header->nlmsg_seq != request.header.nlmsg_seq) {
+    socket.Reset();
+    return true;
+  }
   // Without a route there is no connection that could end here.
   if (header->nlmsg_type == NLMSG_ERROR) return false;
   return static_cast<const rtmsg*>(NLMSG_DATA(header))->rtm_type == RTN_LOCAL;

@@ -30,7 +30,7 @@ void TurnShare::Use(Turn turn) {
   passes_->Count(shared_from_this());
 }
 
-void TurnShare::Park(Turn turn, Resume resume) {
+void TurnShare::Park(Turn turn, Resumption resume) {
   waiters_.push_back(Waiter{turn, std::move(resume)});
   passes_->Count(shared_from_this());
 }

@@ -3,15 +3,14 @@
 #ifndef SALLYPORT_AGENT_PROXY_TURNS_H_
 #define SALLYPORT_AGENT_PROXY_TURNS_H_
 
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/deferred.hpp>
 #include <boost/asio/io_context.hpp>
+#include <coroutine>
 #include <deque>
 #include <memory>
 #include <utility>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
+#include "agent/proxy/task.h"
 
 namespace sallyport::proxy {
 
@@ -32,27 +31,30 @@ class TurnShare : public std::enable_shared_from_this<TurnShare> {
 
   // False: it is not for this pass; Wait.
   bool TryTake(Turn turn);
-  // Awaited: returns when the turn has come. Cannot be cancelled, since it comes soon.
-  auto Wait(Turn turn) {
-    boost::asio::deferred_t deferred;
-    return boost::asio::async_initiate<boost::asio::deferred_t, void()>(
-        [self = shared_from_this(), turn](auto handler) {
-          self->Park(turn, [handler = std::move(handler)]() mutable { std::move(handler)(); });
-        },
-        deferred);
-  }
+  // Awaited: returns when the turn has come, which is soon.
+  struct Awaiter {
+    TurnShare* share;  // Outlives this.
+    Turn turn;
+
+    bool await_ready() const noexcept { return false; }
+    template <typename Promise>
+    void await_suspend(std::coroutine_handle<Promise> waiting) {
+      share->Park(turn, Resumption(waiting));
+    }
+    void await_resume() const noexcept {}
+  };
+  Awaiter Wait(Turn turn) { return {this, turn}; }
 
  private:
-  using Resume = absl::AnyInvocable<void() &&>;
   struct Waiter {
     Turn turn;
-    Resume resume;
+    Resumption resume;
   };
 
   explicit TurnShare(Passes* passes) : passes_(passes) {}
   bool HasRoom(Turn turn) const;
   void Use(Turn turn);
-  void Park(Turn turn, Resume resume);
+  void Park(Turn turn, Resumption resume);
   // Has a new pass's share, and lets those go on who waited for it.
   void BeginPass();
 

@@ -22,7 +22,7 @@ class TurnsTest : public testing::Test {
     log->push_back(name);
   }
   void TakeMany(const std::shared_ptr<TurnShare>& share, Turn turn, char name, int count) {
-    for (int i = 0; i < count; ++i) Start(context_, TakeOne(share, turn, name, &log_));
+    for (int i = 0; i < count; ++i) Spawn(context_, TakeOne(share, turn, name, &log_));
   }
 
   boost::asio::io_context context_{1};

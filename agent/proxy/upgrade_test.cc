@@ -130,7 +130,7 @@ Task<void> RelayAside(UpgradedConnection* upgraded, H1ServerConnection* http, st
 TEST_F(UpgradeTest, ADenialEndsBothSidesAtOnce) {
   Upgrade("", "");
   std::string end = "not yet";
-  Start(worker_->io_context(), RelayAside(upgraded_.get(), http_.get(), &end));
+  Spawn(worker_->io_context(), RelayAside(upgraded_.get(), http_.get(), &end));
   RunReady(worker_->io_context());
   SetPolicy("denied_hosts { hosts: 'b.test' }");
   EXPECT_TRUE(open());
@@ -144,7 +144,7 @@ TEST_F(UpgradeTest, ADenialEndsBothSidesAtOnce) {
 TEST_F(UpgradeTest, HasTheIdleTimeOfARelay) {
   Upgrade("", "");
   std::string end;
-  Start(worker_->io_context(), RelayAside(upgraded_.get(), http_.get(), &end));
+  Spawn(worker_->io_context(), RelayAside(upgraded_.get(), http_.get(), &end));
   RunReady(worker_->io_context());
   const SteadyTime at_first = client_.first->deadline();
   const auto idle = container_->limits().Time(Limit::kRelayIdleTimeoutMs);

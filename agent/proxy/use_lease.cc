@@ -4,9 +4,6 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <string>
@@ -78,8 +75,7 @@ Task<void> SweepLeases(ContainerPtr container) {
   boost::asio::steady_timer timer(container->worker().io_context());
   do {
     timer.expires_after(kSweepTime);
-    boost::system::error_code ignored;
-    co_await timer.async_wait(boost::asio::redirect_error(kUseTask, ignored));
+    co_await timer.async_wait(kUseTask);
   } while (container->leases().Sweep(Clock::now()));
 }
 
@@ -103,8 +99,7 @@ void GrantLease(const Exchange& exchange, const ToHandler& verdict, const Handle
                             exchange.head.target,
                             std::make_shared<const LeasedAnswer>(std::move(answer)), Clock::now());
   if (!container->leases().TakeSweeping()) return;
-  boost::asio::co_spawn(container->worker().io_context(), SweepLeases(container),
-                        boost::asio::detached);
+  Spawn(container->worker().io_context(), SweepLeases(container));
 }
 
 void DropLeases(Container& container) {

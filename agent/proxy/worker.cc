@@ -1,9 +1,6 @@
 #include "agent/proxy/worker.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <utility>
@@ -40,7 +37,7 @@ absl::Status Worker::CheckHandlers() {
 }
 
 void Worker::Start() {
-  boost::asio::co_spawn(context_, Sweep(this), boost::asio::detached);
+  Spawn(context_, Sweep(this));
   thread_ = std::thread([this] { context_.run(); });
 }
 
@@ -54,8 +51,7 @@ Task<void> Worker::Sweep(Worker* self) {
   boost::asio::steady_timer timer(self->context_);
   while (true) {
     timer.expires_after(kBetweenSweeps);
-    boost::system::error_code error;
-    co_await timer.async_wait(boost::asio::redirect_error(kUseTask, error));
+    const boost::system::error_code error = co_await timer.async_wait(kUseTask);
     if (error) co_return;
     for (auto& [id, served] : self->served_) served.container->origins().http1.Expire();
     ReleaseThreadCache();
@@ -106,7 +102,7 @@ absl::Status Worker::AddContainer(ContainerSetup setup) {
   for (UniqueFd& socket : setup.dns_sockets) {
     std::shared_ptr<DnsServer> server =
         DnsServer::Create(context_, std::move(socket), Container::DnsOptions(served.container));
-    boost::asio::co_spawn(context_, ServeDns(this, server), boost::asio::detached);
+    Spawn(context_, ServeDns(this, server));
     served.dns_servers.push_back(std::move(server));
   }
   return absl::OkStatus();

@@ -9,6 +9,7 @@
 
 #include "agent/proxy/dns/cache.h"
 #include "agent/proxy/dns/dns_limits.h"
+#include "agent/proxy/dns/failures.h"
 #include "agent/proxy/dns/names.h"
 #include "agent/proxy/dns/query_budget.h"
 
@@ -28,6 +29,7 @@ struct ContainerDns {
   const std::function<void(DnsLimit)> on_exceeded;
   DnsNames names;
   DnsCache cache;
+  DnsFailures failures;
   QueryBudget budget;
 };
 

@@ -63,22 +63,22 @@ Task<Answer> Follow(std::shared_ptr<Flight> flight) {
 }
 
 Task<Answer> Ask(std::shared_ptr<ContainerResolver::State> state, Host name, DnsType type) {
-  const SteadyTime now = std::chrono::steady_clock::now();
-  std::optional<UpstreamAnswer> kept = state->dns->cache.Find(name, type, now);
-  if (kept.has_value()) co_return *std::move(kept);
   const Question question(name, type);
   if (const auto found = state->under_way.find(question); found != state->under_way.end()) {
     Answer answer = co_await Follow(found->second);
     co_return answer;
   }
-  const absl::Status admitted = Admit(*state, name, now);
+  const absl::Status admitted = Admit(*state, name, std::chrono::steady_clock::now());
   if (!admitted.ok()) co_return admitted;
   const auto flight = std::make_shared<Flight>(state->context);
   state->under_way[question] = flight;
   Answer answer = co_await state->upstream->Query(name, type);
   state->under_way.erase(question);
+  const SteadyTime now = std::chrono::steady_clock::now();
   if (answer.ok()) {
-    state->dns->cache.Store(name, type, *answer, std::chrono::steady_clock::now());
+    state->dns->cache.Store(name, type, *answer, now);
+  } else {
+    state->dns->failures.Store(name, type, answer.status(), now);
   }
   flight->answer = answer;
   flight->landed.Notify();
@@ -94,6 +94,11 @@ ContainerResolver::ContainerResolver(boost::asio::io_context& context, Resolver*
 ContainerResolver::~ContainerResolver() = default;
 
 Task<Answer> ContainerResolver::Query(Host name, DnsType type) {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  std::optional<UpstreamAnswer> kept = state_->dns->cache.Find(name, type, now);
+  if (kept.has_value()) return *std::move(kept);
+  std::optional<absl::Status> failed = state_->dns->failures.Find(name, type, now);
+  if (failed.has_value()) return *std::move(failed);
   return Ask(state_, std::move(name), type);
 }
 

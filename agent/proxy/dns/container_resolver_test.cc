@@ -29,10 +29,10 @@ class ContainerResolverTest : public testing::Test {
   std::vector<std::string> AskAtOnce(const std::vector<std::string>& names) {
     std::vector<std::string> outcomes(names.size());
     for (size_t i = 0; i < names.size(); ++i) {
-      boost::asio::co_spawn(context_, resolver_->Query(*Host::Parse(names[i]), DnsType::kA),
-                            [&outcomes, i](std::exception_ptr, auto answer) {
-                              outcomes[i] = absl::StatusCodeToString(answer.status().code());
-                            });
+      Spawn(context_, resolver_->Query(*Host::Parse(names[i]), DnsType::kA),
+            [&outcomes, i](auto answer) {
+              outcomes[i] = absl::StatusCodeToString(answer.status().code());
+            });
     }
     context_.restart();
     context_.run();
@@ -75,6 +75,16 @@ TEST_F(ContainerResolverTest, KeepsNegativeAnswersWithSoa) {
   EXPECT_EQ(server_->queries().size(), 4u);
 }
 
+TEST_F(ContainerResolverTest, WhatFailedIsNotAskedAgainAtOnce) {
+  Given("a.test REFUSED");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Ask("a.test"), "UNAVAILABLE");
+    EXPECT_EQ(RunTask(context_, resolver_->Resolve(*Host::Parse("a.test"))).status().code(),
+              absl::StatusCode::kUnavailable);
+  }
+  EXPECT_EQ(server_->queries(), (std::vector<std::string>{"a.test A udp", "a.test AAAA udp"}));
+}
+
 TEST_F(ContainerResolverTest, ManyEqualQuestionsAtOnceAreOne) {
   Given("a.test 0 A 203.0.113.1\nb.test DROP\n");
   EXPECT_EQ(AskAtOnce(std::vector<std::string>(100, "a.test")),
@@ -113,10 +123,8 @@ TEST_F(ContainerResolverTest, RefusesTunnels) {
 TEST_F(ContainerResolverTest, QuestionsUnderWayMayOutliveIt) {
   Given("a.test DROP");
   std::string outcome;
-  boost::asio::co_spawn(context_, resolver_->Query(*Host::Parse("a.test"), DnsType::kA),
-                        [&outcome](std::exception_ptr, auto answer) {
-                          outcome = absl::StatusCodeToString(answer.status().code());
-                        });
+  Spawn(context_, resolver_->Query(*Host::Parse("a.test"), DnsType::kA),
+        [&outcome](auto answer) { outcome = absl::StatusCodeToString(answer.status().code()); });
   context_.poll();
   resolver_.reset();
   context_.restart();

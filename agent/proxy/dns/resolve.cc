@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <optional>
 #include <utility>
 
@@ -67,6 +65,25 @@ std::vector<IpAddress> Interleave(std::vector<IpAddress> first, std::vector<IpAd
   return all;
 }
 
+// What both answers come to.
+Addresses Choose(const Answer& a, const Answer& aaaa) {
+  Addresses v4 = AddressesOf(a);
+  Addresses v6 = AddressesOf(aaaa);
+  const bool has_v4 = v4.ok() && !v4->empty();
+  const bool has_v6 = v6.ok() && !v6->empty();
+  if (!has_v4 && !has_v6) {
+    // "No such address" must not be said while one of the two is unknown.
+    RETURN_IF_ERROR(v4.status());
+    RETURN_IF_ERROR(v6.status());
+    return absl::NotFoundError("no such name, or no address");
+  }
+  if (!has_v6) return v4;
+  if (!has_v4) return v6;
+  const bool prefer_v6 = HasRoute(v6->front());
+  return prefer_v6 ? Interleave(*std::move(v6), *std::move(v4))
+                   : Interleave(*std::move(v4), *std::move(v6));
+}
+
 Task<Addresses> AwaitBoth(std::shared_ptr<Asked> asked, SteadyTime deadline) {
   std::optional<SteadyTime> patience_ends;
   while (!asked->a.has_value() || !asked->aaaa.has_value()) {
@@ -80,40 +97,24 @@ Task<Addresses> AwaitBoth(std::shared_ptr<Asked> asked, SteadyTime deadline) {
     const absl::Status waited = co_await asked->answered.Wait(patience_ends.value_or(deadline));
     if (!waited.ok()) break;
   }
-  Addresses v4 = AddressesOf(asked->a);
-  Addresses v6 = AddressesOf(asked->aaaa);
-  const bool has_v4 = v4.ok() && !v4->empty();
-  const bool has_v6 = v6.ok() && !v6->empty();
-  if (!has_v4 && !has_v6) {
-    // "No such address" must not be said while one of the two is unknown.
-    CO_RETURN_IF_ERROR(v4.status());
-    CO_RETURN_IF_ERROR(v6.status());
-    co_return absl::NotFoundError("no such name, or no address");
-  }
-  if (!has_v6) co_return v4;
-  if (!has_v4) co_return v6;
-  const bool prefer_v6 = HasRoute(v6->front());
-  co_return prefer_v6 ? Interleave(*std::move(v6), *std::move(v4))
-                      : Interleave(*std::move(v4), *std::move(v6));
+  co_return Choose(asked->a, asked->aaaa);
 }
-
-Task<Addresses> Known(std::vector<IpAddress> addresses) { co_return addresses; }
 
 }  // namespace
 
 Task<Addresses> Resolver::Resolve(Host host) {
-  if (host.is_address()) return Known({host.address()});
+  if (host.is_address()) return std::vector<IpAddress>{host.address()};
   if (IsLocalhostName(host)) {
     std::array<uint8_t, 16> v6 = {};
     v6[15] = 1;
-    return Known({IpAddress::FromV4(0x7f000001), IpAddress::FromV6Bytes(v6)});
+    return std::vector<IpAddress>{IpAddress::FromV4(0x7f000001), IpAddress::FromV6Bytes(v6)};
   }
+  Task<absl::StatusOr<UpstreamAnswer>> a = Query(host, DnsType::kA);
+  Task<absl::StatusOr<UpstreamAnswer>> aaaa = Query(host, DnsType::kAaaa);
+  if (a.is_over() && aaaa.is_over()) return Choose(std::move(a).Take(), std::move(aaaa).Take());
   auto asked = std::make_shared<Asked>(context_);
-  const auto executor = context_.get_executor();
-  boost::asio::co_spawn(executor, Await(Query(host, DnsType::kA), asked, &Asked::a),
-                        boost::asio::detached);
-  boost::asio::co_spawn(executor, Await(Query(host, DnsType::kAaaa), asked, &Asked::aaaa),
-                        boost::asio::detached);
+  Spawn(context_, Await(std::move(a), asked, &Asked::a));
+  Spawn(context_, Await(std::move(aaaa), asked, &Asked::aaaa));
   return AwaitBoth(std::move(asked), std::chrono::steady_clock::now() + options_.budget);
 }
 

@@ -180,8 +180,8 @@ TEST_F(ResolverTest, AnswersManyAtOnce) {
   Use({dns->address()});
   int answered = 0;
   for (int i = 0; i < 100; ++i) {
-    boost::asio::co_spawn(context_, resolver_->Resolve(*Host::Parse("n" + std::to_string(i))),
-                          [&answered](std::exception_ptr, auto found) { answered += found.ok(); });
+    Spawn(context_, resolver_->Resolve(*Host::Parse("n" + std::to_string(i))),
+          [&answered](auto found) { answered += found.ok(); });
   }
   context_.run();
   EXPECT_EQ(answered, 100);
@@ -198,8 +198,8 @@ TEST_F(ResolverTest, EndsWhatIsUnderWayWhenItGoes) {
   const auto dns = Serve("* DROP");
   Use({dns->address()});
   absl::Status status = absl::OkStatus();
-  boost::asio::co_spawn(context_, resolver_->Query(*Host::Parse("a.test"), DnsType::kA),
-                        [&status](std::exception_ptr, auto answer) { status = answer.status(); });
+  Spawn(context_, resolver_->Query(*Host::Parse("a.test"), DnsType::kA),
+        [&status](auto answer) { status = answer.status(); });
   context_.poll();
   resolver_.reset();
   context_.run();
@@ -210,7 +210,7 @@ TEST_F(ResolverTest, TheLoopMayEndBeforeTheAnswer) {
   const auto dns = Serve("* DROP");
   boost::asio::io_context context{1};
   const auto resolver = *Resolver::Create(context, {dns->address()});
-  Start(context, [](Resolver* asked) -> Task<void> {
+  Spawn(context, [](Resolver* asked) -> Task<void> {
     const auto ignored = co_await asked->Resolve(*Host::Parse("a.test"));
     static_cast<void>(ignored);
   }(resolver.get()));

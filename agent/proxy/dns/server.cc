@@ -2,10 +2,7 @@
 
 #include <sys/socket.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <cerrno>
 #include <utility>
 #include <vector>
@@ -79,8 +76,7 @@ void Answer(const StatePtr& state, const Client& client, std::string_view messag
     return;
   }
   ++state->in_flight;
-  boost::asio::co_spawn(state->context.get_executor(), AnswerLater(state, client, std::move(query)),
-                        boost::asio::detached);
+  Spawn(state->context, AnswerLater(state, client, std::move(query)));
 }
 
 // Answers what waits, at most a turn of it.
@@ -103,9 +99,8 @@ Task<void> ServeUntilStopped(StatePtr state) {
   // A byte more than is legal, so that a query that is cut off is seen as too long.
   std::vector<char> buffer(kMaxDnsQueryBytes + 1);
   while (!state->stopped && !state->draining) {
-    boost::system::error_code error;
-    co_await state->descriptor.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                                          boost::asio::redirect_error(kUseTask, error));
+    const boost::system::error_code error = co_await state->descriptor.async_wait(
+        boost::asio::posix::descriptor_base::wait_read, kUseTask);
     if (error || state->stopped || state->draining) break;
     ReceiveWaiting(state, buffer);
   }

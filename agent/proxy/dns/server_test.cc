@@ -65,7 +65,7 @@ class DnsServerTest : public testing::Test {
                                  refused_.push_back(std::string(name) + ": " + std::string(reason));
                                },
                            .max_in_flight = max_in_flight});
-    Start(context_, ServeAndNote(server_.get(), &ended_));
+    Spawn(context_, ServeAndNote(server_.get(), &ended_));
   }
 
   void SetPolicy(const std::string& class_text) {

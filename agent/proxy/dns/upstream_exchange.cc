@@ -152,7 +152,7 @@ Task<absl::StatusOr<std::optional<UpstreamAnswer>>> OverUdp(boost::asio::io_cont
                                                             const DnsExchange* exchange) {
   CO_ASSIGN_OR_RETURN(UniqueFd socket, Connect(exchange->server, SOCK_DGRAM));
   // Only waits; datagrams are sent and received here.
-  TcpStream stream(*context, std::move(socket));
+  TcpStream stream(*context, std::move(socket), TcpStream::Socket::kNonBlocking);
   const ExchangeSockets::Registration registration(sockets, &stream);
   stream.SetDeadline(exchange->deadline);
   const Question question = Spell(*exchange);
@@ -226,7 +226,7 @@ Task<absl::StatusOr<UpstreamAnswer>> OverTcp(boost::asio::io_context* context,
                                              ExchangeSockets* sockets,
                                              const DnsExchange* exchange) {
   CO_ASSIGN_OR_RETURN(UniqueFd socket, Connect(exchange->server, SOCK_STREAM));
-  TcpStream stream(*context, std::move(socket));
+  TcpStream stream(*context, std::move(socket), TcpStream::Socket::kConnecting);
   const ExchangeSockets::Registration registration(sockets, &stream);
   stream.SetDeadline(exchange->deadline);
   const Question question = Spell(*exchange);

@@ -1,8 +1,6 @@
 #include "agent/proxy/handlers/conversation.h"
 
 #include <array>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -113,7 +111,7 @@ void HandlerConversation::Continue(MessageOrder order) {
   state_->order = order;
   state_->sorting = order.awaits_origin();
   if (!state_->sorting) return;
-  boost::asio::co_spawn(state_->context, Sort(state_), boost::asio::detached);
+  Spawn(state_->context, Sort(state_));
 }
 
 Task<absl::StatusOr<v1::HandleResponse>> HandlerConversation::ReceiveInOrder(

@@ -85,8 +85,8 @@ struct FakePeer::Callbacks {
 std::shared_ptr<FakePeer> FakePeer::Start(boost::asio::io_context& context,
                                           std::unique_ptr<Stream> stream, Options options) {
   std::shared_ptr<FakePeer> peer(new FakePeer(context, std::move(stream), options));
-  proxy::Start(context, ReadLoop(peer));
-  proxy::Start(context, WriteLoop(peer));
+  proxy::Spawn(context, ReadLoop(peer));
+  proxy::Spawn(context, WriteLoop(peer));
   return peer;
 }
 

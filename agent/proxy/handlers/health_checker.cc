@@ -1,7 +1,5 @@
 #include "agent/proxy/handlers/health_checker.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <chrono>
 
 #include "agent/proxy/event.h"
@@ -88,7 +86,7 @@ void HealthChecker::OnPolicyChange(const PolicySnapshot& policy) {
   for (auto& [key, check] : checks_) {
     if (!check->stats->checked().text().empty()) continue;
     check->stats->checked().Set(Verdict::kMayBeCalled, "unknown");
-    boost::asio::co_spawn(*dial_.context, Run(dial_, check), boost::asio::detached);
+    Spawn(*dial_.context, Run(dial_, check));
   }
 }
 

@@ -1,8 +1,6 @@
 #include "agent/proxy/handlers/link.h"
 
 #include <array>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -134,8 +132,8 @@ std::shared_ptr<HandlerLink> HandlerLink::Start(boost::asio::io_context& context
                                                 std::unique_ptr<Stream> stream,
                                                 std::string authority) {
   auto connection = std::make_shared<Connection>(context, std::move(stream), std::move(authority));
-  boost::asio::co_spawn(context, WriteLoop(connection), boost::asio::detached);
-  boost::asio::co_spawn(context, ReadLoop(connection), boost::asio::detached);
+  Spawn(context, WriteLoop(connection));
+  Spawn(context, ReadLoop(connection));
   return std::make_shared<Http2Link>(std::move(connection));
 }
 

@@ -82,7 +82,7 @@ class LinkTest : public testing::Test {
   // Starts an operation; `result` is set when it ends.
   template <typename T>
   void Begin(Task<T> task, std::optional<T>* result) {
-    proxy::Start(context_, Keep(std::move(task), result));
+    proxy::Spawn(context_, Keep(std::move(task), result));
     Settle();
   }
 

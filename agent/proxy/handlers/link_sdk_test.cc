@@ -178,9 +178,8 @@ TEST_F(LinkSdkTest, ALongRequestBodyWaitsForTheHandler) {
   EXPECT_TRUE(Receive(*call)->has_read_body());
   size_t sent = 0;
   std::optional<absl::Status> result;
-  boost::asio::co_spawn(
-      context_, SendBody(call.get(), kLong, &sent),
-      [&result](std::exception_ptr, absl::Status status) { result.emplace(std::move(status)); });
+  Spawn(context_, SendBody(call.get(), kLong, &sent),
+        [&result](absl::Status status) { result.emplace(std::move(status)); });
   Idle();
   EXPECT_LE(sent, read + kOnItsWay);
   gate.Open();

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "agent/proxy/http/message.h"
+#include "agent/proxy/http/spliced.h"
 #include "agent/proxy/task.h"
 
 namespace sallyport::proxy {
@@ -23,6 +24,8 @@ class BodyReader {
   // may hold back what it has written while this is so, and has to flush it before a Read that
   // waits.
   virtual bool ReadyNow() { return false; }
+  // For a body that may cross without being copied; null: this one may not.
+  virtual SplicedSource* spliced() { return nullptr; }
   // Trailers, after the end, with fields removed that may not be trailers (RFC 9110 section 6.5.1).
   virtual const Headers& trailers() const = 0;
 };

@@ -1,17 +1,29 @@
 #include "agent/proxy/http/h1_body_reader.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "agent/proxy/http/field_lines.h"
 #include "agent/proxy/http/serialize.h"
 
 namespace sallyport::proxy {
+namespace {
+
+// Of a body: less is sooner copied than moved through a pipe.
+constexpr uint64_t kWorthAPipe = 64 * 1024;
+
+}  // namespace
 
 H1BodyReader::H1BodyReader(ReadBuffer* buffer, Deadlines* deadlines, const H1Limits* limits,
                            std::chrono::milliseconds timeout)
-    : buffer_(buffer), deadlines_(deadlines), limits_(limits), timeout_(timeout) {}
+    : socket_(dynamic_cast<TcpStream*>(buffer->stream())),
+      buffer_(buffer),
+      deadlines_(deadlines),
+      limits_(limits),
+      timeout_(timeout) {}
 
 void H1BodyReader::Begin(BodyFraming framing, uint64_t content_length) {
   framing_ = framing;
@@ -27,25 +39,65 @@ void H1BodyReader::Begin(BodyFraming framing, uint64_t content_length) {
 }
 
 Task<absl::StatusOr<std::string_view>> H1BodyReader::Read() {
+  std::optional<Piece> piece = TakeReady();
+  if (piece.has_value()) return *std::move(piece);
+  return ReadMore();
+}
+
+Task<absl::StatusOr<std::string_view>> H1BodyReader::ReadMore() {
   while (true) {
-    std::optional<Piece> piece =
-        ready_.has_value() ? std::exchange(ready_, std::nullopt) : TryRead();
-    if (piece.has_value()) {
-      // An idle connection holds no memory for what it might read.
-      const bool at_end = piece->ok() && (*piece)->empty();
-      if (at_end && buffer_->empty()) buffer_->Release();
-      co_return *std::move(piece);
-    }
-    if (final_deadline_ == SteadyTime::max()) {
-      deadlines_->BeginReadAfterWrites(timeout_);
-    } else {
-      deadlines_->BeginRead(std::min(Deadlines::In(timeout_), final_deadline_));
-    }
+    BeginRead();
     const absl::StatusOr<size_t> count = co_await buffer_->Fill(ReadBuffer::kFullBytes);
     deadlines_->EndReadAfterWrites();
     if (!count.ok()) co_return Fail(count.status());
     if (*count == 0) co_return EndOfStream();
+    std::optional<Piece> piece = TakeReady();
+    if (piece.has_value()) co_return *std::move(piece);
   }
+}
+
+void H1BodyReader::BeginRead() {
+  if (final_deadline_ == SteadyTime::max()) {
+    deadlines_->BeginReadAfterWrites(timeout_);
+  } else {
+    deadlines_->BeginRead(std::min(Deadlines::In(timeout_), final_deadline_));
+  }
+}
+
+bool H1BodyReader::CanFill() const {
+  return socket_ != nullptr && state_ == State::kBody && framing_ == BodyFraming::kLength &&
+         left_ >= kWorthAPipe && buffer_->empty() && !ready_.has_value();
+}
+
+absl::StatusOr<size_t> H1BodyReader::Fill(PipePool::Pipe* pipe) {
+  buffer_->Release();
+  const ssize_t moved = pipe->Fill(socket_->native_handle(), left_);
+  if (moved < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+    socket_->NoteDrained();
+    return size_t{0};
+  }
+  if (moved < 0)
+    return Fail(absl::UnavailableError(absl::StrCat("read: ", std::strerror(errno)))).status();
+  if (moved == 0) return EndOfStream().status();
+  left_ -= static_cast<uint64_t>(moved);
+  bytes_ += static_cast<uint64_t>(moved);
+  if (left_ == 0) state_ = State::kComplete;
+  return static_cast<size_t>(moved);
+}
+
+Task<absl::Status> H1BodyReader::AwaitMore() {
+  BeginRead();
+  absl::Status readable = co_await socket_->WaitReadable();
+  deadlines_->EndReadAfterWrites();
+  co_return readable.ok() ? readable : Fail(std::move(readable)).status();
+}
+
+std::optional<H1BodyReader::Piece> H1BodyReader::TakeReady() {
+  std::optional<Piece> piece = ready_.has_value() ? std::exchange(ready_, std::nullopt) : TryRead();
+  // An idle connection holds no memory for what it might read.
+  const bool at_end = piece.has_value() && piece->ok() && (*piece)->empty();
+  if (at_end && buffer_->empty()) buffer_->Release();
+  return piece;
 }
 
 bool H1BodyReader::ReadyNow() {

@@ -10,13 +10,14 @@
 #include "agent/proxy/http/deadlines.h"
 #include "agent/proxy/http/h1_parse.h"
 #include "agent/proxy/http/read_buffer.h"
+#include "agent/proxy/tcp_stream.h"
 
 namespace sallyport::proxy {
 
 // One body after the other: Begin, then Read. Pieces are views into the buffer; what follows the
 // body stays in it. Errors: INVALID_ARGUMENT for broken framing, DATA_LOSS for an end before the
 // body's, and what the stream says.
-class H1BodyReader final : public BodyReader {
+class H1BodyReader final : public BodyReader, private SplicedSource {
  public:
   // All outlive this.
   H1BodyReader(ReadBuffer* buffer, Deadlines* deadlines, const H1Limits* limits,
@@ -26,6 +27,7 @@ class H1BodyReader final : public BodyReader {
 
   Task<absl::StatusOr<std::string_view>> Read() override;
   bool ReadyNow() override;
+  SplicedSource* spliced() override { return this; }
   const Headers& trailers() const override { return trailers_; }
 
   // Everything has been read by the caller, or there is nothing to read.
@@ -42,6 +44,16 @@ class H1BodyReader final : public BodyReader {
   enum class State { kBody, kTrailers, kComplete, kFailed };
   using Piece = absl::StatusOr<std::string_view>;
 
+  bool CanFill() const override;
+  absl::StatusOr<size_t> Fill(PipePool::Pipe* pipe) override;
+  Task<absl::Status> AwaitMore() override;
+
+  // Around each wait.
+  void BeginRead();
+  // Reads until there is a piece.
+  Task<Piece> ReadMore();
+  // What ReadyNow found, or what there is now; nullopt: more has to be read.
+  std::optional<Piece> TakeReady();
   // From the buffer alone; nullopt: more has to be read.
   std::optional<Piece> TryRead();
   std::optional<Piece> TryReadLength();
@@ -51,6 +63,7 @@ class H1BodyReader final : public BodyReader {
   Piece Complete();
   Piece Fail(absl::Status status);
 
+  TcpStream* const socket_;  // Null: what `buffer_` reads from is none.
   ReadBuffer* const buffer_;
   Deadlines* const deadlines_;
   const H1Limits* const limits_;

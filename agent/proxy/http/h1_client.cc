@@ -125,8 +125,8 @@ H1ClientConnection::~H1ClientConnection() = default;
 Task<absl::Status> H1ClientConnection::WriteHead(const RequestHead& head,
                                                  std::string_view authority_text) {
   State& s = *state_;
-  CO_RETURN_IF_ERROR(CheckRequest(head, authority_text));
-  if (!s.Reusable()) co_return absl::UnavailableError("the connection takes no further request");
+  RETURN_IF_ERROR(CheckRequest(head, authority_text));
+  if (!s.Reusable()) return absl::UnavailableError("the connection takes no further request");
   s.used = true;
   s.answered = false;
   s.method = head.method;
@@ -138,7 +138,7 @@ Task<absl::Status> H1ClientConnection::WriteHead(const RequestHead& head,
   AppendRequestHead(head, authority_text, head.headers, head.framing, head.content_length,
                     s.writer.held());
   s.writer.BeginBody(head.framing, head.content_length, H1Writer::Mode::kSend);
-  co_return absl::OkStatus();
+  return absl::OkStatus();
 }
 
 Task<absl::Status> H1ClientConnection::WriteBody(std::string_view bytes, More more) {
@@ -146,6 +146,8 @@ Task<absl::Status> H1ClientConnection::WriteBody(std::string_view bytes, More mo
 }
 
 Task<absl::Status> H1ClientConnection::Flush() { return state_->writer.Flush(); }
+
+SplicedSink* H1ClientConnection::spliced() { return &state_->writer; }
 
 Task<absl::Status> H1ClientConnection::FinishBody(const Headers& trailers) {
   return state_->writer.Finish(trailers);

@@ -399,7 +399,7 @@ Task<void> ReadAnswer(H1ClientConnection* client) {
 
 TEST_F(H1ClientTest, AnAnswerIsNotLateWhileTheRequestGoesOut) {
   ASSERT_TRUE(WriteHead("PUT", BodyFraming::kChunked).ok());
-  Start(context_, ReadAnswer(client_.get()));
+  Spawn(context_, ReadAnswer(client_.get()));
   RunReady(context_);
   const SteadyTime at_first = stream_->deadline();
   EXPECT_GT(at_first, std::chrono::steady_clock::now() + std::chrono::minutes(50));
@@ -419,7 +419,7 @@ TEST_F(H1ClientTest, NorIsItsBody) {
   ASSERT_TRUE(WriteHead("PUT", BodyFraming::kChunked).ok());
   stream_->Receive("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
   EXPECT_EQ(ReadHead(), "200");
-  Start(context_, ReadPiece(client_.get()));
+  Spawn(context_, ReadPiece(client_.get()));
   RunReady(context_);
   const SteadyTime at_first = stream_->deadline();
   EXPECT_NE(at_first, SteadyTime::max());

@@ -60,6 +60,7 @@ class H1ServerConnection final : public ServerExchange {
   Task<absl::Status> WriteHead(const ResponseHead& head, bool keep_alive) override;
   Task<absl::Status> WriteBody(std::string_view bytes, More more = More::kUnknown) override;
   Task<absl::Status> Flush() override;
+  SplicedSink* spliced() override;
   // Trailers are sent with chunked framing only.
   Task<absl::Status> FinishBody(const Headers& trailers) override;
   Task<absl::Status> WriteResponse(const ResponseHead& head, std::string_view body,
@@ -96,6 +97,7 @@ class H1ClientConnection final : public ClientExchange {
   Task<absl::Status> WriteHead(const RequestHead& head, std::string_view authority_text) override;
   Task<absl::Status> WriteBody(std::string_view bytes, More more = More::kUnknown) override;
   Task<absl::Status> Flush() override;
+  SplicedSink* spliced() override;
   Task<absl::Status> FinishBody(const Headers& trailers) override;
   Task<absl::StatusOr<ResponseHead>> ReadHead(std::chrono::milliseconds timeout) override;
   // For a request whose head says `expect: 100-continue`, before its body: sends the head, and

@@ -111,7 +111,7 @@ TEST_P(H1PairTest, BodiesOfAllSizesGoBothWays) {
   boost::asio::io_context context(1);
   Streams streams = GetParam()(context);
   int served = 0;
-  Start(context, Echo(std::move(streams.server), &served));
+  Spawn(context, Echo(std::move(streams.server), &served));
   H1ClientConnection client(std::move(streams.client), H1Limits{}, H1Timeouts{});
   int asked = 0;
   for (const size_t size : {0, 1, 100, 4096, 16 * 1024, 16 * 1024 + 1, 200'000}) {
@@ -124,7 +124,7 @@ TEST_P(H1PairTest, BodiesOfAllSizesGoBothWays) {
         head.content_length = size;
         if (asked % 2 == 1 && size > 0) head.headers.Add("Expect", "100-continue");
         bool sent = false;
-        Start(context, Send(&client, head, Pattern(size), piece_bytes, &sent));
+        Spawn(context, Send(&client, head, Pattern(size), piece_bytes, &sent));
         const std::string got = RunTask(context, Receive(&client));
         RunReady(context);
         EXPECT_TRUE(sent);

@@ -1,9 +1,6 @@
 // H1ServerConnection: requests in, responses out.
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <optional>
 #include <utility>
 
@@ -98,6 +95,7 @@ class AskedBody final : public BodyReader {
     return body_->Read();
   }
   bool ReadyNow() override { return body_->ReadyNow(); }
+  SplicedSource* spliced() override { return client_waits_ ? nullptr : body_->spliced(); }
   const Headers& trailers() const override { return body_->trailers(); }
 
  private:
@@ -165,6 +163,25 @@ struct H1ServerConnection::State : std::enable_shared_from_this<H1ServerConnecti
 
   bool MayReadHead() const { return idle || (Reusable() && received.complete()); }
 
+  absl::Status BeginResponse(const ResponseHead& head, bool keep_alive) {
+    if (response_begun) return absl::InvalidArgumentError("the request has been answered already");
+    if (head.status < kFirstFinalStatus || head.status > kLastStatus) {
+      return absl::InvalidArgumentError("a status that is no final answer");
+    }
+    const bool unasked = body.client_waits() && !received.complete();
+    body.ResponseBegins();
+    const Framing framing = FramingOf(head, asked_by);
+    keeps_alive =
+        keep_alive && client_keeps_alive && !unasked && framing.framing != BodyFraming::kUntilClose;
+    std::string_view connection = keeps_alive ? "" : "close";
+    if (keeps_alive && asked_by.minor_version == 0) connection = "keep-alive";
+    response_begun = true;
+    AppendResponseHead(head.status, head.reason, head.headers, framing.framing,
+                       framing.content_length, connection, writer.held());
+    writer.BeginBody(framing.framing, framing.content_length, framing.mode);
+    return writer.failure();
+  }
+
   void Abandon() {
     const std::function<void()> callback = std::exchange(on_abandoned, nullptr);
     if (callback != nullptr) callback();
@@ -182,9 +199,9 @@ struct H1ServerConnection::State : std::enable_shared_from_this<H1ServerConnecti
     // A WebSocket's client may have said all that it has to say.
     const bool may_be_told = !response_begun && !asks_for_websocket && !asks_for_tunnel &&
                              asked_by.minor_version > 0 && !writer.sending();
-    if (!may_be_told || !executor.has_value() || asked_whether_gone) return;
+    if (!may_be_told || context == nullptr || asked_whether_gone) return;
     asked_whether_gone = true;
-    boost::asio::co_spawn(*executor, AskWhetherGone(shared_from_this()), boost::asio::detached);
+    Spawn(*context, AskWhetherGone(shared_from_this()));
   }
 
   static Task<void> AskWhetherGone(std::shared_ptr<State> self) {
@@ -197,7 +214,7 @@ struct H1ServerConnection::State : std::enable_shared_from_this<H1ServerConnecti
   const H1Limits limits;
   const H1Timeouts timeouts;
   Stream* const stream;
-  std::optional<Executor> executor;  // Once a request has been read.
+  boost::asio::io_context* context = nullptr;  // Once a request has been read.
   std::function<void()> on_abandoned;
   bool asked_whether_gone = false;
   bool left = false;  // The connection is gone: `stream` may be, too.
@@ -247,7 +264,7 @@ void H1ServerConnection::LeaveSoon(std::chrono::milliseconds grace) {
 Task<H1ServerConnection::HeadResult> H1ServerConnection::ReadHead() {
   State& s = *state_;
   if (!s.MayReadHead()) co_return Closed{};
-  if (!s.executor.has_value()) s.executor = co_await boost::asio::this_coro::executor;
+  if (s.context == nullptr) s.context = &co_await ThisContext();
   s.response_begun = false;
   s.keeps_alive = false;
   HeadProgress progress(s.limits);
@@ -306,33 +323,15 @@ void H1ServerConnection::StopReading() {
 
 Task<absl::Status> H1ServerConnection::WriteInterim(const ResponseHead& head) {
   State& s = *state_;
-  if (s.response_begun)
-    co_return absl::InvalidArgumentError("the request has been answered already");
-  if (s.asked_by.minor_version == 0) co_return absl::OkStatus();
+  if (s.response_begun) return absl::InvalidArgumentError("the request has been answered already");
+  if (s.asked_by.minor_version == 0) return absl::OkStatus();
   AppendResponseHead(head.status, head.reason, head.headers, BodyFraming::kNone, 0, "",
                      s.writer.held());
-  co_return co_await s.writer.Flush();
+  return s.writer.Flush();
 }
 
 Task<absl::Status> H1ServerConnection::WriteHead(const ResponseHead& head, bool keep_alive) {
-  State& s = *state_;
-  if (s.response_begun)
-    co_return absl::InvalidArgumentError("the request has been answered already");
-  if (head.status < kFirstFinalStatus || head.status > kLastStatus) {
-    co_return absl::InvalidArgumentError("a status that is no final answer");
-  }
-  const bool unasked = s.body.client_waits() && !s.received.complete();
-  s.body.ResponseBegins();
-  const Framing framing = FramingOf(head, s.asked_by);
-  s.keeps_alive =
-      keep_alive && s.client_keeps_alive && !unasked && framing.framing != BodyFraming::kUntilClose;
-  std::string_view connection = s.keeps_alive ? "" : "close";
-  if (s.keeps_alive && s.asked_by.minor_version == 0) connection = "keep-alive";
-  s.response_begun = true;
-  AppendResponseHead(head.status, head.reason, head.headers, framing.framing,
-                     framing.content_length, connection, s.writer.held());
-  s.writer.BeginBody(framing.framing, framing.content_length, framing.mode);
-  co_return s.writer.failure();
+  return state_->BeginResponse(head, keep_alive);
 }
 
 Task<absl::Status> H1ServerConnection::WriteBody(std::string_view bytes, More more) {
@@ -340,6 +339,8 @@ Task<absl::Status> H1ServerConnection::WriteBody(std::string_view bytes, More mo
 }
 
 Task<absl::Status> H1ServerConnection::Flush() { return state_->writer.Flush(); }
+
+SplicedSink* H1ServerConnection::spliced() { return &state_->writer; }
 
 Task<absl::Status> H1ServerConnection::FinishBody(const Headers& trailers) {
   return state_->writer.Finish(trailers);
@@ -350,31 +351,31 @@ Task<absl::Status> H1ServerConnection::WriteResponse(const ResponseHead& head,
   ResponseHead whole = head;
   whole.framing = BodyFraming::kLength;
   whole.content_length = body.size();
-  const absl::Status begun = co_await WriteHead(whole, keep_alive);
-  if (!begun.ok()) co_return begun;
-  co_return co_await state_->writer.WriteWhole(body);
+  absl::Status begun = state_->BeginResponse(whole, keep_alive);
+  if (!begun.ok()) return begun;
+  return state_->writer.WriteWhole(body);
 }
 
 Task<absl::Status> H1ServerConnection::SwitchToWebSocket(const ResponseHead& head,
                                                          std::string_view first) {
   State& s = *state_;
   if (s.response_begun || !s.asks_for_websocket)
-    co_return absl::InvalidArgumentError("nobody waits for a WebSocket");
+    return absl::InvalidArgumentError("nobody waits for a WebSocket");
   s.response_begun = true;
   AppendSwitchToWebSocket(head.reason, head.headers, s.writer.held());
   // What follows ends with the connection and is nobody's body.
   s.writer.BeginBody(BodyFraming::kUntilClose, 0, H1Writer::Mode::kSend);
-  co_return co_await s.writer.WriteWhole(first);
+  return s.writer.WriteWhole(first);
 }
 
 Task<absl::Status> H1ServerConnection::AcceptConnect() {
   State& s = *state_;
   if (s.response_begun || !s.asks_for_tunnel)
-    co_return absl::InvalidArgumentError("nobody waits for a tunnel");
+    return absl::InvalidArgumentError("nobody waits for a tunnel");
   s.response_begun = true;
   AppendResponseHead(200, "Connection established", {}, BodyFraming::kNone, 0, "", s.writer.held());
   s.writer.BeginBody(BodyFraming::kUntilClose, 0, H1Writer::Mode::kSend);
-  co_return co_await s.writer.Flush();
+  return s.writer.Flush();
 }
 
 void H1ServerConnection::OnAbandoned(std::function<void()> callback) {

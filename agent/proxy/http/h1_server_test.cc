@@ -142,7 +142,7 @@ TEST_F(H1ServerTest, H127AsksForTheBodyWhenItIsRead) {
     const absl::StatusOr<std::string_view> got = co_await server->body().Read();
     *out = got.ok() ? std::string(*got) : "error";
   };
-  Start(context_, read(server_.get(), &piece));
+  Spawn(context_, read(server_.get(), &piece));
   RunReady(context_);
   EXPECT_EQ(Written(), kContinue);
   stream_->Receive("12345");

@@ -11,13 +11,14 @@
 #include "agent/proxy/event.h"
 #include "agent/proxy/http/deadlines.h"
 #include "agent/proxy/http/h1_connection.h"
+#include "agent/proxy/tcp_stream.h"
 
 namespace sallyport::proxy {
 
 // One message after the other: append a head to held(), BeginBody, Write…, Finish. Belongs to one
 // worker. An error is final. What need not wait is done within the call, before what it returns is
 // awaited: most of a message is, and a coroutine for each step costs more than the step.
-class H1Writer {
+class H1Writer final : public SplicedSink {
  public:
   // Both outlive this.
   H1Writer(Stream* stream, Deadlines* deadlines, std::chrono::milliseconds timeout);
@@ -30,6 +31,7 @@ class H1Writer {
   void Release() {
     // Not an assignment, which would copy the empty string and keep the memory.
     if (held_.empty()) std::string().swap(held_);
+    if (!sending_) std::string().swap(sent_first_);
   }
 
   enum class Mode {
@@ -42,6 +44,8 @@ class H1Writer {
   // `body` is all of it; Finish included, in one write.
   Task<absl::Status> WriteWhole(std::string_view body);
   Task<absl::Status> Flush();
+  bool CanDrain() const override;
+  Task<absl::Status> Drain(PipePool::Pipe* pipe) override;
 
   // A write is under way.
   bool sending() const { return sending_; }
@@ -58,10 +62,15 @@ class H1Writer {
 
   // Writes what is held, and then `pieces`. Waits while another coroutine's write is under way.
   Task<absl::Status> Send(Pieces pieces);
+  Task<absl::Status> SendNext(Pieces pieces);
+  Task<absl::Status> AwaitSent(Task<absl::Status> write);
+  // The write that was under way is over.
+  absl::Status Sent(absl::Status status);
   absl::Status CheckWritable(size_t bytes) const;
   void AppendChunkSize(size_t size);
 
   Stream* const stream_;
+  TcpStream* const socket_;  // Null: stream_ is none.
   Deadlines* const deadlines_;
   const std::chrono::milliseconds timeout_;
   std::string held_;
@@ -71,7 +80,10 @@ class H1Writer {
   bool finished_ = true;
   uint64_t body_bytes_ = 0;
   absl::Status failure_;
+  // Of the write that is under way.
   bool sending_ = false;
+  std::string sent_first_;
+  std::array<std::string_view, 1 + kMaxPieces> all_;
   std::unique_ptr<Event> sent_;  // Made when somebody waits.
 };
 

@@ -1,7 +1,5 @@
 #include "agent/proxy/http/h2_client.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <utility>
 
 #include "agent/proxy/http/h2_client_exchange.h"
@@ -39,8 +37,8 @@ Task<void> WriteLoop(std::shared_ptr<State> state) {
 H2ClientConnection::H2ClientConnection(boost::asio::io_context& context,
                                        std::unique_ptr<Stream> stream, Options options)
     : state_(std::make_shared<State>(context, std::move(stream), std::move(options))) {
-  boost::asio::co_spawn(context, WriteLoop(state_), boost::asio::detached);
-  boost::asio::co_spawn(context, ReadLoop(state_), boost::asio::detached);
+  Spawn(context, WriteLoop(state_));
+  Spawn(context, ReadLoop(state_));
 }
 
 H2ClientConnection::~H2ClientConnection() { Retire(); }

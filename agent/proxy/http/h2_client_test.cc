@@ -163,7 +163,7 @@ TEST_F(H2ClientTest, ABodyWaitsForTheOriginsWindow) {
   Receive(h2::Settings({{kWindowSetting, 10}}));
   const auto exchange = Ask(BodyFraming::kLength, "PUT", 16);
   std::optional<absl::Status> written;
-  Start(context_, WriteAndTell(exchange.get(), "0123456789abcdef", &written));
+  Spawn(context_, WriteAndTell(exchange.get(), "0123456789abcdef", &written));
   std::vector<ReceivedFrame> data = Sent(h2::kData);
   ASSERT_EQ(data.size(), 1u);
   EXPECT_EQ(data[0].payload, "0123456789");
@@ -336,7 +336,7 @@ TEST_F(H2ClientTest, ABodyIsNotLateWhileTheOtherMoves) {
   Receive(h2::Settings({}) + h2::Head(1, kOk, 0));
   EXPECT_EQ(ReadHead(*exchange), "200");
   std::optional<std::string> read;
-  Start(context_, ReadAndTell(exchange.get(), &read));
+  Spawn(context_, ReadAndTell(exchange.get(), &read));
   // Longer than the answer may pause, a piece of the request each quarter of that.
   for (int i = 0; i < 8; ++i) {
     EXPECT_TRUE(RunTask(context_, exchange->WriteBody("x")).ok());

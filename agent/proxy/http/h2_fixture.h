@@ -65,8 +65,8 @@ class H2Fixture : public testing::Test {
     seen_ = 0;
     running_ = 1;
     reader_ = std::make_unique<h2::FrameReader>();
-    Start(context_, Write(this));
-    Start(context_, Serve(this));
+    Spawn(context_, Write(this));
+    Spawn(context_, Serve(this));
     if (!preface.empty()) Give(preface);
   }
 
@@ -167,7 +167,7 @@ class H2Fixture : public testing::Test {
       if (requests.empty()) break;
       for (H2ServerConnection::Request& request : requests) {
         ++test->running_;
-        Start(test->context_, ServeOne(test, std::move(request)));
+        Spawn(test->context_, ServeOne(test, std::move(request)));
       }
     }
     --test->running_;

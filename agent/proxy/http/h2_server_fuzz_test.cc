@@ -50,7 +50,7 @@ Task<void> Serve(Served* served) {
     if (requests.empty()) break;
     for (H2ServerConnection::Request& request : requests) {
       ++served->running;
-      Start(served->context, ServeOne(served, std::move(request)));
+      Spawn(served->context, ServeOne(served, std::move(request)));
     }
   }
   --served->running;
@@ -69,8 +69,8 @@ void ServeBytes(std::string_view bytes, size_t segment) {
   stream->Receive(bytes);
   stream->ReceiveEnd();
   Served served(context, stream.get());
-  Start(context, Write(&served));
-  Start(context, Serve(&served));
+  Spawn(context, Write(&served));
+  Spawn(context, Serve(&served));
   RunReady(context);
   SALLYPORT_CHECK(served.running == 0);
 }

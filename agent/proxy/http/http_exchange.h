@@ -54,6 +54,8 @@ class ServerExchange {
   virtual Task<absl::Status> WriteBody(std::string_view bytes, More more = More::kUnknown) = 0;
   // Sends what is held back.
   virtual Task<absl::Status> Flush() = 0;
+  // For a body that may cross without being copied; null: this one may not.
+  virtual SplicedSink* spliced() { return nullptr; }
   // Ends the response; INVALID_ARGUMENT if bytes of a declared length are missing.
   virtual Task<absl::Status> FinishBody(const Headers& trailers) = 0;
   // Head and whole body in one write.
@@ -100,6 +102,7 @@ class ClientExchange {
   // As on the server's side.
   virtual Task<absl::Status> WriteBody(std::string_view bytes, More more = More::kUnknown) = 0;
   virtual Task<absl::Status> Flush() = 0;
+  virtual SplicedSink* spliced() { return nullptr; }
   virtual Task<absl::Status> FinishBody(const Headers& trailers) = 0;
 
   // The next head of the answer. A status of 102..199 is an interim answer, and another head

@@ -15,18 +15,33 @@ ReadBuffer::ReadBuffer(Stream* stream, std::string_view early) : stream_(stream)
 
 Task<absl::StatusOr<size_t>> ReadBuffer::Fill(size_t capacity) {
   if (trickles_) capacity = std::min(capacity, kIdleBytes);
-  if (!stream_->MayBeReadable()) {
-    if (empty()) Release();
-    const absl::Status readable = co_await stream_->WaitReadable();
-    if (!readable.ok()) co_return readable;
-  }
+  return stream_->MayBeReadable() ? ReadNow(capacity) : WaitAndRead(capacity);
+}
+
+Task<absl::StatusOr<size_t>> ReadBuffer::WaitAndRead(size_t capacity) {
+  if (empty()) Release();
+  const absl::Status readable = co_await stream_->WaitReadable();
+  if (!readable.ok()) co_return readable;
+  co_return co_await ReadNow(capacity);
+}
+
+Task<absl::StatusOr<size_t>> ReadBuffer::ReadNow(size_t capacity) {
   MakeRoom(capacity);
-  absl::StatusOr<size_t> count =
-      co_await stream_->Read(std::span<char>(data_.get() + end_, capacity_ - end_));
-  if (!count.ok()) co_return count;
+  Task<absl::StatusOr<size_t>> read =
+      stream_->Read(std::span<char>(data_.get() + end_, capacity_ - end_));
+  if (read.is_over()) return Took(std::move(read).Take());
+  return AwaitRead(std::move(read));
+}
+
+Task<absl::StatusOr<size_t>> ReadBuffer::AwaitRead(Task<absl::StatusOr<size_t>> read) {
+  co_return Took(co_await std::move(read));
+}
+
+absl::StatusOr<size_t> ReadBuffer::Took(absl::StatusOr<size_t> count) {
+  if (!count.ok()) return count;
   end_ += *count;
   trickles_ = *count < kIdleBytes / 2;
-  co_return count;
+  return count;
 }
 
 std::string ReadBuffer::Take() {

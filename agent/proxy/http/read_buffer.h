@@ -21,6 +21,7 @@ class ReadBuffer {
   // `stream` outlives this. `early` was read from it before.
   ReadBuffer(Stream* stream, std::string_view early);
 
+  Stream* stream() const { return stream_; }
   std::string_view bytes() const { return {data_.get() + begin_, end_ - begin_}; }
   char* data() { return data_.get() + begin_; }
   bool empty() const { return begin_ == end_; }
@@ -38,6 +39,10 @@ class ReadBuffer {
   void Release();
 
  private:
+  Task<absl::StatusOr<size_t>> WaitAndRead(size_t capacity);
+  Task<absl::StatusOr<size_t>> ReadNow(size_t capacity);
+  Task<absl::StatusOr<size_t>> AwaitRead(Task<absl::StatusOr<size_t>> read);
+  absl::StatusOr<size_t> Took(absl::StatusOr<size_t> count);
   void MakeRoom(size_t capacity);
 
   Stream* const stream_;

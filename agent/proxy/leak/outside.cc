@@ -5,8 +5,6 @@
 
 #include <array>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <limits>
@@ -97,7 +95,7 @@ Outside::Outside() {
   listening_.push_back({Role::kGuarded, ListenOn(kGuardedAddress, kOutsidePort)});
   listening_.push_back({Role::kDenied, ListenOn(kDeniedAddress, kOutsidePort)});
   for (const Listening& listening : listening_) {
-    boost::asio::co_spawn(context_, AcceptOn(&listening), boost::asio::detached);
+    Spawn(context_, AcceptOn(&listening));
   }
   thread_ = std::thread([this] { context_.run(); });
 }
@@ -120,12 +118,9 @@ Task<void> Outside::AcceptOn(const Listening* listening) {
     SALLYPORT_CHECK(listening->role != Role::kDenied);
     auto stream = std::make_unique<TcpStream>(context_, std::move(accepted));
     if (listening->role == Role::kHandler) {
-      boost::asio::co_spawn(context_,
-                            ServeHandler(FakePeer::Start(context_, std::move(stream), {})),
-                            boost::asio::detached);
+      Spawn(context_, ServeHandler(FakePeer::Start(context_, std::move(stream), {})));
     } else {
-      boost::asio::co_spawn(context_, ServeOrigin(listening->role, std::move(stream)),
-                            boost::asio::detached);
+      Spawn(context_, ServeOrigin(listening->role, std::move(stream)));
     }
   }
 }

@@ -2,8 +2,6 @@
 
 #include <openssl/err.h>
 
-#include <boost/asio/post.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -146,8 +144,7 @@ Task<absl::Status> TlsStream::ShutdownWrite() { return EndWriting(state_); }
 
 Task<absl::Status> TlsStream::EndTurn(std::shared_ptr<State> state) {
   state->turn = 0;
-  const Executor executor = co_await boost::asio::this_coro::executor;
-  co_await boost::asio::post(executor, kUseTask);
+  co_await Yield();
   co_return state->Usable();
 }
 

@@ -111,7 +111,7 @@ TEST_F(TlsStreamTest, ReadsAndWritesMegabytesAtOnce) {
     }
     SSL_shutdown(ssl);
   });
-  Start(context_, ReadToEndBeside(stream_.get(), &echo, &end));
+  Spawn(context_, ReadToEndBeside(stream_.get(), &echo, &end));
   std::vector<std::string_view> pieces;
   for (size_t at = 0, size = 1; at < bytes.size(); at += size, size = size * 3 % 70001) {
     pieces.push_back(std::string_view(bytes).substr(at, size));
@@ -245,7 +245,7 @@ TEST_F(TlsStreamTest, CancelsAReadThatIsUnderWay) {
     bool clean = false;
     Connect([&clean](SSL* ssl, int) { ReadAll(ssl, &clean); });
     std::optional<StatusCode> code;
-    Start(context_, ReadOnce(stream_.get(), &code));
+    Spawn(context_, ReadOnce(stream_.get(), &code));
     context_.restart();
     context_.poll();
     stream_->Close(how);
@@ -262,7 +262,7 @@ TEST_F(TlsStreamTest, MayEndWhileAReadIsUnderWay) {
   bool clean = true;
   Connect([&clean](SSL* ssl, int) { ReadAll(ssl, &clean); });
   std::optional<StatusCode> code;
-  Start(context_, ReadOnce(stream_.get(), &code));
+  Spawn(context_, ReadOnce(stream_.get(), &code));
   context_.restart();
   context_.poll();
   stream_.reset();
