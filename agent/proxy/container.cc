@@ -27,6 +27,17 @@ bool IsRefusal(const AuditRecord& record) {
   return record.decision != "egress" && record.decision != "relay";
 }
 
+// Of the container's budget; null: there is no room in it.
+std::shared_ptr<void> HoldMemory(const std::shared_ptr<ContainerBudget>& budget, size_t bytes) {
+  struct Held {
+    std::shared_ptr<ContainerBudget> budget;
+    Gauge::Token token;
+  };
+  Gauge::Token token = budget->Hold(Limit::kMemoryBytes, static_cast<int64_t>(bytes));
+  if (!token) return nullptr;
+  return std::make_shared<Held>(Held{budget, std::move(token)});
+}
+
 }  // namespace
 
 Container::Container(Worker* worker, Parts parts)
@@ -35,7 +46,8 @@ Container::Container(Worker* worker, Parts parts)
       turns_(TurnShare::Create(&worker->passes())),
       resolver_(std::make_unique<ContainerResolver>(worker->io_context(),
                                                     worker->dial_context().resolver, parts_.dns)),
-      origins_(worker->io_context()),
+      origins_(worker->io_context(),
+               [budget = parts_.budget](size_t bytes) { return HoldMemory(budget, bytes); }),
       handlers_({&worker->io_context(), resolver_.get(), parts_.upstream_tls.get(),
                  worker->handler_sockets()},
                 &worker->handler_tls(), worker->handler_stats(), parts_.budget),

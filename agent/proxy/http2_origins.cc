@@ -10,13 +10,18 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// 20 MB/s over 50 ms.
+constexpr uint32_t kMaxStreamWindow = 1024 * 1024;
+
 // ALPN is TLS's, so the scheme need not be in it.
 std::string MemoryKey(const OriginKey& key) { return StrCat(key.host.text(), " ", key.port); }
 
 }  // namespace
 
-Http2Origins::Http2Origins(boost::asio::io_context& context)
-    : context_(context), room_(std::make_shared<Event>(context)) {}
+Http2Origins::Http2Origins(boost::asio::io_context& context, HoldWindowMemory hold_memory)
+    : context_(context),
+      hold_memory_(std::move(hold_memory)),
+      room_(std::make_shared<Event>(context)) {}
 
 std::unique_ptr<OriginConnection> Http2Origins::Take(const OriginKey& key, Use use,
                                                      AddressCheck check) {
@@ -43,6 +48,8 @@ void Http2Origins::Add(const OriginKey& key, std::unique_ptr<Stream> stream, IpA
   MakeRoom();
   H2ClientConnection::Options options;
   options.scheme = key.tls ? "https" : "http";
+  options.limits.max_stream_window = kMaxStreamWindow;
+  options.hold_memory = hold_memory_;
   options.on_change = [room = room_] { room->Notify(); };
   by_key_[key].push_back(
       Shared{std::make_unique<H2ClientConnection>(context_, std::move(stream), std::move(options)),

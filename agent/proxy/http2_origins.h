@@ -22,7 +22,8 @@ namespace sallyport::proxy {
 // container's TLS handshake need not wait for the origin's each time.
 class Http2Origins {
  public:
-  explicit Http2Origins(boost::asio::io_context& context);
+  // `hold_memory`: for large bodies; null: no limit.
+  explicit Http2Origins(boost::asio::io_context& context, HoldWindowMemory hold_memory = nullptr);
 
   // Another connection is made when those there are have no room for a stream.
   static constexpr size_t kMaxConnectionsPerOrigin = 8;
@@ -74,6 +75,7 @@ class Http2Origins {
   void MakeRoom();
 
   boost::asio::io_context& context_;
+  const HoldWindowMemory hold_memory_;
   const std::shared_ptr<Event> room_;                           // Connections may outlive this.
   absl::flat_hash_map<OriginKey, std::vector<Shared>> by_key_;  // Oldest first.
   uint64_t uses_ = 0;

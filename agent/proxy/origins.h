@@ -35,7 +35,8 @@ struct OriginAttempt {
 
 // Belongs to one container on one worker.
 struct Origins {
-  explicit Origins(boost::asio::io_context& context) : http2(context) {}
+  Origins(boost::asio::io_context& context, HoldWindowMemory hold_memory)
+      : http2(context, std::move(hold_memory)) {}
 
   OriginPool http1;
   Http2Origins http2;

@@ -23,6 +23,7 @@ class H2ClientConnection {
     std::string scheme = "https";  // Becomes :scheme.
     H2Limits limits = {};
     H2Timeouts timeouts = {.idle = std::chrono::seconds(30), .body = std::chrono::minutes(5)};
+    HoldWindowMemory hold_memory = nullptr;
     // Called when a stream or the connection has ended.
     std::function<void()> on_change = [] {};
   };

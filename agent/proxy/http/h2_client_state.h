@@ -21,6 +21,7 @@ struct H2ClientConnection::State {
         session(std::make_shared<H2Session>(context, H2Session::Role::kClient, options.limits)),
         transport(stream.get(), session.get(), options.timeouts, "") {
     session->set_on_stream_closed(options.on_change);
+    session->set_hold_memory(options.hold_memory);
     WatchIdle();
   }
 

@@ -75,6 +75,7 @@ void H2Session::OnHeadBegins(int32_t stream_id) {
     return;
   }
   auto stream = std::make_shared<H2Stream>(context_);
+  stream->window = limits_.stream_window;
   stream->id = stream_id;
   streams_[stream_id] = std::move(stream);
 }

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 
 namespace sallyport::proxy {
 
@@ -16,6 +18,9 @@ struct H2Limits {
   // DATA that the peer may send before it is read: what one stream holds at most.
   uint32_t stream_window = 128 * 1024;
   uint32_t connection_window = 1024 * 1024;
+  // What a stream's window grows to while its reader keeps up; the connection's is twice as large,
+  // if need be. 0: they do not grow.
+  uint32_t max_stream_window = 0;
   // Unread DATA of all streams together beyond which the connection's window is not given back.
   size_t unread_bytes = 4 * 1024 * 1024;
   // A decoded header list: names, values and 32 bytes for each field (RFC 9113 section 6.5.2).
@@ -34,6 +39,10 @@ struct H2Limits {
   uint32_t idle_frames = 1000;
   std::chrono::seconds idle_frames_period{10};
 };
+
+// Asked, before a stream's window grows, for the bytes that it would have grown by in all. Null: it
+// may not. Else held as long as the window is.
+using HoldWindowMemory = std::function<std::shared_ptr<void>(size_t bytes)>;
 
 // Times that one step may take.
 struct H2Timeouts {

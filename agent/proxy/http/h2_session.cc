@@ -14,6 +14,8 @@ namespace {
 // times as many, only the stream is refused (RFC 9113 section 5.1.2), in OnHeadBegins: the peer may
 // have miscounted.
 constexpr uint32_t kStreamsTolerance = 2;
+// A window that is read through in less time may be what the peer waits for.
+constexpr std::chrono::milliseconds kRoundTrip{500};
 
 nghttp2_nv Field(const Header& field) {
   const auto bytes = [](const std::string& text) {
@@ -37,6 +39,7 @@ H2Session::H2Session(boost::asio::io_context& context, Role role, const H2Limits
       role_(role),
       limits_(limits),
       budget_(limits),
+      connection_window_(limits.connection_window),
       now_(std::chrono::steady_clock::now()),
       greeted_(role == Role::kClient),
       output_ready_(context) {
@@ -141,6 +144,7 @@ bool H2Session::accepts_streams() const {
 
 std::shared_ptr<H2Stream> H2Session::Open(const Headers& fields, bool ends_stream) {
   auto stream = std::make_shared<H2Stream>(context_);
+  stream->window = limits_.stream_window;
   Pack(fields);
   nghttp2_data_provider body = Provider(stream.get());
   const int32_t id = nghttp2_submit_request(session_, nullptr, fields_.data(), fields_.size(),
@@ -188,9 +192,36 @@ void H2Session::Consume(H2Stream& stream, size_t bytes) {
   stream.owed -= bytes;
   unread_bytes_ -= bytes;
   if (failed_) return;
-  if (!stream.closed) nghttp2_session_consume_stream(session_, stream.id, bytes);
+  if (!stream.closed) {
+    nghttp2_session_consume_stream(session_, stream.id, bytes);
+    if (!stream.discard && stream.window < limits_.max_stream_window) GrowWindow(stream, bytes);
+  }
   GiveBackConnection();
   if (nghttp2_session_want_write(session_) != 0) Wake();
+}
+
+// A stream carries no more than its window in a round trip.
+void H2Session::GrowWindow(H2Stream& stream, size_t bytes) {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  if (stream.read_of_window == 0) stream.read_since = now;
+  stream.read_of_window += bytes;
+  if (stream.read_of_window < stream.window) return;
+  const bool soon = now - stream.read_since < kRoundTrip;
+  stream.read_of_window = 0;
+  if (!soon) return;
+  const uint32_t larger = std::min(2 * stream.window, limits_.max_stream_window);
+  if (hold_memory_ != nullptr) {
+    std::shared_ptr<void> growth = hold_memory_(larger - limits_.stream_window);
+    if (growth == nullptr) return;
+    stream.growth = std::move(growth);
+  }
+  stream.window = larger;
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, stream.id,
+                                        static_cast<int32_t>(larger));
+  if (connection_window_ >= 2 * larger) return;
+  connection_window_ = 2 * larger;
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
+                                        static_cast<int32_t>(connection_window_));
 }
 
 void H2Session::Discard(H2Stream& stream) {
@@ -201,6 +232,7 @@ void H2Session::Discard(H2Stream& stream) {
 
 void H2Session::Release(H2Stream& stream) {
   Discard(stream);
+  stream.growth = nullptr;
   stream.released = true;
   if (std::exchange(stream.lingering, false)) --lingering_;
 }

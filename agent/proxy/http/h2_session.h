@@ -36,7 +36,8 @@ enum class H2Error : uint32_t {
 };
 
 // Belongs to one worker. Flow control: a stream's window is given back as its reader consumes, so
-// that a stream holds at most its window; the connection's is given back as bytes come, so that a
+// that a stream holds at most its window, which is made larger if its reader is through with it in
+// less than a round trip may take; the connection's is given back as bytes come, so that a
 // stream that nobody reads does not hold up the others, up to H2Limits::unread_bytes. A write waits
 // until the peer's windows took it. Streams whose messages break RFC 9113 section 8 are reset here
 // and never seen, or fail if they were.
@@ -70,6 +71,8 @@ class H2Session {
   void set_on_stream_closed(std::function<void()> on_stream_closed) {
     on_stream_closed_ = std::move(on_stream_closed);
   }
+
+  void set_hold_memory(HoldWindowMemory hold_memory) { hold_memory_ = std::move(hold_memory); }
 
   // Client: alive, and no GOAWAY came or was sent.
   bool usable() const;
@@ -113,6 +116,8 @@ class H2Session {
   // Whether the peer is in the middle of a header block, or has not yet sent its preface.
   bool awaits_head() const { return in_head_ || !greeted_; }
   size_t open_streams() const { return streams_.size(); }
+  // What the peer may send over all streams before it is read.
+  uint32_t connection_window() const { return connection_window_; }
 
  private:
   struct Callbacks;  // What nghttp2 calls: the On… methods, in h2_incoming.cc and h2_outgoing.cc.
@@ -141,6 +146,8 @@ class H2Session {
   void EndAbusive(std::string_view what);
   // Of the frames that `first` begins with, which are the session's first.
   void AnnounceStreams(char* first) const;
+  // `bytes` of a stream were read.
+  void GrowWindow(H2Stream& stream, size_t bytes);
   // Gives the connection's window back unless too much is unread.
   void GiveBackConnection();
 
@@ -151,6 +158,8 @@ class H2Session {
   nghttp2_session* session_ = nullptr;
   absl::flat_hash_map<int32_t, std::shared_ptr<H2Stream>> streams_;
   std::function<void()> on_stream_closed_ = [] {};
+  HoldWindowMemory hold_memory_;  // Null: no limit.
+  uint32_t connection_window_;
   std::vector<std::shared_ptr<H2Stream>> new_streams_;
   size_t lingering_ = 0;
   // The header block that is coming in.

@@ -119,6 +119,59 @@ TEST_F(H2SessionTest, AStreamsWindowIsGivenBackAsItIsRead) {
   EXPECT_EQ(update.payload, h2::Number(2 * piece.size(), 4));
 }
 
+TEST_F(H2SessionTest, AWindowGrowsWithItsReader) {
+  H2Limits limits;
+  limits.stream_window = 16 * 1024;
+  limits.max_stream_window = 40 * 1024;
+  limits.connection_window = 64 * 1024;
+  Begin(limits);
+  std::vector<size_t> asked_for;
+  bool has_room = true;
+  const auto held = std::make_shared<int>();
+  session_->set_hold_memory([&](size_t bytes) -> std::shared_ptr<void> {
+    asked_for.push_back(bytes);
+    return has_room ? held : nullptr;
+  });
+  const std::string piece(16 * 1024, 'x');
+  bool given_back = false;
+  const auto read = [&](size_t times) {
+    for (size_t i = 0; i < times; ++i) {
+      ASSERT_TRUE(Give(h2::Data(1, piece)).ok());
+      session_->Consume(*streams_.at(0), piece.size());
+      // Without which the next would be too much.
+      given_back = Last(h2::kWindowUpdate).stream == 1;
+    }
+  };
+  Output();
+  Give(h2::SettingsAck() + h2::Head(1, kPost, 0)).IgnoreError();
+  has_room = false;
+  read(1);
+  EXPECT_EQ(streams_.at(0)->window, 16u * 1024);
+  has_room = true;
+  read(1);
+  EXPECT_EQ(streams_.at(0)->window, 32u * 1024);
+  EXPECT_EQ(session_->connection_window(), 64u * 1024);
+  read(1);
+  EXPECT_EQ(streams_.at(0)->window, 32u * 1024);
+  read(1);
+  EXPECT_EQ(streams_.at(0)->window, 40u * 1024);
+  EXPECT_EQ(session_->connection_window(), 80u * 1024);
+  read(8);
+  if (!given_back) read(1);
+  ASSERT_TRUE(given_back);
+  EXPECT_EQ(streams_.at(0)->window, 40u * 1024);
+  EXPECT_EQ(asked_for, (std::vector<size_t>{16 * 1024, 16 * 1024, 24 * 1024}));
+  EXPECT_EQ(held.use_count(), 2);
+  // The peer may use all of it.
+  const absl::Status used =
+      Give(h2::Data(1, piece) + h2::Data(1, piece) + h2::Data(1, piece.substr(8 * 1024)));
+  EXPECT_TRUE(used.ok()) << used;
+  EXPECT_EQ(Last(h2::kRstStream).type, 0u);
+  EXPECT_EQ(streams_.at(0)->owed, 40u * 1024);
+  session_->Release(*streams_.at(0));
+  EXPECT_EQ(held.use_count(), 1);
+}
+
 TEST_F(H2SessionTest, TheConnectionsWindowIsKeptWhenTooMuchIsUnread) {
   H2Limits limits;
   limits.connection_window = 64 * 1024;

@@ -61,6 +61,12 @@ struct H2Stream {
   bool local_ended = false;  // END_STREAM is out. `writable` is notified.
   bool waiting = false;      // nghttp2 has been told to wait for more to send.
 
+  // What the peer may send before it is read. Grows with its reader's speed.
+  uint32_t window = 0;
+  size_t read_of_window = 0;     // Since it grew, or was read through…
+  SteadyTime read_since;         // …which was then.
+  std::shared_ptr<void> growth;  // What HoldWindowMemory gave.
+
   // Bytes handed to the reader whose window has not been given back, and those of `unread`.
   size_t owed = 0;
   bool discard = false;     // DATA is dropped: nobody reads it.
