@@ -7,7 +7,7 @@
 #   bench/run.sh peers report FILE...                           print the tables of earlier runs again
 #   bench/run.sh peers plot DIR FILE...                         draw them as SVG files
 #   bench/run.sh peers down                                     remove what a killed run left behind
-# Settings by environment: PIN=1|0 REPS=3 SECS=5 CONC=64 IDLE=5000 BUSY=0|1 (whoever else works) PEERBENCH_WORK=dir
+# Settings by environment: PIN=1|0 REPS=3 SECS=5 CONC=64 IDLE=5000 BUSY=0|1 (whoever else works) FLAME=0|1 PEERBENCH_WORK=dir
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/lib/common.sh"
@@ -136,11 +136,20 @@ verify_peer() {  # MODE
   esac
 }
 
+# With FLAME=1, where the peer's processes spend the measurement: a flame graph beside the results.
+flame() {
+  local pids
+  pids=$(tr '\n' , < "$CG/peer/cgroup.procs")
+  perf record -q -F 999 -g -e cpu-clock -p "${pids%,}" -o "$WORK/perf.data" -- sleep "$(awk "BEGIN{print $SECS*0.7}")" > /dev/null 2>&1
+  perf script -i "$WORK/perf.data" -F ip,sym,dso 2> /dev/null | /usr/bin/python3 "$HERE/lib/flame.py" "$W: $peer_name" > "$OUT/$W-$peer_name-flame.svg"
+}
+
 # --- one measurement ----------------------------------------------------------------------
 # measured CMD...: runs the load, leaves its output in $WORK/out and the accounting in M_*.
 measured() {
-  local p0 a0 h0 t0 all0 sampler
+  local p0 a0 h0 t0 all0 sampler profiler
   ( sleep "$(awk "BEGIN{print $SECS*0.7}")"; peer_pss_kib > "$WORK/pss" ) & sampler=$!
+  if [ "${FLAME:-0}" = 1 ]; then flame & profiler=$!; fi
   h0=$(host_busy_usec); all0=$(cg_all_usec); p0=$(cg_usec peer); a0=$(cg_usec aux); t0=$(date +%s%6N)
   timeout 90 bash -c 'exec "$@"' - "$@" > "$WORK/out" 2>&1
   local t1 p1
@@ -148,7 +157,7 @@ measured() {
   M_AUX=$(($(cg_usec aux) - a0)); M_CPU=$((p1 - p0)); M_WALL=$((t1 - t0))
   M_LOAD=$(( ($(cg_all_usec) - all0) - M_CPU ))
   M_FOREIGN=$(( ($(host_busy_usec) - h0) - ($(cg_all_usec) - all0) ))
-  wait "$sampler" 2> /dev/null
+  wait "$sampler" ${profiler:-} 2> /dev/null
   M_PSS=$(cat "$WORK/pss" 2>/dev/null || echo 0)
 }
 export -f in_role
