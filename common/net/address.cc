@@ -197,7 +197,11 @@ Cidr Cidr::Of(const IpAddress& address) {
 }
 
 bool Cidr::Contains(const IpAddress& address) const {
-  return address.is_v4() == address_.is_v4() && Masked(address, prefix_length_) == address_.bytes();
+  if (address.is_v4() != address_.is_v4()) return false;
+  const auto whole = static_cast<size_t>(prefix_length_ / 8);
+  if (std::memcmp(address.bytes().data(), address_.bytes().data(), whole) != 0) return false;
+  const int rest = prefix_length_ % 8;
+  return rest == 0 || (address.bytes()[whole] ^ address_.bytes()[whole]) >> (8 - rest) == 0;
 }
 
 std::string Cidr::ToString() const { return StrCat(address_.ToString(), "/", prefix_length_); }
