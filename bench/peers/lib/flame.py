@@ -7,7 +7,7 @@ import sys
 from xml.sax.saxutils import escape, quoteattr
 
 WIDTH, ROW, HEAD, LETTER = 1200, 15, 36, 6.4
-LEAST_WIDTH = 2.0  # Of a frame that is drawn.
+LEAST_WIDTH = 4.0  # Of a frame that is drawn.
 OURS, KERNEL, OTHERS = "#8ab4f8", "#c6ccd4", "#f5c58a"
 FRAME = re.compile(r"\s+[0-9a-f]+ (?P<function>.*) \((?P<file>[^()]*(?:\([^()]*\))?[^()]*)\)$")
 
