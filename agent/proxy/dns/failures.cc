@@ -1,5 +1,7 @@
 #include "agent/proxy/dns/failures.h"
 
+#include <algorithm>
+
 namespace sallyport::proxy {
 
 std::optional<absl::Status> DnsFailures::Find(const Host& name, DnsType type, SteadyTime now) {
@@ -22,7 +24,10 @@ void DnsFailures::Store(const Host& name, DnsType type, absl::Status failure, St
     failures_.erase(oldest);
     oldest_first_.pop_front();
   }
-  failures_.emplace(question, Failure{std::move(failure), now + kKept});
+  // Workers may come in another order than they looked at the clock: who came later is kept as
+  // long, or an expired one could be behind one that is not.
+  latest_ = std::max(latest_, now + kKept);
+  failures_.emplace(question, Failure{std::move(failure), latest_});
   oldest_first_.push_back(std::move(question));
 }
 

@@ -38,7 +38,8 @@ class DnsFailures {
 
   Mutex mutex_;
   absl::flat_hash_map<Question, Failure> failures_ ABSL_GUARDED_BY(mutex_);
-  std::deque<Question> oldest_first_ ABSL_GUARDED_BY(mutex_);  // Each once.
+  std::deque<Question> oldest_first_ ABSL_GUARDED_BY(mutex_);  // Each once, by `until`.
+  SteadyTime latest_ ABSL_GUARDED_BY(mutex_);                  // `until` of the last.
 };
 
 }  // namespace sallyport::proxy

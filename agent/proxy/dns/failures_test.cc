@@ -43,6 +43,18 @@ TEST_F(DnsFailuresTest, ALaterOneCountsFromThen) {
   EXPECT_EQ(Find("b.test", start_ + milliseconds(1499)), "refused");
 }
 
+TEST_F(DnsFailuresTest, WorkersMayComeInAnotherOrder) {
+  Store("a.test", start_ + milliseconds(10));
+  Store("b.test", start_);
+  Store("b.test", start_ + milliseconds(1005), "again");
+  EXPECT_EQ(Find("b.test", start_ + milliseconds(1005)), "refused");
+  Store("b.test", start_ + milliseconds(1010), "again");
+  EXPECT_EQ(Find("b.test", start_ + milliseconds(2009)), "again");
+  Store("c.test", start_ + milliseconds(3000));
+  EXPECT_EQ(Find("b.test", start_ + milliseconds(3000)), "nothing");
+  EXPECT_EQ(Find("c.test", start_ + milliseconds(3000)), "refused");
+}
+
 TEST_F(DnsFailuresTest, TheOldestMakesRoom) {
   for (size_t i = 0; i <= DnsFailures::kMaxKept; ++i) Store("n" + std::to_string(i), start_);
   EXPECT_EQ(Find("n0", start_), "nothing");

@@ -109,8 +109,9 @@ Task<absl::Status> H1Writer::Drain(PipePool::Pipe* pipe) {
   size_t in_time = pipe->held();
   deadlines_->BeginWrite(timeout_);
   while (pipe->held() > 0 && status.ok()) {
-    if (pipe->Drain(socket_->native_handle()) >= 0) continue;
-    if (errno != EAGAIN && errno != EWOULDBLOCK) {
+    const ssize_t drained = pipe->Drain(socket_->native_handle());
+    if (drained > 0) continue;
+    if (drained == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
       status = absl::UnavailableError(absl::StrCat("write: ", std::strerror(errno)));
     } else {
       // A pipe holds many of the pieces that each have their time.
