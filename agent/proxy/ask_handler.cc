@@ -29,7 +29,7 @@ using Clock = std::chrono::steady_clock;
 // A question to a handler, until its answer has been acted on.
 struct Question {
   const Exchange& exchange;
-  const ToHandler& verdict;
+  const AskedBy& by;
   std::shared_ptr<const HandlerSpec> handler;
   std::shared_ptr<HandlerLink> link = nullptr;
   std::unique_ptr<HandlerConversation> conversation = nullptr;
@@ -92,7 +92,7 @@ Task<absl::StatusOr<v1::HandleResponse>> AskOnce(Question* question, const Aband
 
 // Asks until there is a first word, or no more attempt that is safe and asked for.
 Task<absl::StatusOr<v1::HandleResponse>> Ask(Question* question, const AbandonmentWatch& watch) {
-  const v1::HandleRequest start = StartMessage(question->exchange, question->verdict);
+  const v1::HandleRequest start = StartMessage(question->exchange, question->by);
   HandlerPool::Endpoints tried;
   AttemptsLeft attempts(*question->handler);
   while (true) {
@@ -150,7 +150,7 @@ Task<Outcome> Mediate(Question* question, const Forward& forward, OriginRequest 
   const absl::Status begun = co_await mediation.Begin(forward, &question->body, &request);
   if (!begun.ok()) co_return co_await FailAsked(question, HandlerFailureOf(begun));
   Outcome outcome =
-      co_await SendForwarded(exchange, std::move(request), question->verdict, &mediation);
+      co_await SendForwarded(exchange, std::move(request), question->by.rule, &mediation);
   if (absl::StartsWith(absl::string_view(outcome.reason.data(), outcome.reason.size()), "handler_"))
     question->endpoint.Failed();
   co_return outcome;
@@ -168,13 +168,13 @@ Task<Outcome> ForwardAsTold(Question* question, const v1::Forward& message) {
   if (forward->revoke_leases) leases.RevokeOf(question->handler->name);
   OriginRequest request = Changed(exchange, *forward);
   if (forward->lease.has_value())
-    GrantLease(exchange, question->verdict, *question->handler, *forward->lease, *forward);
+    GrantLease(exchange, question->by, *question->handler, *forward->lease, *forward);
   if (forward->inspect_response || forward->transform_request)
     co_return co_await Mediate(question, *forward, std::move(request));
   question->conversation = nullptr;
   question->endpoint.Release();
   question->budget.Release();
-  co_return co_await SendForwarded(exchange, std::move(request), question->verdict);
+  co_return co_await SendForwarded(exchange, std::move(request), question->by.rule);
 }
 
 Task<std::optional<HandlerFailure>> RespondAndLease(Question* question, Respond respond,
@@ -183,7 +183,7 @@ Task<std::optional<HandlerFailure>> RespondAndLease(Question* question, Respond 
   const absl::StatusOr<WholeBody> whole = co_await ReadLeased(exchange, respond, body);
   if (!whole.ok()) co_return HandlerFailureOf(whole.status());
   LeaseTerms terms = *std::exchange(respond.lease, std::nullopt);
-  GrantLease(exchange, question->verdict, *question->handler, std::move(terms),
+  GrantLease(exchange, question->by, *question->handler, std::move(terms),
              LeasedResponse{respond, whole->bytes, whole->trailers});
   co_await WriteWhole(exchange, respond, *whole);
   co_return std::nullopt;
@@ -226,11 +226,11 @@ Task<Outcome> RespondAsTold(Question* question, const AbandonmentWatch& watch,
 }
 
 // As the handler would, if it were asked.
-Task<Outcome> ActOnLease(const Exchange& exchange, const ToHandler& verdict,
+Task<Outcome> ActOnLease(const Exchange& exchange, const AskedBy& by,
                          std::shared_ptr<const LeasedAnswer> leased) {
   Outcome outcome;
   if (const auto* forward = std::get_if<Forward>(&leased->answer())) {
-    outcome = co_await SendForwarded(exchange, Changed(exchange, *forward), verdict);
+    outcome = co_await SendForwarded(exchange, Changed(exchange, *forward), by.rule);
   } else if (const auto* response = std::get_if<LeasedResponse>(&leased->answer())) {
     co_await WriteWhole(exchange, response->head, WholeBody{response->body, response->trailers});
     outcome.decision = "handler";
@@ -257,34 +257,34 @@ Task<Outcome> Converse(Question* question) {
 
 }  // namespace
 
-Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict) {
+Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict,
+                         std::shared_ptr<const HandlerSpec> handler) {
   Outcome outcome;
-  const std::shared_ptr<const HandlerSpec> handler =
-      exchange.client.container->handler(verdict.reference->handler);
+  const AskedBy by(verdict);
   if (handler == nullptr) {
     outcome = co_await AnswerFailure(
         exchange, 502, "handler_missing",
-        StrCat("no handler of the name ", verdict.reference->handler, " is registered"));
-  } else if (const auto leased = FindLease(exchange, verdict, *handler); leased != nullptr) {
-    outcome = co_await ActOnLease(exchange, verdict, leased);
+        StrCat("no handler of the name ", by.reference.handler, " is registered"));
+  } else if (const auto leased = FindLease(exchange, by, *handler); leased != nullptr) {
+    outcome = co_await ActOnLease(exchange, by, leased);
   } else if (auto admitted = AdmitHandlerCall(*exchange.client.container);
              const auto* over = std::get_if<OverBudget>(&admitted)) {
     // Not the handler's failure: its on_failure does not count.
     outcome = co_await RefuseOverBudget(exchange, *over);
   } else if (handler->protocol == HandlerEndpoint::Protocol::kHttp) {
     const SteadyTime deadline = Clock::now() + std::chrono::milliseconds(handler->timeout_ms);
-    outcome = co_await AskHttpHandler(exchange, verdict, handler,
+    outcome = co_await AskHttpHandler(exchange, by, handler,
                                       std::move(std::get<Gauge::Token>(admitted)), deadline);
   } else {
-    Question question{exchange, verdict, handler};
+    Question question{exchange, by, handler};
     question.budget = std::move(std::get<Gauge::Token>(admitted));
     outcome = co_await Converse(&question);
     outcome.handler_us = question.decided_us;
     if (question.body != nullptr) co_await question.body->Stop();
   }
-  outcome.handler = verdict.reference->handler;
+  outcome.handler = by.reference.handler;
   if (outcome.failed_open) co_return outcome;
-  outcome.rule = verdict.rule.ToString();
+  outcome.rule = by.rule;
   if (outcome.decision == "egress") outcome.decision = "handler";
   co_return outcome;
 }

@@ -3,7 +3,7 @@
 #ifndef SALLYPORT_AGENT_PROXY_ASK_HANDLER_H_
 #define SALLYPORT_AGENT_PROXY_ASK_HANDLER_H_
 
-#include <optional>
+#include <memory>
 
 #include "agent/proxy/exchange.h"
 
@@ -11,8 +11,9 @@ namespace sallyport::proxy {
 
 // A handler that is missing, unreachable, late or breaks its contract is a 502 or 504, never
 // egress, unless it was registered with ON_FAILURE_EGRESS, failed before it answered, and read
-// nothing of the body.
-Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict);
+// nothing of the body. `handler`: of the name that the verdict refers to; null: there is none.
+Task<Outcome> AskHandler(const Exchange& exchange, ToHandler verdict,
+                         std::shared_ptr<const HandlerSpec> handler);
 
 }  // namespace sallyport::proxy
 

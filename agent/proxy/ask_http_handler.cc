@@ -31,7 +31,7 @@ constexpr size_t kMaxForwardBody = 64 * 1024;
 // One request to the web server as it goes.
 struct Question {
   const Exchange& exchange;
-  const ToHandler& verdict;
+  const AskedBy& by;
   const std::shared_ptr<const HandlerSpec> handler;
   Gauge::Token budget;
   const SteadyTime deadline;
@@ -114,7 +114,7 @@ bool ContainerIsGone(const Question& question, const AbandonmentWatch& watch) {
 
 // Asks until there is an answer, or no more attempt that is safe and asked for.
 Task<absl::StatusOr<ResponseHead>> Ask(Question& question, const AbandonmentWatch& watch) {
-  const v1::HandleRequest message = StartMessage(question.exchange, question.verdict);
+  const v1::HandleRequest message = StartMessage(question.exchange, question.by);
   HandlerPool::Endpoints tried;
   HandlerPool::Idle idle = HandlerPool::Idle::kWelcome;
   AttemptsLeft attempts(*question.handler);
@@ -200,7 +200,7 @@ Task<Outcome> ForwardAsTold(Question& question, const ResponseHead& answer) {
   if (forward->revoke_leases)
     question.exchange.client.container->leases().RevokeOf(question.handler->name);
   if (forward->lease.has_value()) {
-    GrantLease(question.exchange, question.verdict, *question.handler, *forward->lease, *forward);
+    GrantLease(question.exchange, question.by, *question.handler, *forward->lease, *forward);
   }
   if (!question.has_body()) {
     co_await ReadAway(question.http->body());
@@ -210,7 +210,7 @@ Task<Outcome> ForwardAsTold(Question& question, const ResponseHead& answer) {
   question.endpoint.Release();
   question.budget.Release();
   co_return co_await SendForwarded(question.exchange, Changed(question.exchange, *forward),
-                                   question.verdict);
+                                   question.by.rule);
 }
 
 // Streams the answer back. What the handler did wrong, or nullopt; then the container has all of
@@ -246,7 +246,7 @@ Task<std::optional<HandlerFailure>> LeaseAndWrite(Question& question, ResponseHe
   const absl::StatusOr<WholeBody> whole =
       co_await ReadLeased(exchange, respond, question.http->body());
   if (!whole.ok()) co_return FailureOf(whole.status());
-  GrantLease(exchange, question.verdict, *question.handler, std::move(terms),
+  GrantLease(exchange, question.by, *question.handler, std::move(terms),
              LeasedResponse{respond, whole->bytes, whole->trailers});
   co_await WriteWhole(exchange, respond, *whole);
   co_return std::nullopt;
@@ -292,10 +292,10 @@ Task<Outcome> Converse(Question& question) {
 
 }  // namespace
 
-Task<Outcome> AskHttpHandler(const Exchange& exchange, const ToHandler& verdict,
+Task<Outcome> AskHttpHandler(const Exchange& exchange, const AskedBy& by,
                              std::shared_ptr<const HandlerSpec> handler, Gauge::Token budget,
                              SteadyTime deadline) {
-  Question question{exchange, verdict, std::move(handler), std::move(budget), deadline};
+  Question question{exchange, by, std::move(handler), std::move(budget), deadline};
   Outcome outcome = co_await Converse(question);
   outcome.handler_us = question.decided_us;
   if (question.pump != nullptr) co_await question.pump->Stop();

@@ -12,7 +12,7 @@ namespace sallyport::proxy {
 
 // As AskHandler; `budget` counts the call. `deadline`: for its answer's beginning. Without a body
 // to send that holds from the request's head, else from each of its pieces anew.
-Task<Outcome> AskHttpHandler(const Exchange& exchange, const ToHandler& verdict,
+Task<Outcome> AskHttpHandler(const Exchange& exchange, const AskedBy& by,
                              std::shared_ptr<const HandlerSpec> handler, Gauge::Token budget,
                              SteadyTime deadline);
 

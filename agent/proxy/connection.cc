@@ -62,7 +62,7 @@ Task<Sniffed> SniffFirst(ContainerPtr container, Stream* stream, std::string ear
       std::move(early));
 }
 
-Task<void> ServeHttp2(ContainerPtr container, Origin origin, std::optional<TlsFacts> tls,
+Task<void> ServeHttp2(ContainerPtr container, Origin origin, std::shared_ptr<const TlsFacts> tls,
                       Stream* stream, std::string early) {
   co_await ServeH2(ClientConnection{container, origin, std::move(tls), nullptr}, stream,
                    std::move(early));
@@ -172,11 +172,11 @@ Task<Task<void>> Choose(ContainerPtr container, Origin origin, std::unique_ptr<T
     co_return ServeTcpTunnel(container, origin, std::move(*stream), std::move(early));
   Sniffed sniffed = co_await SniffFirst(container, stream->get(), std::move(early));
   if (auto* http = std::get_if<SniffedHttp>(&sniffed)) {
-    co_return ServeH1(ClientConnection{container, origin, std::nullopt, nullptr}, stream->get(),
+    co_return ServeH1(ClientConnection{container, origin, nullptr, nullptr}, stream->get(),
                       std::move(http->early));
   }
   if (auto* http2 = std::get_if<SniffedHttp2>(&sniffed)) {
-    co_return ServeHttp2(container, origin, std::nullopt, stream->get(), std::move(http2->early));
+    co_return ServeHttp2(container, origin, nullptr, stream->get(), std::move(http2->early));
   }
   if (auto* tls = std::get_if<SniffedTls>(&sniffed))
     co_return ServeTls(container, origin, std::move(*stream), std::move(*tls));
@@ -193,7 +193,7 @@ Task<void> ServeOpen(ContainerPtr container, Origin origin, std::unique_ptr<TcpS
 }
 
 ClientConnection ToProxy(ContainerPtr container, Origin own) {
-  ClientConnection client{std::move(container), std::move(own), std::nullopt, nullptr};
+  ClientConnection client{std::move(container), std::move(own), nullptr, nullptr};
   client.to_proxy = true;
   return client;
 }
@@ -237,6 +237,31 @@ Task<void> ServeProxyClient(ContainerPtr container, Origin own, std::unique_ptr<
   }
 }
 
+struct Opened {
+  std::unique_ptr<TcpStream> stream;  // Null: `rest` has it. Outlives it.
+  Task<void> rest;
+};
+
+// As Choose, for a connection of which nothing is known.
+Task<Opened> Open(ContainerPtr container, UniqueFd socket) {
+  const absl::StatusOr<Origin> origin = OriginOf(socket.get());
+  if (!origin.ok()) co_return Opened{nullptr, Leave()};
+  auto stream = std::make_unique<TcpStream>(container->worker().io_context(), std::move(socket),
+                                            TcpStream::Socket::kNonBlocking);
+  stream->UseTurns(container->turns());
+  if (container->proxy_credential() != nullptr)
+    co_return Opened{nullptr, ServeProxyClient(container, *origin, std::move(stream))};
+  Task<void> rest = co_await Choose(container, *origin, &stream, "");
+  co_return Opened{std::move(stream), std::move(rest)};
+}
+
+// To its end. Most connections are idle most of the time: this holds nothing that only their
+// beginning needed.
+Task<void> Serve(Task<Opened> open, ConnectionTokens) {
+  Opened opened = co_await std::move(open);
+  co_await std::move(opened.rest);
+}
+
 }  // namespace
 
 Task<void> ServeTunnel(ContainerPtr container, Origin origin, Stream* tunnel, std::string early) {
@@ -257,16 +282,8 @@ Task<void> ServeTunnel(ContainerPtr container, Origin origin, Stream* tunnel, st
                             container->limits().Time(Limit::kRelayIdleTimeoutMs));
 }
 
-Task<void> ServeConnection(ContainerPtr container, UniqueFd socket, ConnectionTokens) {
-  const absl::StatusOr<Origin> origin = OriginOf(socket.get());
-  if (!origin.ok()) co_return;
-  auto stream = std::make_unique<TcpStream>(container->worker().io_context(), std::move(socket),
-                                            TcpStream::Socket::kNonBlocking);
-  stream->UseTurns(container->turns());
-  Task<void> rest = container->proxy_credential() == nullptr
-                        ? co_await Choose(container, *origin, &stream, "")
-                        : ServeProxyClient(container, *origin, std::move(stream));
-  co_await std::move(rest);
+Task<void> ServeConnection(ContainerPtr container, UniqueFd socket, ConnectionTokens tokens) {
+  return Serve(Open(std::move(container), std::move(socket)), std::move(tokens));
 }
 
 }  // namespace sallyport::proxy

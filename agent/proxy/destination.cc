@@ -11,8 +11,8 @@ std::string_view SchemeName(RequestScheme scheme) {
 uint16_t DefaultPort(RequestScheme scheme) { return scheme == RequestScheme::kHttps ? 443 : 80; }
 
 std::variant<Destination, Refusal> DestinationOf(const RequestHead& head, const Origin& origin,
-                                                 const std::optional<TlsFacts>& tls) {
-  const RequestScheme scheme = tls.has_value() ? RequestScheme::kHttps : RequestScheme::kHttp;
+                                                 const TlsFacts* tls) {
+  const RequestScheme scheme = tls != nullptr ? RequestScheme::kHttps : RequestScheme::kHttp;
   if (!head.absolute_scheme.empty() && head.absolute_scheme != SchemeName(scheme)) {
     return Refusal{400, "bad_request", "the target's scheme is not the connection's"};
   }
@@ -26,7 +26,7 @@ std::variant<Destination, Refusal> DestinationOf(const RequestHead& head, const 
                    StrCat("the proxy was asked for ", origin.name->text(), ", the request is for ",
                           head.authority.host.text())};
   }
-  if (tls.has_value() && !(head.authority.host == tls->name)) {
+  if (tls != nullptr && !(head.authority.host == tls->name)) {
     return Refusal{421, "misdirected",
                    StrCat("the TLS connection is for ", tls->name.text(), ", the request for ",
                           head.authority.host.text())};

@@ -33,9 +33,9 @@ struct Refusal {
   std::string detail;
 };
 
-// `tls` absent: the connection is plain.
+// `tls` null: the connection is plain.
 std::variant<Destination, Refusal> DestinationOf(const RequestHead& head, const Origin& origin,
-                                                 const std::optional<TlsFacts>& tls);
+                                                 const TlsFacts* tls);
 
 std::string_view SchemeName(RequestScheme scheme);
 uint16_t DefaultPort(RequestScheme scheme);

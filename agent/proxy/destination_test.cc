@@ -25,7 +25,7 @@ TEST_P(DestinationTest, AgreesWithTheConnection) {
   std::optional<TlsFacts> tls;
   if (!test.tls_name.empty()) tls = TlsFacts{*Host::Parse(test.tls_name), "TLSv1.3"};
 
-  const auto result = DestinationOf(head, origin, tls);
+  const auto result = DestinationOf(head, origin, tls.has_value() ? &*tls : nullptr);
   if (test.refused != 0) {
     ASSERT_TRUE(std::holds_alternative<Refusal>(result));
     EXPECT_EQ(std::get<Refusal>(result).status, test.refused);

@@ -78,10 +78,10 @@ Pooled PooledFor(const OriginRequest& request) {
   return may_repeat ? Pooled::kWelcome : Pooled::kWelcomeIfAlive;
 }
 
-Outcome EgressBy(const std::string& rule, const OriginConnection& connection, uint16_t port) {
+// But for its rule.
+Outcome EgressBy(const OriginConnection& connection, uint16_t port) {
   Outcome outcome;
   outcome.decision = "egress";
-  outcome.rule = rule;
   outcome.upstream = StrCat(connection.address.ToUriString(), ":", port);
   if (connection.would_deny.has_value()) outcome.would_deny = ReasonName(*connection.would_deny);
   return outcome;
@@ -89,8 +89,8 @@ Outcome EgressBy(const std::string& rule, const OriginConnection& connection, ui
 
 // Connects as often as need be, and leaves the last connection and what still reads the body.
 Task<Sent> SendUntilAnswered(const Exchange& exchange, OriginRequest& request,
-                             const std::string& rule, std::string_view first, Mediation* mediation,
-                             OriginKey* key, std::unique_ptr<OriginConnection>* connection,
+                             std::string_view first, Mediation* mediation, OriginKey* key,
+                             std::unique_ptr<OriginConnection>* connection,
                              std::shared_ptr<BodyPump>* pump) {
   Container& container = *exchange.client.container;
   if (request.websocket) {
@@ -109,7 +109,7 @@ Task<Sent> SendUntilAnswered(const Exchange& exchange, OriginRequest& request,
     }
     Sent sent =
         co_await AskOrigin(Attempt{exchange, request, **connection, first, mediation, *pump},
-                           EgressBy(rule, **connection, request.port));
+                           EgressBy(**connection, request.port));
     const auto* retry = std::get_if<Retry>(&sent);
     if (retry == nullptr) co_return sent;
     if (retry->over_http1) RequireHttp1(container, key);
@@ -167,8 +167,8 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
   OriginKey key = KeyOf(container, request);
   std::unique_ptr<OriginConnection> connection;
   std::shared_ptr<BodyPump> pump;
-  Sent sent = co_await SendUntilAnswered(exchange, request, rule, *first, mediation, &key,
-                                         &connection, &pump);
+  Sent sent =
+      co_await SendUntilAnswered(exchange, request, *first, mediation, &key, &connection, &pump);
   if (pump != nullptr) {
     co_await pump->Stop();
     if (std::get_if<Outcome>(&sent) == nullptr && !pump->client_status().ok())
@@ -183,11 +183,15 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
     co_return co_await AnswerFailure(exchange, failure->status, failure->reason,
                                      std::move(failure->detail));
   }
-  if (auto* switched = std::get_if<Switched>(&sent))
+  if (auto* switched = std::get_if<Switched>(&sent)) {
+    switched->outcome.rule = std::move(rule);
     co_return co_await Upgrade(exchange, request, std::move(connection), std::move(*switched));
+  }
   if (connection->http->reusable() && !request.websocket && !container.closed())
     container.origins().http1.Put(key, std::move(connection));
-  co_return std::move(std::get<Outcome>(sent));
+  Outcome& outcome = std::get<Outcome>(sent);
+  outcome.rule = std::move(rule);
+  co_return std::move(outcome);
 }
 
 }  // namespace sallyport::proxy

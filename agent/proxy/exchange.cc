@@ -32,7 +32,7 @@ AuditRecord RecordOf(const ClientConnection& client) {
   record.container_id = client.container->id();
   record.dialled = DialledText(client.origin);
   record.port = client.origin.port;
-  record.scheme = client.tls.has_value() ? "https" : "http";
+  record.scheme = client.tls != nullptr ? "https" : "http";
   return record;
 }
 
@@ -78,7 +78,8 @@ Task<Outcome> Act(const Exchange& exchange) {
       Outcome outcome = co_await RunBuiltin(exchange, *to_handler, std::move(handler));
       co_return Monitored(std::move(outcome), to_handler->would_deny);
     }
-    co_return Monitored(co_await AskHandler(exchange, *to_handler), to_handler->would_deny);
+    co_return Monitored(co_await AskHandler(exchange, *to_handler, std::move(handler)),
+                        to_handler->would_deny);
   }
   if (const auto* egress = std::get_if<Egress>(&verdict)) {
     Outcome outcome =
@@ -102,7 +103,8 @@ Task<void> ServeRequest(ClientConnection client, RequestHead head) {
   if (client.container->worker().starts_traces()) StartTrace(&head.headers);
   record.trace_id = TraceId(head.headers);
 
-  std::variant<Destination, Refusal> destination = DestinationOf(head, client.origin, client.tls);
+  std::variant<Destination, Refusal> destination =
+      DestinationOf(head, client.origin, client.tls.get());
   if (HasGoneRound(head.headers))
     destination = Refusal{508, "loop", "the request has passed too many agents"};
   if (const auto* refusal = std::get_if<Refusal>(&destination)) {

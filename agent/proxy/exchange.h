@@ -12,6 +12,7 @@
 #include "agent/proxy/http/http_exchange.h"
 #include "agent/proxy/origin.h"
 #include "agent/proxy/upgrade.h"
+#include "common/policy/decide.h"
 
 namespace sallyport::proxy {
 
@@ -19,7 +20,7 @@ namespace sallyport::proxy {
 struct ClientConnection {
   ContainerPtr container;
   Origin origin;
-  std::optional<TlsFacts> tls;
+  std::shared_ptr<const TlsFacts> tls;  // Null: it is plain.
   ServerExchange* http = nullptr;
   bool http2 = false;
   // The client takes us for its proxy: `origin` is each request's own (serve_proxy_request.h).
@@ -32,7 +33,16 @@ struct Exchange {
   const RequestHead& head;
   const Destination& destination;
   std::shared_ptr<const EffectivePolicy> policy;
-  std::string request_id;
+  const std::string& request_id;
+};
+
+// Why a handler is asked. `rule` in words.
+struct AskedBy {
+  explicit AskedBy(const ToHandler& verdict)
+      : reference(*verdict.reference), rule(verdict.rule.ToString()) {}
+
+  const HandlerReference& reference;
+  const std::string rule;
 };
 
 // How an exchange ended; becomes the audit record's decision.

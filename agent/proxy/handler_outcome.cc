@@ -10,7 +10,7 @@
 namespace sallyport::proxy {
 
 Task<Outcome> SendForwarded(const Exchange& exchange, OriginRequest request,
-                            const ToHandler& verdict, Mediation* mediation) {
+                            const std::string& rule, Mediation* mediation) {
   const std::shared_ptr<const EffectivePolicy> now = exchange.client.container->policy();
   if (now == nullptr) co_return co_await RefuseByPolicy(exchange, Denial{Reason::kNoPolicy});
   const AddressVerdict host = CheckForwardHost(*now, request.host);
@@ -18,8 +18,7 @@ Task<Outcome> SendForwarded(const Exchange& exchange, OriginRequest request,
     if (mediation != nullptr) co_await mediation->LeaveContainer();
     co_return co_await RefuseToSend(exchange, request, ToDenial(*deny));
   }
-  Outcome outcome =
-      co_await SendToOrigin(exchange, std::move(request), verdict.rule.ToString(), mediation);
+  Outcome outcome = co_await SendToOrigin(exchange, std::move(request), rule, mediation);
   const std::optional<Reason> would_deny = std::get<MayDial>(host).would_deny;
   if (would_deny.has_value()) outcome.would_deny = ReasonName(*would_deny);
   co_return outcome;

@@ -9,10 +9,10 @@
 
 namespace sallyport::proxy {
 
-// The handler forwards: sends `request` on, if the policy of this moment lets it go there. With a
-// `mediation` the handler stays in its way.
+// The handler, asked by `rule`, forwards: sends `request` on, if the policy of this moment lets it
+// go there. With a `mediation` the handler stays in its way.
 Task<Outcome> SendForwarded(const Exchange& exchange, OriginRequest request,
-                            const ToHandler& verdict, Mediation* mediation = nullptr);
+                            const std::string& rule, Mediation* mediation = nullptr);
 
 // The handler failed: refuses the request, or cuts the response off that has begun. With
 // ON_FAILURE_EGRESS, if nothing was answered and the handler was given nothing of the body, the

@@ -12,18 +12,18 @@ std::string_view HttpVersion(const Exchange& exchange) {
   return exchange.head.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
 }
 
-void SetContext(const Exchange& exchange, const ToHandler& verdict, v1::Context* context) {
+void SetContext(const Exchange& exchange, const AskedBy& by, v1::Context* context) {
   context->set_container_id(exchange.client.container->id());
   context->set_class_name(exchange.policy->class_name);
-  context->set_handler(verdict.reference->handler);
-  *context->mutable_params() = verdict.reference->params;
-  context->set_rule(verdict.rule.ToString());
+  context->set_handler(by.reference.handler);
+  *context->mutable_params() = by.reference.params;
+  context->set_rule(by.rule);
   context->set_policy_revision(exchange.policy->revision);
   context->set_request_id(exchange.request_id);
   context->set_dialled_address(DialledText(exchange.client.origin));
   context->set_dialled_port(exchange.client.origin.port);
   context->set_http_version(std::string(HttpVersion(exchange)));
-  if (!exchange.client.tls.has_value()) return;
+  if (exchange.client.tls == nullptr) return;
   const TlsFacts& tls = *exchange.client.tls;
   context->set_tls_version(tls.version);
   // Without SNI, the address stands for the name; and SNI has no addresses (RFC 6066 section 3).
@@ -32,10 +32,10 @@ void SetContext(const Exchange& exchange, const ToHandler& verdict, v1::Context*
 
 }  // namespace
 
-v1::HandleRequest StartMessage(const Exchange& exchange, const ToHandler& verdict) {
+v1::HandleRequest StartMessage(const Exchange& exchange, const AskedBy& by) {
   v1::HandleRequest message;
   v1::RequestStart& start = *message.mutable_start();
-  SetContext(exchange, verdict, start.mutable_context());
+  SetContext(exchange, by, start.mutable_context());
   const OriginRequest request = OriginRequestOf(exchange);
   start.set_method(request.method);
   start.set_scheme(std::string(SchemeName(request.scheme)));

@@ -9,7 +9,7 @@
 namespace sallyport::proxy {
 
 // The request's head, and who asks.
-v1::HandleRequest StartMessage(const Exchange& exchange, const ToHandler& verdict);
+v1::HandleRequest StartMessage(const Exchange& exchange, const AskedBy& by);
 
 }  // namespace sallyport::proxy
 

@@ -4,8 +4,8 @@ namespace sallyport::proxy {
 
 H1Limits H1LimitsOf(const ContainerLimits& limits) {
   H1Limits h1;
-  h1.head_bytes = static_cast<size_t>(limits[Limit::kHeaderBytes]);
-  h1.header_count = static_cast<size_t>(limits[Limit::kHeaderCount]);
+  h1.head_bytes = static_cast<uint32_t>(limits[Limit::kHeaderBytes]);
+  h1.header_count = static_cast<uint32_t>(limits[Limit::kHeaderCount]);
   return h1;
 }
 

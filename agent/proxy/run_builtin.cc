@@ -92,7 +92,7 @@ std::string SetHeaders(const BuiltinSpec& spec, const SecretTable& secrets, Head
   return "";
 }
 
-Task<Outcome> ForwardChanged(const Exchange& exchange, const ToHandler& verdict,
+Task<Outcome> ForwardChanged(const Exchange& exchange, const std::string& rule,
                              const BuiltinSpec& spec, BuiltinForward changed) {
   Forward forward;
   const std::string missing =
@@ -102,10 +102,10 @@ Task<Outcome> ForwardChanged(const Exchange& exchange, const ToHandler& verdict,
   forward.authority = spec.authority;
   forward.path = std::move(changed.target);
   forward.remove_headers = spec.remove_headers;
-  co_return co_await SendForwarded(exchange, Changed(exchange, forward), verdict);
+  co_return co_await SendForwarded(exchange, Changed(exchange, forward), rule);
 }
 
-Task<Outcome> CarryOut(const Exchange& exchange, const ToHandler& verdict,
+Task<Outcome> CarryOut(const Exchange& exchange, const std::string& rule,
                        const HandlerSpec& handler) {
   const BuiltinSpec& spec = *handler.builtin;
   if (spec.rate_limit.has_value()) {
@@ -126,7 +126,7 @@ Task<Outcome> CarryOut(const Exchange& exchange, const ToHandler& verdict,
     co_return co_await Respond(exchange, *respond->response);
   if (auto* redirect = std::get_if<BuiltinRedirect>(&said))
     co_return co_await Redirect(exchange, std::move(*redirect));
-  co_return co_await ForwardChanged(exchange, verdict, spec,
+  co_return co_await ForwardChanged(exchange, rule, spec,
                                     std::move(std::get<BuiltinForward>(said)));
 }
 
@@ -134,9 +134,10 @@ Task<Outcome> CarryOut(const Exchange& exchange, const ToHandler& verdict,
 
 Task<Outcome> RunBuiltin(const Exchange& exchange, ToHandler verdict,
                          std::shared_ptr<const HandlerSpec> handler) {
-  Outcome outcome = co_await CarryOut(exchange, verdict, *handler);
+  std::string rule = verdict.rule.ToString();
+  Outcome outcome = co_await CarryOut(exchange, rule, *handler);
   outcome.handler = handler->name;
-  outcome.rule = verdict.rule.ToString();
+  outcome.rule = std::move(rule);
   if (outcome.decision == "egress") outcome.decision = "handler";
   co_return outcome;
 }

@@ -67,12 +67,8 @@ Task<bool> ServeNext(const ClientConnection& client, H1ServerConnection* http,
 }
 
 // Most connections wait here most of the time: what a request needs is in ServeNext's frame.
-Task<void> ServeAll(ClientConnection client, Stream* stream, std::string early,
+Task<void> ServeAll(ClientConnection client, Stream* stream, H1ServerConnection http,
                     std::optional<OpenedTunnel>* tunnel) {
-  const ContainerLimits& limits = client.container->limits();
-  H1Limits h1_limits = H1LimitsOf(limits);
-  h1_limits.connect = client.to_proxy;
-  H1ServerConnection http(stream, std::move(early), h1_limits, H1TimeoutsOf(limits));
   client.http = &http;
   const ServedConnection served(client.container, stream, &http);
   while (!client.container->closed()) {
@@ -84,17 +80,26 @@ Task<void> ServeAll(ClientConnection client, Stream* stream, std::string early,
   if (tunnel == nullptr || !tunnel->has_value()) co_await LingeringClose(stream);
 }
 
+H1ServerConnection OpenH1(const ClientConnection& client, Stream* stream, std::string early) {
+  const ContainerLimits& limits = client.container->limits();
+  H1Limits h1_limits = H1LimitsOf(limits);
+  h1_limits.connect = client.to_proxy;
+  return {stream, std::move(early), h1_limits, H1TimeoutsOf(limits)};
+}
+
 }  // namespace
 
 Task<void> ServeH1(ClientConnection client, Stream* stream, std::string early) {
-  return ServeAll(std::move(client), stream, std::move(early), nullptr);
+  H1ServerConnection http = OpenH1(client, stream, std::move(early));
+  return ServeAll(std::move(client), stream, std::move(http), nullptr);
 }
 
 Task<std::optional<OpenedTunnel>> ServeProxyH1(ClientConnection client, Stream* stream,
                                                std::string early) {
   std::optional<OpenedTunnel> tunnel;
   client.to_proxy = true;
-  co_await ServeAll(std::move(client), stream, std::move(early), &tunnel);
+  H1ServerConnection http = OpenH1(client, stream, std::move(early));
+  co_await ServeAll(std::move(client), stream, std::move(http), &tunnel);
   co_return tunnel;
 }
 

@@ -17,7 +17,7 @@ namespace sallyport::proxy {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 // How a peer ends a connection that nobody reads from.
-enum class HangUp {
+enum class HangUp : uint8_t {
   kHalf,  // It sends no more. It may still read, or not: TCP does not tell.
   kWhole,
 };

@@ -35,7 +35,8 @@ Task<absl::StatusOr<Terminated>> ShakeHands(ContainerPtr container,
   terminated.stream = std::move(accepted->stream);
   terminated.stream->SetDeadline(SteadyTime::max());
   terminated.alpn = std::move(accepted->alpn);
-  terminated.facts = TlsFacts{std::move(name), std::move(accepted->tls_version)};
+  terminated.facts =
+      std::make_shared<const TlsFacts>(TlsFacts{std::move(name), std::move(accepted->tls_version)});
   co_return terminated;
 }
 

@@ -16,7 +16,7 @@ namespace sallyport::proxy {
 
 struct Terminated {
   std::unique_ptr<TlsStream> stream;
-  TlsFacts facts;
+  std::shared_ptr<const TlsFacts> facts;
   std::string alpn;  // As LeafAuthority::Accepted.
 };
 

@@ -1,8 +1,5 @@
 #include "agent/proxy/use_lease.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -18,25 +15,27 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kSweepTime{1};
 
-// The order of a map's entries differs from message to message.
-std::string Bytes(const google::protobuf::Struct& params) {
-  std::string bytes;
-  if (params.fields().empty()) return bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  params.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
+LeaseScopeView ViewOfScope(const Exchange& exchange, const AskedBy& by,
+                           const HandlerSpec& handler) {
+  LeaseScopeView scope;
+  scope.handler = handler.name;
+  scope.registration = handler.revision;
+  scope.lease_epoch = handler.lease_epoch;
+  scope.rule = by.rule;
+  scope.params = by.reference.params_bytes;
+  scope.tls = exchange.destination.scheme == RequestScheme::kHttps;
+  scope.host = exchange.destination.host.text();
+  scope.port = exchange.destination.port;
+  return scope;
 }
 
-LeaseScope ScopeOf(const Exchange& exchange, const ToHandler& verdict, const HandlerSpec& handler) {
+LeaseScope ScopeOf(const Exchange& exchange, const AskedBy& by, const HandlerSpec& handler) {
   LeaseScope scope;
   scope.handler = handler.name;
   scope.registration = handler.revision;
   scope.lease_epoch = handler.lease_epoch;
-  scope.rule = verdict.rule.ToString();
-  scope.params = Bytes(verdict.reference->params);
+  scope.rule = by.rule;
+  scope.params = by.reference.params_bytes;
   scope.tls = exchange.destination.scheme == RequestScheme::kHttps;
   scope.host = exchange.destination.host;
   scope.port = exchange.destination.port;
@@ -56,7 +55,7 @@ bool Holds(const Container& container, const LeaseScope& scope, const IpAddress&
   const auto* to_handler = std::get_if<ToHandler>(&verdict);
   return to_handler != nullptr && to_handler->reference->handler == scope.handler &&
          to_handler->rule.ToString() == scope.rule &&
-         Bytes(to_handler->reference->params) == scope.params;
+         to_handler->reference->params_bytes == scope.params;
 }
 
 // False: no request is left for which the lease may hold.
@@ -81,19 +80,19 @@ Task<void> SweepLeases(ContainerPtr container) {
 
 }  // namespace
 
-std::shared_ptr<const LeasedAnswer> FindLease(const Exchange& exchange, const ToHandler& verdict,
+std::shared_ptr<const LeasedAnswer> FindLease(const Exchange& exchange, const AskedBy& by,
                                               const HandlerSpec& handler) {
   LeaseTable& leases = exchange.client.container->leases();
   if (leases.empty()) return nullptr;
-  return leases.Use(ScopeOf(exchange, verdict, handler), exchange.head.method, exchange.head.target,
+  return leases.Use(ViewOfScope(exchange, by, handler), exchange.head.method, exchange.head.target,
                     Clock::now());
 }
 
-void GrantLease(const Exchange& exchange, const ToHandler& verdict, const HandlerSpec& handler,
+void GrantLease(const Exchange& exchange, const AskedBy& by, const HandlerSpec& handler,
                 LeaseTerms terms, std::variant<Forward, LeasedResponse> answer) {
   const ContainerPtr& container = exchange.client.container;
   const IpAddress& dialled = exchange.client.origin.address;
-  LeaseScope scope = ScopeOf(exchange, verdict, handler);
+  LeaseScope scope = ScopeOf(exchange, by, handler);
   if (!Holds(*container, scope, dialled) || !Narrow(exchange, answer, &terms)) return;
   container->leases().Grant(std::move(scope), dialled, std::move(terms), exchange.head.method,
                             exchange.head.target,

@@ -1,5 +1,8 @@
 #include "common/policy/effective_policy.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include <algorithm>
 
 #include "absl/container/flat_hash_set.h"
@@ -31,8 +34,16 @@ absl::StatusOr<std::optional<PatternList>> BuildList(std::string_view field_path
   return std::optional<PatternList>(std::move(list));
 }
 
-HandlerReference ReferenceFromProto(const v1::HandlerReference& reference) {
-  return {reference.handler(), reference.params()};
+// The order of a map's entries differs from message to message.
+std::string SameBytes(const google::protobuf::Struct& params) {
+  std::string bytes;
+  if (params.fields().empty()) return bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  params.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return bytes;
 }
 
 DenyResponse DenyResponseFromProto(const v1::DenyResponse& proto) {
@@ -44,6 +55,9 @@ DenyResponse DenyResponseFromProto(const v1::DenyResponse& proto) {
 }
 
 }  // namespace
+
+HandlerReference::HandlerReference(const v1::HandlerReference& reference)
+    : handler(reference.handler()), params(reference.params()), params_bytes(SameBytes(params)) {}
 
 absl::StatusOr<EffectivePolicy> EffectivePolicy::FromProto(
     const v1::ContainerClass& given_class, const v1::ContainerPolicy& given_container,
@@ -84,9 +98,9 @@ absl::StatusOr<EffectivePolicy> EffectivePolicy::FromProto(
   ASSIGN_OR_RETURN(policy.class_rules,
                    RuleTier::FromProto(of_class.outbound_by_host(), "outbound_by_host"));
   if (container.has_outbound()) {
-    policy.instance_catch_all = ReferenceFromProto(container.outbound());
+    policy.instance_catch_all.emplace(container.outbound());
   }
-  if (of_class.has_outbound()) policy.class_catch_all = ReferenceFromProto(of_class.outbound());
+  if (of_class.has_outbound()) policy.class_catch_all.emplace(of_class.outbound());
   v1::HostList passthrough;
   *passthrough.mutable_hosts() = of_class.tls_passthrough_hosts();
   ASSIGN_OR_RETURN(policy.tls_passthrough_hosts,

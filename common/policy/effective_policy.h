@@ -45,8 +45,12 @@ class PatternList {
 };
 
 struct HandlerReference {
+  explicit HandlerReference(const v1::HandlerReference& reference);
+
   std::string handler;
   google::protobuf::Struct params;
+  // `params` serialised, the same for equal ones.
+  std::string params_bytes;
 };
 
 // What a tier says about a host: both null, or both living as long as the tier.

@@ -17,7 +17,7 @@ class RuleTier::Builder {
     patterns_.push_back(std::move(pattern));
     const auto [same, is_new] = places_.try_emplace(
         reference.SerializeAsString(), static_cast<uint32_t>(tier_.references_.size()));
-    if (is_new) tier_.references_.push_back({reference.handler(), reference.params()});
+    if (is_new) tier_.references_.emplace_back(reference);
     tier_.reference_of_.push_back(same->second);
   }
   RuleTier Build() {

@@ -58,7 +58,7 @@ bool LeaseTable::empty() const {
   return leases_.empty();
 }
 
-std::shared_ptr<const LeasedAnswer> LeaseTable::Use(const LeaseScope& scope,
+std::shared_ptr<const LeasedAnswer> LeaseTable::Use(const LeaseScopeView& scope,
                                                     std::string_view method,
                                                     std::string_view target, SteadyTime now) {
   const std::string_view path = PathOf(target);
@@ -103,8 +103,8 @@ void LeaseTable::Grant(LeaseScope scope, const IpAddress& dialled, LeaseTerms te
   if (bytes > kMaxBytes) return;
   MutexLock lock(&mutex_);
   DropIf([&](const LeaseScope& of, const Lease& old) {
-    return now >= old.end || (of == scope && old.path == lease.path && old.below == lease.below &&
-                              old.methods == lease.methods);
+    return now >= old.end || (AreSame()(of, scope) && old.path == lease.path &&
+                              old.below == lease.below && old.methods == lease.methods);
   });
   MakeRoom(bytes);
   leases_[std::move(scope)].push_back(std::move(lease));

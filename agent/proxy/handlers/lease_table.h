@@ -13,6 +13,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
+#include "absl/hash/hash.h"
 #include "agent/proxy/handlers/answer.h"
 #include "agent/proxy/handlers/lease_terms.h"
 #include "agent/proxy/stream.h"
@@ -32,12 +33,36 @@ struct LeaseScope {
   bool tls = false;
   Host host;
   uint16_t port = 0;
+};
 
-  friend bool operator==(const LeaseScope&, const LeaseScope&) = default;
+// A scope that lies elsewhere, to look for.
+struct LeaseScopeView {
+  std::string_view handler;
+  uint64_t registration = 0;
+  uint64_t lease_epoch = 0;
+  std::string_view rule;
+  std::string_view params;
+  bool tls = false;
+  std::string_view host;
+  uint16_t port = 0;
+
+  // NOLINTNEXTLINE(google-explicit-constructor): what it is a view of.
+  LeaseScopeView(const LeaseScope& scope)
+      : handler(scope.handler),
+        registration(scope.registration),
+        lease_epoch(scope.lease_epoch),
+        rule(scope.rule),
+        params(scope.params),
+        tls(scope.tls),
+        host(scope.host.text()),
+        port(scope.port) {}
+  LeaseScopeView() = default;
+
+  friend bool operator==(const LeaseScopeView&, const LeaseScopeView&) = default;
+  // Most scopes of a container differ in these.
   template <typename H>
-  friend H AbslHashValue(H h, const LeaseScope& s) {
-    return H::combine(std::move(h), s.handler, s.registration, s.lease_epoch, s.rule, s.params,
-                      s.tls, s.host, s.port);
+  friend H AbslHashValue(H h, const LeaseScopeView& s) {
+    return H::combine(std::move(h), s.handler, s.tls, s.host, s.port);
   }
 };
 
@@ -75,7 +100,7 @@ class LeaseTable {
   // Whether there is anything to be found.
   bool empty() const;
   // The decision on such a request, which has used it now, or null. `target` with its query.
-  std::shared_ptr<const LeasedAnswer> Use(const LeaseScope& scope, std::string_view method,
+  std::shared_ptr<const LeasedAnswer> Use(const LeaseScopeView& scope, std::string_view method,
                                           std::string_view target, SteadyTime now);
 
   // Holds `answer` for what `terms` say, in the place of leases with the same. `method` and
@@ -106,7 +131,17 @@ class LeaseTable {
     uint32_t uses_left = 0;  // 0: any number.
     std::shared_ptr<const LeasedAnswer> answer;
   };
-  using Leases = absl::flat_hash_map<LeaseScope, std::vector<Lease>>;
+  struct HashOf {
+    using is_transparent = void;
+    size_t operator()(const LeaseScopeView& scope) const {
+      return absl::Hash<LeaseScopeView>()(scope);
+    }
+  };
+  struct AreSame {
+    using is_transparent = void;
+    bool operator()(const LeaseScopeView& a, const LeaseScopeView& b) const { return a == b; }
+  };
+  using Leases = absl::flat_hash_map<LeaseScope, std::vector<Lease>, HashOf, AreSame>;
 
   void DropIf(absl::FunctionRef<bool(const LeaseScope&, const Lease&)> drop)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

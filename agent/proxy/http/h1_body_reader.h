@@ -41,7 +41,7 @@ class H1BodyReader final : public BodyReader, private SplicedSource {
   void set_final_deadline(SteadyTime deadline) { final_deadline_ = deadline; }
 
  private:
-  enum class State { kBody, kTrailers, kComplete, kFailed };
+  enum class State : uint8_t { kBody, kTrailers, kComplete, kFailed };
   using Piece = absl::StatusOr<std::string_view>;
 
   bool CanFill() const override;

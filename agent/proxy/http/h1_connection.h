@@ -31,6 +31,8 @@ class H1ServerConnection final : public ServerExchange {
   // `stream` outlives this. `early` was read from the stream before (by sniffing).
   H1ServerConnection(Stream* stream, std::string early, const H1Limits& limits,
                      const H1Timeouts& timeouts);
+  // Before anything is awaited.
+  H1ServerConnection(H1ServerConnection&&) noexcept = default;
   ~H1ServerConnection() override;
 
   struct Closed {};  // Clean end, or idle for too long, before a byte of a head.

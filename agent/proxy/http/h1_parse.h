@@ -13,12 +13,12 @@
 namespace sallyport::proxy {
 
 struct H1Limits {
-  size_t head_bytes = 60 * 1024;         // Else 431.
-  size_t request_line_bytes = 8 * 1024;  // Else 414.
-  size_t header_count = 100;             // Else 431.
-  size_t trailer_bytes = 16 * 1024;
-  size_t chunk_extension_bytes = 16 * 1024;  // In one body.
-  bool connect = false;                      // CONNECT is read, as a proxy is asked it; else 405.
+  uint32_t head_bytes = 60 * 1024;         // Else 431.
+  uint32_t request_line_bytes = 8 * 1024;  // Else 414.
+  uint32_t header_count = 100;             // Else 431.
+  uint32_t trailer_bytes = 16 * 1024;
+  uint32_t chunk_extension_bytes = 16 * 1024;  // In one body.
+  bool connect = false;                        // CONNECT is read, as a proxy is asked it; else 405.
 };
 
 // A tunnel is asked for (RFC 9110 section 9.3.6): `authority` has a port, there is no body, and

@@ -216,14 +216,14 @@ struct H1ServerConnection::State : std::enable_shared_from_this<H1ServerConnecti
   Stream* const stream;
   boost::asio::io_context* context = nullptr;  // Once a request has been read.
   std::function<void()> on_abandoned;
-  bool asked_whether_gone = false;
-  bool left = false;  // The connection is gone: `stream` may be, too.
   Deadlines deadlines;
   ReadBuffer buffer;
   H1BodyReader received;
   H1Writer writer;
   AskedBody body;
 
+  bool asked_whether_gone = false;
+  bool left = false;            // The connection is gone: `stream` may be, too.
   bool awaits_request = false;  // No byte of it has come yet.
   bool idle = true;             // Before the first exchange.
   AskedBy asked_by;
@@ -239,6 +239,7 @@ H1ServerConnection::H1ServerConnection(Stream* stream, std::string early, const 
     : state_(std::make_shared<State>(stream, early, limits, timeouts)) {}
 
 H1ServerConnection::~H1ServerConnection() {
+  if (state_ == nullptr) return;  // Moved from.
   state_->left = true;
   state_->deadlines.Detach();
 }

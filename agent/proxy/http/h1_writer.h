@@ -4,6 +4,7 @@
 #define SALLYPORT_AGENT_PROXY_HTTP_H1_WRITER_H_
 
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -34,7 +35,7 @@ class H1Writer final : public SplicedSink {
     if (!sending_) std::string().swap(sent_first_);
   }
 
-  enum class Mode {
+  enum class Mode : uint8_t {
     kSend,
     kDiscard
   };  // kDiscard: a body that its head announces is not sent (HEAD).
@@ -74,12 +75,12 @@ class H1Writer final : public SplicedSink {
   Deadlines* const deadlines_;
   const std::chrono::milliseconds timeout_;
   std::string held_;
-  BodyFraming framing_ = BodyFraming::kNone;
   uint64_t left_ = 0;  // kLength only.
-  Mode mode_ = Mode::kSend;
-  bool finished_ = true;
   uint64_t body_bytes_ = 0;
   absl::Status failure_;
+  BodyFraming framing_ = BodyFraming::kNone;
+  Mode mode_ = Mode::kSend;
+  bool finished_ = true;
   // Of the write that is under way.
   bool sending_ = false;
   std::string sent_first_;

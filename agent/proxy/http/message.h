@@ -53,7 +53,7 @@ bool IsLegalHeader(std::string_view name, std::string_view value);
 bool IsToken(std::string_view text);
 
 // How a body's end is known.
-enum class BodyFraming {
+enum class BodyFraming : uint8_t {
   kNone,    // No body.
   kLength,  // Exactly `content_length` bytes.
   kChunked,

@@ -10,7 +10,7 @@ ReadBuffer::ReadBuffer(Stream* stream, std::string_view early) : stream_(stream)
   if (early.empty()) return;
   MakeRoom(early.size());
   std::memcpy(data_.get(), early.data(), early.size());
-  end_ = early.size();
+  end_ = static_cast<uint32_t>(early.size());
 }
 
 Task<absl::StatusOr<size_t>> ReadBuffer::Fill(size_t capacity) {
@@ -39,7 +39,7 @@ Task<absl::StatusOr<size_t>> ReadBuffer::AwaitRead(Task<absl::StatusOr<size_t>> 
 
 absl::StatusOr<size_t> ReadBuffer::Took(absl::StatusOr<size_t> count) {
   if (!count.ok()) return count;
-  end_ += *count;
+  end_ += static_cast<uint32_t>(*count);
   trickles_ = *count < kIdleBytes / 2;
   return count;
 }
@@ -64,12 +64,12 @@ void ReadBuffer::MakeRoom(size_t capacity) {
     std::unique_ptr<char[]> larger(new char[capacity]);
     if (held > 0) std::memcpy(larger.get(), data_.get() + begin_, held);
     data_ = std::move(larger);
-    capacity_ = capacity;
+    capacity_ = static_cast<uint32_t>(capacity);
   } else if (begin_ > 0 && held > 0) {
     std::memmove(data_.get(), data_.get() + begin_, held);
   }
   begin_ = 0;
-  end_ = held;
+  end_ = static_cast<uint32_t>(held);
 }
 
 }  // namespace sallyport::proxy

@@ -3,6 +3,7 @@
 #ifndef SALLYPORT_AGENT_PROXY_HTTP_READ_BUFFER_H_
 #define SALLYPORT_AGENT_PROXY_HTTP_READ_BUFFER_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,7 +28,7 @@ class ReadBuffer {
   bool empty() const { return begin_ == end_; }
   size_t size() const { return end_ - begin_; }
   // REQUIRES: count <= size().
-  void Consume(size_t count) { begin_ += count; }
+  void Consume(size_t count) { begin_ += static_cast<uint32_t>(count); }
 
   // Reads what is there, at least one byte, into a buffer of `capacity` bytes, or larger if its
   // content needs it, or of kIdleBytes while its peer sends a little at a time. An empty one holds
@@ -46,11 +47,12 @@ class ReadBuffer {
   void MakeRoom(size_t capacity);
 
   Stream* const stream_;
+  // A head's limit and kFullBytes bound it far below 4 GiB; half the size, for who is idle.
   std::unique_ptr<char[]> data_;
-  size_t capacity_ = 0;
+  uint32_t capacity_ = 0;
+  uint32_t begin_ = 0;
+  uint32_t end_ = 0;
   bool trickles_ = false;  // The last read would have fitted a buffer far smaller than kIdleBytes.
-  size_t begin_ = 0;
-  size_t end_ = 0;
 };
 
 }  // namespace sallyport::proxy

@@ -190,7 +190,7 @@ std::variant<NeedMore, BadMessage, ParsedHead<RequestHead>> ParseRequestHead(
   const size_t line_bytes = std::get<size_t>(line);
   at += line_bytes;
 
-  const size_t max_bytes = limits.head_bytes - std::min(limits.head_bytes, line_bytes);
+  const size_t max_bytes = limits.head_bytes - std::min<size_t>(limits.head_bytes, line_bytes);
   LineResult section =
       ParseFieldLines(bytes.substr(at), max_bytes, limits.header_count, &head.headers);
   if (auto* bad = std::get_if<BadMessage>(&section)) return std::move(*bad);

@@ -95,7 +95,7 @@ std::variant<NeedMore, BadMessage, ParsedHead<ResponseHead>> ParseResponseHead(
   if (std::holds_alternative<NeedMore>(line)) return NeedMore{};
   const size_t line_bytes = std::get<size_t>(line);
 
-  const size_t max_bytes = limits.head_bytes - std::min(limits.head_bytes, line_bytes);
+  const size_t max_bytes = limits.head_bytes - std::min<size_t>(limits.head_bytes, line_bytes);
   LineResult section =
       ParseFieldLines(bytes.substr(line_bytes), max_bytes, limits.header_count, &head.headers);
   if (auto* bad = std::get_if<BadMessage>(&section)) return std::move(*bad);
