@@ -258,7 +258,8 @@ Task<Opened> Open(ContainerPtr container, UniqueFd socket) {
 // To its end. Most connections are idle most of the time: this holds nothing that only their
 // beginning needed.
 Task<void> Serve(Task<Opened> open, ConnectionTokens) {
-  Opened opened = co_await std::move(open);
+  // With what opening it took, which `open` would keep.
+  Opened opened = co_await Task<Opened>(std::move(open));
   co_await std::move(opened.rest);
 }
 

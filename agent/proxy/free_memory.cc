@@ -7,9 +7,12 @@ extern "C" __attribute__((weak)) int mallctl(const char* name, void* old_value, 
                                              void* new_value, size_t new_size);
 
 // jemalloc reads this at start. No thread of its own (background_thread): it would begin before the
-// proxy gives up its privileges, and keep them.
+// proxy gives up its privileges, and keep them. A pass through the event loop frees and takes as
+// much of a size as connections were ready: what a thread keeps at hand (20 as a rule) is to
+// suffice.
 extern "C" const char* malloc_conf;
-const char* malloc_conf = "dirty_decay_ms:1000,muzzy_decay_ms:0,tcache_nslots_large:64";
+const char* malloc_conf =
+    "dirty_decay_ms:1000,muzzy_decay_ms:0,tcache_nslots_large:64,tcache_nslots_small_min:128";
 
 namespace sallyport::proxy {
 namespace {
