@@ -256,8 +256,8 @@ Task<Opened> Open(ContainerPtr container, UniqueFd socket) {
 }
 
 // To its end. Most connections are idle most of the time: this holds nothing that only their
-// beginning needed.
-Task<void> Serve(Task<Opened> open, ConnectionTokens) {
+// beginning needed. The tokens are of the container's gauges.
+Task<void> Serve(Task<Opened> open, ContainerPtr, ConnectionTokens) {
   // With what opening it took, which `open` would keep.
   Opened opened = co_await Task<Opened>(std::move(open));
   co_await std::move(opened.rest);
@@ -284,7 +284,8 @@ Task<void> ServeTunnel(ContainerPtr container, Origin origin, Stream* tunnel, st
 }
 
 Task<void> ServeConnection(ContainerPtr container, UniqueFd socket, ConnectionTokens tokens) {
-  return Serve(Open(std::move(container), std::move(socket)), std::move(tokens));
+  Task<Opened> open = Open(container, std::move(socket));
+  return Serve(std::move(open), std::move(container), std::move(tokens));
 }
 
 }  // namespace sallyport::proxy
