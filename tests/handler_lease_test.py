@@ -7,6 +7,7 @@ import time
 import unittest
 
 from handler_scripts import NAMES, ScriptWorld
+from harness import eventually
 
 ORIGIN = NAMES["api.test"]
 
@@ -50,9 +51,11 @@ class LeaseTest(unittest.TestCase):
     def calls(self):
         return len(self.world.events("call", self.seen))
 
-    def leased(self):
-        """Of the records since the test's beginning: which were decided by a lease."""
-        return [record.get("lease", False) for record in self.world.audit.since(self.records)]
+    def leased(self, count):
+        """Of the `count` records since the test's beginning, whether they were decided by a lease; those that were come last. Each is
+        written behind its answer, by one worker or another."""
+        records = eventually(lambda: len(found := self.world.audit.since(self.records)) >= count and found, what="a record of each request")
+        return sorted(record.get("lease", False) for record in records)
 
     def token(self, answer):
         return json.loads(answer.body).get("authorization")
@@ -64,7 +67,7 @@ class LeaseTest(unittest.TestCase):
             headers = {name.lower(): value for name, value in self.world.origin_requests()[-1]["headers"]}
             self.assertEqual(headers["authorization"], "one")
         self.assertEqual(self.calls(), 1)
-        self.assertEqual(self.leased(), [False, True, True])
+        self.assertEqual(self.leased(3), [False, True, True])
         record = self.world.audit.last()
         self.assertEqual((record["decision"], record["handler"], record["status"]), ("handler", "script", 200))
         self.assertNotIn("handlerUs", record)
@@ -82,7 +85,7 @@ class LeaseTest(unittest.TestCase):
         for options in ([], [], ["--head"], ["-d", "a body that nobody reads"], []):
             answer = self.get("/x", *options)
             self.assertEqual((answer.status, answer.headers["x-by"], answer.headers["content-length"]), (200, "handler", "4"), answer)
-        self.assertEqual((self.calls(), self.leased()), (1, [False] + [True] * 4))
+        self.assertEqual((self.calls(), self.leased(5)), (1, [False] + [True] * 4))
         self.assertEqual(self.world.origin_contacts(), contacts)
 
     def test_what_lies_below_a_prefix(self):
@@ -100,7 +103,7 @@ class LeaseTest(unittest.TestCase):
         self.get()
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: self.get(), range(10)))
-        self.assertEqual((self.calls(), sum(self.leased())), (1, 10))
+        self.assertEqual((self.calls(), sum(self.leased(11))), (1, 10))
         self.get()
         self.assertEqual(self.calls(), 2)
 
@@ -189,7 +192,7 @@ class LeaseTest(unittest.TestCase):
         self.script(forward(secret))
         self.get()
         self.get()
-        self.assertEqual(self.leased(), [False, True])
+        self.assertEqual(self.leased(2), [False, True])
         found = self.world.host_run("grep", "-rlF", "--exclude=origin.log", "--exclude=script_handler.log", "--exclude-dir=controlplane",
                                     secret, self.world.dir)
         # The script is a rule's params, which the agent keeps: it is not the lease that is found there.

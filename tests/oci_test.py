@@ -130,7 +130,7 @@ class PodmanTest(OciCase):
 
     def test_killed_it_is_gone_within_a_second(self):
         for _ in range(3):
-            self.shell(FETCH)  # What each worker of the proxy opens once, it has opened.
+            self.shell("; ".join([FETCH] * 8))  # What each worker of the proxy opens once, it has opened.
         before = self.descriptors()
         process = self.engine.start(self.busybox, "sh", "-c", f"{FETCH}; echo; exec sleep 100", container_id="killed")
         self.assertEqual(process.stdout.readline(), "origin good.test /x\n")
