@@ -30,16 +30,15 @@ LeaseScopeView ViewOfScope(const Exchange& exchange, const AskedBy& by,
 }
 
 LeaseScope ScopeOf(const Exchange& exchange, const AskedBy& by, const HandlerSpec& handler) {
-  LeaseScope scope;
-  scope.handler = handler.name;
-  scope.registration = handler.revision;
-  scope.lease_epoch = handler.lease_epoch;
-  scope.rule = by.rule;
-  scope.params = by.reference.params_bytes;
-  scope.tls = exchange.destination.scheme == RequestScheme::kHttps;
-  scope.host = exchange.destination.host;
-  scope.port = exchange.destination.port;
-  return scope;
+  const LeaseScopeView view = ViewOfScope(exchange, by, handler);
+  return {.handler = std::string(view.handler),
+          .registration = view.registration,
+          .lease_epoch = view.lease_epoch,
+          .rule = std::string(view.rule),
+          .params = std::string(view.params),
+          .tls = view.tls,
+          .host = exchange.destination.host,
+          .port = view.port};
 }
 
 // Whether the container's policy and handlers of this moment would ask the same.
