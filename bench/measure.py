@@ -46,6 +46,22 @@ def family_cpu_seconds(pid):
     return sum(seconds for process, seconds in used.items() if belongs(process))
 
 
+PROXY_CORE = 0
+
+
+def leave_core_to_proxy():
+    """For this process, and for what it starts from here on. False: there is no other core."""
+    others = os.sched_getaffinity(0) - {PROXY_CORE}
+    if others:
+        os.sched_setaffinity(0, others)
+    return bool(others)
+
+
+def give_core_to_proxy(pid):
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(thread), {PROXY_CORE})
+
+
 def busy_seconds():
     """Of all cores, whoever used them."""
     user, nice, system, _, _, irq, softirq, steal = map(int, harness.read_text("/proc/stat").split("\n", 1)[0].split()[1:9])

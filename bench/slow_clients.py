@@ -11,8 +11,9 @@ One container asks for 1 KiB on one kept connection, at a steady rate. In turn i
 Latencies, the share of a CPU that the proxy takes, how long it and the measuring client were kept waiting for one (hardly, on
 a machine that does nothing else; otherwise latencies say little of the proxy), and the proxy's memory in each phase and once
 it has stopped falling. Who measures, who disturbs and whom each of them asks are processes of their own; those of the
-disturbance have the lowest priority, so that what is measured is the proxy's work for it.
-Usage: bench/run.sh slow_clients [--clients N] [--seconds N] [--bursts N] [--kind KIND]
+disturbance have the lowest priority, and the proxy has a core to itself, so that what is measured is the proxy's work for it. With
+--share-cores it runs where the others do, and waits for them.
+Usage: bench/run.sh slow_clients [--clients N] [--seconds N] [--bursts N] [--kind KIND] [--share-cores]
 """
 
 import argparse
@@ -155,6 +156,8 @@ def run(world, options):
     world.cli("class", "apply", "bench", "--intercept-https=true", "--denied-host=nowhere.test", *ports)
     honest, hostile = world.container("bench", "honest"), world.container("bench", "hostile")
     proxy = Proxy(world)
+    if not options.share_cores:
+        measure.give_core_to_proxy(proxy.pid)
     steady = steady_client(honest)
     # What is loaded and set up for the first of each kind stays.
     warm_up = slow_clients(hostile, options.kind or KINDS, WARM_UP)
@@ -200,8 +203,12 @@ def main():
     parser.add_argument("--seconds", type=int, default=20, help="of each phase")
     parser.add_argument("--bursts", type=int, default=1, help="one after the other: whether each leaves something behind")
     parser.add_argument("--kind", choices=KINDS, action="append", help="of the slow clients; all of them by default")
+    parser.add_argument("--share-cores", action="store_true", help="the proxy has no core to itself")
     options = parser.parse_args()
-    with World({"bench.test": ADDRESS}, addresses=[ADDRESS], ports=[22]) as world:
+    if not options.share_cores and not measure.leave_core_to_proxy():
+        parser.error("two cores are needed: one is the proxy's alone; or --share-cores")
+    workers = 2 if options.share_cores else 1
+    with World({"bench.test": ADDRESS}, addresses=[ADDRESS], ports=[22], workers=workers) as world:
         run(world, options)
 
 

@@ -12,6 +12,7 @@ Usage: bench/run.sh soak [--minutes N] [--containers N] [--users N] [--counts N]
 
 import argparse
 import collections
+import concurrent.futures
 import contextlib
 import os
 import random
@@ -52,6 +53,8 @@ AGENT_FLAGS = ["--audit-max-mib=32", "--audit-keep=1", "--limit=refusal_records_
 SETTLE_SECONDS = 40
 MEMORY_GROWTH = 1.05
 SPARE = {"memory MiB": 4, "descriptors": 4}
+RUSH_CLIENTS = 64
+RUSH_CALLS = 50
 
 
 class Wrong(Exception):
@@ -306,6 +309,17 @@ class Soak:
         self.tally.count("changed")
 
 
+def rush(world):
+    """As many calls at a time as there will ever be: the threads that gRPC starts for such a moment stay."""
+    def call():
+        for _ in range(RUSH_CALLS):
+            world.agent_api.call("AgentControl.Status")
+            world.api.call("GetHandler", name="answer")
+    with concurrent.futures.ThreadPoolExecutor(RUSH_CLIENTS) as clients:
+        for done in [clients.submit(call) for _ in range(RUSH_CLIENTS)]:
+            done.result()
+
+
 def memory_mib(pid):
     return next(int(line.split()[1]) for line in read_text(f"/proc/{pid}/status").splitlines() if line.startswith("VmRSS")) / 1024
 
@@ -365,6 +379,7 @@ def main():
         for name, fields in CLASSES.items():
             world.apply_class(name, **fields)
         soak = Soak(world, options.containers)
+        rush(world)
         threads = [soak.run(soak.use) for _ in range(options.users)] + [soak.run(soak.replace), soak.run(soak.change)]
         counts, begin = [], time.monotonic()
         for _ in range(options.counts):

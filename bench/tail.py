@@ -23,15 +23,9 @@ from netns import UnnamedNamespace
 
 CONNECTIONS = 64
 URL = f"http://{ADDRESS}:{PORT}/"
-PROXY_CORE = 0
 CHANGE_SECONDS = 0.1
 ATTACH_SECONDS = 1
 TARGET = 3
-
-
-def pin(pid, cores):
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        os.sched_setaffinity(int(thread), cores)
 
 
 class Latencies:
@@ -121,16 +115,14 @@ def main():
     parser.add_argument("--minutes", type=int, default=10)
     parser.add_argument("--share", type=float, default=0.7)
     options = parser.parse_args()
-    others = os.sched_getaffinity(0) - {PROXY_CORE}
-    if not others:
+    if not measure.leave_core_to_proxy():
         parser.error("two cores are needed: one is the proxy's alone")
-    os.sched_setaffinity(0, others)  # And what this starts.
     with harness.World({"bench.test": ADDRESS}, agent_flags=["--workers", "1"]) as world:
         start_origin(world)
         world.cli("class", "apply", "plain", f"--http-port={PORT}", "--allowed-host=*")
         container = world.container("plain", "b-1")
         harness.eventually(lambda: container.run("curl", "-so", "/dev/null", URL).returncode == 0)
-        pin(world.proxy_pid(), {PROXY_CORE})
+        measure.give_core_to_proxy(world.proxy_pid())
         most = max(measure.wrk(container.command(), URL, 3, CONNECTIONS)[2] for _ in range(3))
         rate = options.share * most
         print(f"\n{rate:,.0f} requests a second, {options.share:.0%} of {most:,.0f} ({measure.machine()})")

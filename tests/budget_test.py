@@ -77,11 +77,10 @@ class BudgetTest(unittest.TestCase):
         eventually(lambda: self.limit(name, container)[0] == count, what=f"{name} is {count}")
 
     def records(self, **fields):
-        return [line for line in self.world.audit.all() if line["containerId"] == self.container.id
-                and all(line.get(key) == value for key, value in fields.items())]
+        return self.world.audit.matching(containerId=self.container.id, **fields)
 
     def await_record(self, **fields):
-        return eventually(lambda: self.records(**fields), what=f"a record {fields}")[-1]
+        return self.world.audit.await_matching(containerId=self.container.id, **fields)[-1]
 
     def assert_over_budget(self, connection, status, name):
         got, headers, body = read_response(connection)

@@ -63,7 +63,7 @@ class LogAndCountTest(ExampleTest):
         first, second = Lines(path).all()
         self.assertEqual([first[key] for key in ("container", "method", "host", "path", "status")], ["web-1", "POST", "api.test", "/a", 200])
         self.assertEqual((second["path"], second["status"]), ("/bytes/1000000", 200))
-        self.assertEqual(first["request"], self.world.audit.all()[-2]["requestId"])
+        self.world.audit.await_matching(requestId=first["request"], path="/a")
         with open(path, encoding="utf-8") as file:
             self.assertNotIn("canary", file.read())
         self.assertEqual(self.container.curl("http://counts.internal/").body, '{"api.test 200": 2}')

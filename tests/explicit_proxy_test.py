@@ -141,8 +141,7 @@ class ExplicitProxyTest(unittest.TestCase):
         since = self.world.audit.count()
         # Some hosts configure npm with a file of roots of their own.
         self.open.run("npm", "view", "left-pad", "--registry=https://good.test/npm/", "--fetch-retries=0", npm_config_cafile=self.open.bundle)
-        self.assertIn(("egress", "https", "good.test", "/npm/left-pad"),
-                      [(r["decision"], r["scheme"], r["host"], r.get("path")) for r in self.records(since)])
+        self.world.audit.await_matching(since=since, containerId="open-1", decision="egress", scheme="https", host="good.test", path="/npm/left-pad")
 
     def test_git(self):
         root = os.path.join(self.world.dir, "git-root")
@@ -258,7 +257,8 @@ class ExplicitProxyTest(unittest.TestCase):
             peer = HttpPeer(plain)
             peer.send(b"GET /in HTTP/1.1\r\nHost: good.test\r\nConnection: close\r\n\r\n")
             self.assertIn(b"origin good.test /in", peer.read_rest())
-        self.assertEqual([r["reason"] for r in self.records(since) if r["decision"] == "reject"], ["misdirected"] * 3)
+        rejected = self.world.audit.await_matching(3, since, containerId="open-1", decision="reject")
+        self.assertEqual([r["reason"] for r in rejected], ["misdirected"] * 3)
 
     def test_an_address_is_as_it_is_without_a_proxy(self):
         with self.open.tls(self.open.tunnel(f"{ORIGIN}:443"), "good.test") as inside:

@@ -97,9 +97,7 @@ class H2Test(unittest.TestCase):
         return Peer(connection, **options)
 
     def record(self, **fields):
-        def found():
-            return [line for line in self.world.audit.all() if all(line.get(key) == value for key, value in fields.items())]
-        return harness.eventually(found, what=f"a record with {fields}")[-1]
+        return self.world.audit.await_matching(**fields)[-1]
 
     # What is passed.
 

@@ -119,6 +119,16 @@ class Lines:
         """The newest, as soon as there are more than `count`: a record is written behind its answer."""
         return eventually(lambda: self.since(count), what=f"more than {count} lines in {self.path}")[-1]
 
+    def matching(self, since=0, **fields):
+        return [line for line in self.since(since) if all(line.get(key) == value for key, value in fields.items())]
+
+    def await_matching(self, count=1, since=0, **fields):
+        """Those with these fields, as soon as there are so many."""
+        def found():
+            lines = self.matching(since, **fields)
+            return lines if len(lines) >= count else None
+        return eventually(found, what=f"{count} lines with {fields} in {self.path}")
+
 
 class Program:
     """A program that runs until it is stopped; its output goes to a file."""

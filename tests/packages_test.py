@@ -151,6 +151,7 @@ class PackagedTest(unittest.TestCase):
     def test_a_request(self):
         before = self.world.audit.count()
         self.assert_enforced(self.container())
+        eventually(lambda: self.world.audit.count() >= before + 2, what="a record of each request")
         decisions = [record["decision"] for record in self.world.audit.since(before)]
         self.assertEqual((decisions.count("egress"), decisions.count("deny")), (1, 1), decisions)
 

@@ -75,10 +75,7 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
 
     def audit_record(self, **fields):
         """The record of this container with these fields, once it has been written."""
-        def found():
-            return [line for line in self.world.audit.all() if line["containerId"] == self.container.id
-                    and all(line.get(key) == value for key, value in fields.items())]
-        return harness.eventually(found, what=f"a record with {fields}")[-1]
+        return self.world.audit.await_matching(containerId=self.container.id, **fields)[-1]
 
     async def assert_echoes(self, connection, message="still here"):
         await connection.send(message)
