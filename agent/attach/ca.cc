@@ -14,9 +14,11 @@
 
 #include <array>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/pki/openssl.h"
@@ -40,6 +42,49 @@ absl::Status CryptoError(const char* doing) {
   ERR_error_string_n(ERR_get_error(), text, sizeof(text));
   ERR_clear_error();
   return absl::InternalError(absl::StrCat("making a container's CA: ", doing, ": ", text));
+}
+
+// New keys of P-256. What finds the algorithm, which takes longer than to make a key, is kept.
+class KeyMaker {
+ public:
+  absl::StatusOr<KeyPtr> Make() {
+    MutexLock lock(&mutex_);
+    if (context_ == nullptr) RETURN_IF_ERROR(Open());
+    EVP_PKEY* key = nullptr;
+    if (EVP_PKEY_generate(context_.get(), &key) != 1) return CryptoError("key");
+    return KeyPtr(key);
+  }
+
+ private:
+  using Context = std::unique_ptr<EVP_PKEY_CTX, pki::Freer<EVP_PKEY_CTX_free>>;
+
+  absl::Status Open() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Context context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
+    if (context == nullptr || EVP_PKEY_keygen_init(context.get()) != 1 ||
+        EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context.get(), NID_X9_62_prime256v1) != 1) {
+      return CryptoError("key");
+    }
+    context_ = std::move(context);
+    return absl::OkStatus();
+  }
+
+  Mutex mutex_;
+  Context context_ ABSL_GUARDED_BY(mutex_);
+};
+
+// As X509_set_pubkey() would, which encodes the whole and reads it again: a third of a millisecond.
+absl::Status SetPublicKey(X509* certificate, EVP_PKEY* key) {
+  unsigned char* point = nullptr;
+  const size_t length = EVP_PKEY_get1_encoded_public_key(key, &point);
+  // It takes the point over, unless it fails.
+  if (length == 0 || X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(certificate),
+                                            OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
+                                            OBJ_nid2obj(NID_X9_62_prime256v1), point,
+                                            static_cast<int>(length)) != 1) {
+    OPENSSL_free(point);
+    return CryptoError("public key");
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> CommonName(std::string_view container_id) {
@@ -118,13 +163,14 @@ CertificateAuthority::~CertificateAuthority() {
 
 absl::StatusOr<CertificateAuthority> MakeCertificateAuthority(
     std::string_view container_id, std::chrono::system_clock::time_point now) {
-  KeyPtr key(EVP_EC_gen("P-256"));
-  if (key == nullptr) return CryptoError("key");
+  // Never destroyed: at exit, OpenSSL may clean up before.
+  static KeyMaker* const keys = new KeyMaker;
+  ASSIGN_OR_RETURN(const KeyPtr key, keys->Make());
   X509Ptr certificate(X509_new());
-  if (certificate == nullptr || X509_set_version(certificate.get(), X509_VERSION_3) != 1 ||
-      X509_set_pubkey(certificate.get(), key.get()) != 1) {
+  if (certificate == nullptr || X509_set_version(certificate.get(), X509_VERSION_3) != 1) {
     return CryptoError("certificate");
   }
+  RETURN_IF_ERROR(SetPublicKey(certificate.get(), key.get()));
   RETURN_IF_ERROR(SetSerial(certificate.get()));
   ASSIGN_OR_RETURN(const std::string name, CommonName(container_id));
   RETURN_IF_ERROR(SetNames(certificate.get(), name));

@@ -4,12 +4,16 @@
 #include <fcntl.h>
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/ipv6.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstring>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "agent/attach/route_socket.h"
@@ -120,8 +124,53 @@ absl::Status Set(const char* path, char wanted) {
   return absl::OkStatus();
 }
 
-// Container runtimes may turn IPv6 off in a namespace; its traffic must be met like any other.
-absl::Status EnableIpv6() { return Set("/proc/sys/net/ipv6/conf/lo/disable_ipv6", '0'); }
+// Of the settings that the kernel tells of an interface, by their DEVCONF_ numbers.
+int TakeIpv6Settings(const nlattr* attribute, void* data) {
+  constexpr size_t kEnd = (DEVCONF_DISABLE_IPV6 + 1) * sizeof(int32_t);
+  if (mnl_attr_get_type(attribute) != IFLA_INET6_CONF ||
+      mnl_attr_get_payload_len(attribute) < kEnd) {
+    return MNL_CB_OK;
+  }
+  const auto* const settings = static_cast<const char*>(mnl_attr_get_payload(attribute));
+  int32_t disabled = 0;
+  std::memcpy(&disabled, settings + kEnd - sizeof(disabled), sizeof(disabled));
+  *static_cast<std::optional<bool>*>(data) = disabled == 0;
+  return MNL_CB_OK;
+}
+
+int TakeFamily(const nlattr* attribute, void* data) {
+  if (mnl_attr_get_type(attribute) != AF_INET6) return MNL_CB_OK;
+  return mnl_attr_parse_nested(attribute, TakeIpv6Settings, data);
+}
+
+int TakeFamilies(const nlattr* attribute, void* data) {
+  if (mnl_attr_get_type(attribute) != IFLA_AF_SPEC) return MNL_CB_OK;
+  return mnl_attr_parse_nested(attribute, TakeFamily, data);
+}
+
+// Whether `lo` takes part in IPv6; nullopt: the kernel does not say.
+absl::StatusOr<std::optional<bool>> HasIpv6(RouteSocket* socket) {
+  nlmsghdr* const message = socket->Begin(RTM_GETLINK, 0);
+  auto* const link =
+      static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifinfomsg)));
+  link->ifi_family = AF_UNSPEC;
+  link->ifi_index = kLoopbackIndex;
+  std::optional<bool> has;
+  RETURN_IF_ERROR(socket->Ask(message, [&has](const nlmsghdr* part) {
+    if (part->nlmsg_type == RTM_NEWLINK)
+      mnl_attr_parse(part, sizeof(ifinfomsg), TakeFamilies, &has);
+  }));
+  return has;
+}
+
+// Container runtimes may turn IPv6 off in a namespace; its traffic must be met like any other. The
+// kernel finds a file below /proc/sys/net by looking through those of all namespaces: it is opened
+// only if something is to be changed.
+absl::Status EnableIpv6(RouteSocket* socket) {
+  ASSIGN_OR_RETURN(const std::optional<bool> has, HasIpv6(socket));
+  if (has == true) return absl::OkStatus();
+  return Set("/proc/sys/net/ipv6/conf/lo/disable_ipv6", '0');
+}
 
 // Answers carry the mark of what they answer, and marks count where sources are checked.
 absl::Status ReflectMarks() {
@@ -136,8 +185,8 @@ absl::Status ReflectMarks() {
 }  // namespace
 
 absl::Status MakeEveryAddressLocal() {
-  RETURN_IF_ERROR(EnableIpv6());
   ASSIGN_OR_RETURN(RouteSocket socket, RouteSocket::Open());
+  RETURN_IF_ERROR(Explain("asking for IPv6", EnableIpv6(&socket)));
   RETURN_IF_ERROR(Explain("setting lo up", LinkUp(&socket, kLoopbackIndex)));
   for (const Address& source : {Parse(AF_INET, kSourceV4), Parse(AF_INET6, kSourceV6)}) {
     RETURN_IF_ERROR(
@@ -149,9 +198,9 @@ absl::Status MakeEveryAddressLocal() {
 }
 
 absl::Status MakeWhatBeginsHereLocal(const OwnAddresses& own) {
-  RETURN_IF_ERROR(EnableIpv6());
-  RETURN_IF_ERROR(ReflectMarks());
   ASSIGN_OR_RETURN(RouteSocket socket, RouteSocket::Open());
+  RETURN_IF_ERROR(Explain("asking for IPv6", EnableIpv6(&socket)));
+  RETURN_IF_ERROR(ReflectMarks());
   RETURN_IF_ERROR(Explain("setting lo up", LinkUp(&socket, kLoopbackIndex)));
   for (const unsigned char family : {AF_INET, AF_INET6}) {
     const std::vector<std::string>& addresses = family == AF_INET ? own.v4 : own.v6;
