@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import eventually, run
+from harness import SANITIZED, eventually, run
 from machine import Machine
 from netns import Namespace
 from packaged_world import AGENT, CONTROL_PLANE, PackagedWorld, install, packages, rebuild
@@ -340,7 +340,8 @@ class LifecycleTest(unittest.TestCase):
     @staticmethod
     def own_leftovers(paths):
         """What is this machine's own: of building, and of tests that run here."""
-        return [path for path in paths if path.startswith(("/run/sallyport-machine-", "/etc/apt/"))]
+        own = ("/run/sallyport-machine-", "/etc/apt/") + (("/etc/systemd/system/sallyport",) if SANITIZED else ())
+        return [path for path in paths if path.startswith(own)]
 
 
 if __name__ == "__main__":
