@@ -340,8 +340,8 @@ class LifecycleTest(unittest.TestCase):
     @staticmethod
     def own_leftovers(paths):
         """What is this machine's own: of building, and of tests that run here."""
-        own = ("/run/sallyport-machine-", "/etc/apt/") + (("/etc/systemd/system/sallyport",) if SANITIZED else ())
-        return [path for path in paths if path.startswith(own)]
+        drop_ins = [f"/etc/systemd/system/{unit}.d" for unit in (AGENT, CONTROL_PLANE) if SANITIZED]
+        return [path for path in paths if path in drop_ins or path.startswith(("/run/sallyport-machine-", "/etc/apt/"))]
 
 
 if __name__ == "__main__":

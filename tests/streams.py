@@ -48,8 +48,8 @@ class StreamingWorld(World):
 
 
 def allowed_kib(mebibytes):
-    """To grow by. A sanitizer keeps what was freed: 256 MiB, and what it put around each piece."""
-    return (512 if SANITIZED else mebibytes) * 1024
+    """To grow by. A sanitizer keeps what was freed (tools/sanitizers), and puts something around each piece."""
+    return (256 if SANITIZED else mebibytes) * 1024
 
 
 class Peak:
