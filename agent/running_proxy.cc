@@ -1,7 +1,5 @@
 #include "agent/running_proxy.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -9,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/keep/kept.pb.h"
+#include "common/base/deterministic.h"
 #include "common/base/status.h"
 #include "common/ipc/door.h"
 
@@ -110,13 +109,7 @@ std::string BuildOf(const RunningProxy::Program& program, const internal::Config
                     file.st_mtim.tv_sec, ".", file.st_mtim.tv_nsec);
   }
   for (const std::string& argument : program.arguments) absl::StrAppend(&build, "\n", argument);
-  build += '\n';
-  {
-    google::protobuf::io::StringOutputStream bytes(&build);
-    google::protobuf::io::CodedOutputStream coded(&bytes);
-    coded.SetSerializationDeterministic(true);
-    configure.SerializeToCodedStream(&coded);
-  }
+  absl::StrAppend(&build, "\n", DeterministicBytes(configure));
   return build;
 }
 

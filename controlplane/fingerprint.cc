@@ -1,12 +1,10 @@
 #include "controlplane/fingerprint.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include <cstdint>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/deterministic.h"
 
 namespace sallyport {
 namespace {
@@ -28,17 +26,6 @@ class Hash {
   Value value_ = (Value{0x6c62272e07bb0142} << 64) + 0x62b821756295c58d;
 };
 
-// The order of a map's entries on the wire is otherwise any.
-std::string Deterministic(const google::protobuf::Message& message) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  message.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
-}
-
 }  // namespace
 
 std::string Fingerprint(std::string_view method, const google::protobuf::Message& request) {
@@ -49,7 +36,7 @@ std::string Fingerprint(std::string_view method, const google::protobuf::Message
   Hash hash;
   hash.Add(method);
   hash.Add("\n");
-  hash.Add(Deterministic(*content));
+  hash.Add(DeterministicBytes(*content));
   return hash.ToHex();
 }
 

@@ -186,7 +186,7 @@ absl::Status ReflectMarks() {
 
 absl::Status MakeEveryAddressLocal() {
   ASSIGN_OR_RETURN(RouteSocket socket, RouteSocket::Open());
-  RETURN_IF_ERROR(Explain("asking for IPv6", EnableIpv6(&socket)));
+  RETURN_IF_ERROR(Explain("turning on IPv6", EnableIpv6(&socket)));
   RETURN_IF_ERROR(Explain("setting lo up", LinkUp(&socket, kLoopbackIndex)));
   for (const Address& source : {Parse(AF_INET, kSourceV4), Parse(AF_INET6, kSourceV6)}) {
     RETURN_IF_ERROR(
@@ -199,7 +199,7 @@ absl::Status MakeEveryAddressLocal() {
 
 absl::Status MakeWhatBeginsHereLocal(const OwnAddresses& own) {
   ASSIGN_OR_RETURN(RouteSocket socket, RouteSocket::Open());
-  RETURN_IF_ERROR(Explain("asking for IPv6", EnableIpv6(&socket)));
+  RETURN_IF_ERROR(Explain("turning on IPv6", EnableIpv6(&socket)));
   RETURN_IF_ERROR(ReflectMarks());
   RETURN_IF_ERROR(Explain("setting lo up", LinkUp(&socket, kLoopbackIndex)));
   for (const unsigned char family : {AF_INET, AF_INET6}) {

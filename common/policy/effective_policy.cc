@@ -1,11 +1,9 @@
 #include "common/policy/effective_policy.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include <algorithm>
 
 #include "absl/container/flat_hash_set.h"
+#include "common/base/deterministic.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/policy/validate.h"
@@ -34,18 +32,6 @@ absl::StatusOr<std::optional<PatternList>> BuildList(std::string_view field_path
   return std::optional<PatternList>(std::move(list));
 }
 
-// The order of a map's entries differs from message to message.
-std::string SameBytes(const google::protobuf::Struct& params) {
-  std::string bytes;
-  if (params.fields().empty()) return bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  params.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
-}
-
 DenyResponse DenyResponseFromProto(const v1::DenyResponse& proto) {
   DenyResponse response;
   if (proto.status() != 0) response.status = static_cast<int>(proto.status());
@@ -57,7 +43,9 @@ DenyResponse DenyResponseFromProto(const v1::DenyResponse& proto) {
 }  // namespace
 
 HandlerReference::HandlerReference(const v1::HandlerReference& reference)
-    : handler(reference.handler()), params(reference.params()), params_bytes(SameBytes(params)) {}
+    : handler(reference.handler()),
+      params(reference.params()),
+      params_bytes(DeterministicBytes(params)) {}
 
 absl::StatusOr<EffectivePolicy> EffectivePolicy::FromProto(
     const v1::ContainerClass& given_class, const v1::ContainerPolicy& given_container,
