@@ -53,6 +53,9 @@ AGENT_FLAGS = ["--audit-max-mib=32", "--audit-keep=1", "--limit=refusal_records_
 SETTLE_SECONDS = 40
 MEMORY_GROWTH = 1.05
 SPARE = {"memory MiB": 4, "descriptors": 4}
+# gRPC starts one of these whenever calls have piled up, and keeps it.
+EXECUTOR_THREAD = "default-executo"
+MAX_EXECUTOR_THREADS = 2 * os.cpu_count()
 RUSH_CLIENTS = 64
 RUSH_CALLS = 50
 
@@ -324,6 +327,16 @@ def memory_mib(pid):
     return next(int(line.split()[1]) for line in read_text(f"/proc/{pid}/status").splitlines() if line.startswith("VmRSS")) / 1024
 
 
+def thread_count(pid):
+    """With as many of gRPC's executor as there may be, or as there are if that is more."""
+    names = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            names.append(read_text(f"/proc/{pid}/task/{task}/comm").strip())
+    executor = names.count(EXECUTOR_THREAD)
+    return len(names) - executor + max(executor, MAX_EXECUTOR_THREADS if executor else 0)
+
+
 def files_below(path):
     return sum(len(files) for _, _, files in os.walk(path))
 
@@ -334,7 +347,7 @@ def held(world):
     for name, pid in (("agent", world.agent.pid), ("proxy", world.proxy_pid()), ("control plane", world.control_plane.pid)):
         counts[name, "memory MiB"] = memory_mib(pid)
         counts[name, "descriptors"] = len(os.listdir(f"/proc/{pid}/fd"))
-        counts[name, "threads"] = len(os.listdir(f"/proc/{pid}/task"))
+        counts[name, "threads"] = thread_count(pid)
     counts["agent", "files"] = files_below(f"{world.dir}/run") + files_below(f"{world.dir}/agent")
     counts["agent", "mounts"] = read_text(f"/proc/{world.agent.pid}/mountinfo").count(world.dir)
     return counts
