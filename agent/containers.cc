@@ -17,6 +17,7 @@
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/policy/effective_policy.h"
+#include "common/policy/validate.h"
 
 namespace sallyport::agent {
 namespace {
@@ -100,6 +101,7 @@ absl::Status Containers::Check(const AttachOrder& order) {
   RETURN_IF_ERROR(ValidateContainerId(order.container_id));
   RETURN_IF_ERROR(ValidateName("class_name", order.class_name));
   if (order.wait.count() < 0) return absl::InvalidArgumentError("wait: must not be negative");
+  RETURN_IF_ERROR(ValidateParams("params", order.params));
   return absl::OkStatus();
 }
 
@@ -180,6 +182,7 @@ absl::StatusOr<Containers::Served> Containers::Serve(const AttachOrder& order,
   auto container = std::make_shared<ProxyContainer>();
   container->id = order.container_id;
   container->instance = NewInstance();
+  container->params = order.params;
   if (!order.audit_path.empty()) {
     ASSIGN_OR_RETURN(container->audit_stream, OpenAuditFile("audit_path", order.audit_path));
   }

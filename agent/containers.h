@@ -44,6 +44,7 @@ struct AttachOrder {
   bool ephemeral = false;
   // It keeps its own interfaces, for what others begin.
   bool routed = false;
+  google::protobuf::Struct params;  // For its handlers.
 };
 
 struct AttachOutcome {

@@ -36,6 +36,7 @@ absl::StatusOr<AttachOrder> OrderOf(const v1::AttachRequest& request) {
   order.audit_path = request.audit_path();
   order.ephemeral = request.ephemeral();
   order.routed = request.routed();
+  order.params = request.params();
   ASSIGN_OR_RETURN(order.wait, WaitOf(request));
   if (request.has_explicit_proxy()) {
     const std::string& listen = request.explicit_proxy().listen();

@@ -36,6 +36,7 @@ internal::KeptContainer RecordOf(const KeptContainer& container) {
   record.set_has_process(container.process.valid());
   record.set_has_audit_stream(served.audit_stream.valid());
   record.set_proxy_token(served.proxy_token);
+  if (!served.params.fields().empty()) *record.mutable_params() = served.params;
   return record;
 }
 
@@ -85,6 +86,7 @@ absl::StatusOr<KeptContainer> ReadContainer(const std::string& name, Parcel parc
   served->ca.private_key_der = record.ca_private_key_der();
   Wipe(record.mutable_ca_private_key_der());
   served->proxy_token = record.proxy_token();
+  served->params = record.params();
   if (served->proxy_token.empty()) {
     served->sockets = {std::move(parcel.fds[0]), std::move(parcel.fds[1]), std::move(parcel.fds[2]),
                        std::move(parcel.fds[3])};

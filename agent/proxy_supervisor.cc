@@ -34,6 +34,7 @@ internal::Command AddCommand(const ProxyContainer& container) {
   add->set_ca_private_key(container.ca.private_key_der);
   add->set_has_audit_stream(container.audit_stream.valid());
   add->set_proxy_token(container.proxy_token);
+  if (!container.params.fields().empty()) *add->mutable_params() = container.params;
   return command;
 }
 

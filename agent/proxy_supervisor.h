@@ -42,6 +42,7 @@ struct ProxyContainer {
   ContainerSockets sockets;
   UniqueFd audit_stream;    // May be invalid.
   std::string proxy_token;  // Of an explicit proxy; empty: none.
+  google::protobuf::Struct params;
 };
 
 // A proxy that dies, or does not answer in time, is replaced: at once, and after growing pauses if

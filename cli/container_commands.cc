@@ -173,7 +173,7 @@ int Attach(const Arguments& arguments) {
   flags.set_example("sallyport container attach --pid 4711 --id web-1 --class untrusted-agent");
   CommonFlags common;
   int64_t pid = 0;
-  std::string netns, id, class_name, audit;
+  std::string netns, id, class_name, audit, params;
   bool ephemeral = false;
   bool routed = false;
   bool explicit_proxy = false;
@@ -184,6 +184,8 @@ int Attach(const Arguments& arguments) {
   flags.String("netns", &netns, "PATH", "The namespace by path, as /run/netns/NAME.");
   flags.String("id", &id, "ID", "The container's id, unique in the fleet. Required.");
   flags.String("class", &class_name, "NAME", "Its class. Required.");
+  flags.String("params", &params, "JSON",
+               "A JSON object that its handlers get beside the rules' params.");
   flags.String("audit", &audit, "FILE", "Write its audit records to this file or FIFO, too.");
   flags.Bool("ephemeral", &ephemeral, "Delete its record when it is detached.");
   flags.Bool(
@@ -208,6 +210,9 @@ int Attach(const Arguments& arguments) {
   if (pid != 0) request.set_pid(static_cast<int32_t>(pid));
   if (!netns.empty()) request.set_netns_path(netns);
   request.set_audit_path(audit);
+  absl::StatusOr<google::protobuf::Struct> parsed = ParseParams(params);
+  if (!parsed.ok()) return WrongUsage("container attach", std::string(parsed.status().message()));
+  if (!params.empty()) *request.mutable_params() = *std::move(parsed);
   request.set_ephemeral(ephemeral);
   request.set_routed(routed);
   if (explicit_proxy) request.mutable_explicit_proxy()->set_listen(listen);

@@ -179,20 +179,22 @@ class Program:
 class Container:
     """A network namespace attached to the agent, held by a process that does nothing."""
 
-    def __init__(self, world, container_id, class_name, wait="5s"):
+    def __init__(self, world, container_id, class_name, wait="5s", params=None):
         self.world = world
         self.id = container_id
         self.holder = subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "echo up; exec cat"],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.holder.stdout.readline()
         self.class_name = class_name
+        self.params = params or {}
         self.ca = os.path.join(world.dir, f"{container_id}.crt")
         self.bundle = os.path.join(world.dir, f"{container_id}-bundle.crt")
         self.attach(wait)
 
     def attach(self, wait="5s"):
         """The agent's answer. Again, after an agent that has forgotten it."""
-        answer = self.world.agent_api.call("Attach", pid=self.holder.pid, containerId=self.id, className=self.class_name, wait=wait)
+        answer = self.world.agent_api.call("Attach", pid=self.holder.pid, containerId=self.id, className=self.class_name, wait=wait,
+                                           params=self.params)
         with open(self.ca, "w", encoding="ascii") as file:
             file.write(answer["caCertificatePem"])
         with open(self.bundle, "w", encoding="ascii") as file:

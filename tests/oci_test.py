@@ -69,6 +69,14 @@ class PodmanTest(OciCase):
             record = self.world.audit.await_matching(since=before, containerId=container_id, scheme="http")[0]
             self.assertEqual((record["className"], record["decision"]), (class_name, decision), record)
 
+    def test_params_for_its_handlers(self):
+        self.world.start_handler("respond")
+        self.world.api.call("ApplyClass", **{"class": {"name": "asked", "outbound": {"handler": "respond"}}})
+        # podman 4 reads the flag as a line of CSV.
+        result = self.shell(FETCH, class_name="asked", annotations=['"sallyport.params={""tenant"": ""acme"", ""seats"": 3}"'])
+        self.assertEqual(result.returncode, 0, result)
+        self.assertEqual(json.loads(result.stdout)["params"], {"tenant": "acme", "seats": 3})
+
     def test_a_record_with_an_id_of_its_own_stays_and_others_go(self):
         self.shell("true", container_id="kept")
         self.assertEqual(self.world.cli_result("container", "get", "kept").returncode, 0)
@@ -87,7 +95,7 @@ class PodmanTest(OciCase):
         self.assert_refused(self.shell("echo started", class_name="nope"), "nope")
 
     def test_a_wrong_annotation_does_not_start(self):
-        for annotation, why in (("sallyport.clas=agent", "unknown"), ("sallyport.params={}", "belong to a rule"),
+        for annotation, why in (("sallyport.clas=agent", "unknown"), ("sallyport.params=acme", "not a JSON object"),
                                 ("sallyport.trust=off", "must be"), ("sallyport.id=a b", "container_id")):
             self.assert_refused(self.shell("echo started", annotations=[annotation]), why)
         self.assert_refused(self.shell("echo started", class_name=None, annotations=["sallyport.id=web-1"]), "sallyport.class")

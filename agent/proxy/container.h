@@ -64,6 +64,7 @@ class Container {
     std::shared_ptr<AuditTap> audit_tap;                      // May be null.
     std::shared_ptr<AuditSink> audit_stream;                  // May be null.
     std::shared_ptr<const ProxyCredential> proxy_credential;  // Null: no explicit proxy.
+    std::shared_ptr<const google::protobuf::Struct> params;   // May be null.
   };
   Container(Worker* worker, Parts parts);
 
@@ -81,6 +82,8 @@ class Container {
   // What clients of its explicit proxy show. Null: it has a network of its own, where whoever
   // connects is the container.
   const ProxyCredential* proxy_credential() const { return parts_.proxy_credential.get(); }
+  // What its handlers get beside the rule's; null: nothing.
+  const google::protobuf::Struct* params() const { return parts_.params.get(); }
   // What a call of the handler bears; empty: it is registered without one. FAILED_PRECONDITION: the
   // agent has given no key.
   absl::StatusOr<std::string> IdentityToken(const std::shared_ptr<const HandlerSpec>& handler,

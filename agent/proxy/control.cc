@@ -252,6 +252,7 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
   containers_[command.container_id()] = {command.instance(), budget};
   const auto builtin_rates = std::make_shared<BuiltinRates>();
   const auto leases = std::make_shared<LeaseTable>();
+  const auto params = std::make_shared<const google::protobuf::Struct>(command.params());
   const size_t dns_worker = next_dns_worker_++ % workers_.size();
   return OnEveryWorker([&](Worker& worker, size_t index) -> absl::Status {
     ContainerSetup setup;
@@ -263,6 +264,7 @@ absl::Status Control::AddContainer(const internal::AddContainer& command,
     setup.leases = leases;
     setup.audit_stream = audit_stream;
     setup.proxy_credential = credential;
+    setup.params = params;
     for (size_t i = 0; i < sockets; ++i) {
       const bool is_dns = i >= 2;
       if (is_dns && index != dns_worker) continue;

@@ -12,11 +12,21 @@ std::string_view HttpVersion(const Exchange& exchange) {
   return exchange.head.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
 }
 
+// The container's are from whoever started it, the rule's from whoever makes policy: those hold.
+void SetParams(const google::protobuf::Struct* of_container, const HandlerReference& reference,
+               v1::Context* context) {
+  *context->mutable_params() = reference.params;
+  if (of_container == nullptr) return;
+  // What is there already stays.
+  context->mutable_params()->mutable_fields()->insert(of_container->fields().begin(),
+                                                      of_container->fields().end());
+}
+
 void SetContext(const Exchange& exchange, const AskedBy& by, v1::Context* context) {
   context->set_container_id(exchange.client.container->id());
   context->set_class_name(exchange.policy->class_name);
   context->set_handler(by.reference.handler);
-  *context->mutable_params() = by.reference.params;
+  SetParams(exchange.client.container->params(), by.reference, context);
   context->set_rule(by.rule);
   context->set_policy_revision(exchange.policy->revision);
   context->set_request_id(exchange.request_id);

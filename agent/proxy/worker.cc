@@ -90,6 +90,7 @@ absl::Status Worker::AddContainer(ContainerSetup setup) {
   parts.audit_tap = config_->audit_tap;
   parts.audit_stream = setup.audit_stream;
   parts.proxy_credential = setup.proxy_credential;
+  parts.params = setup.params;
 
   RemoveContainer(setup.id);
   Served& served = served_[setup.id];

@@ -46,6 +46,7 @@ struct ContainerSetup {
   std::shared_ptr<LeaseTable> leases;
   std::shared_ptr<AuditSink> audit_stream;                  // May be null.
   std::shared_ptr<const ProxyCredential> proxy_credential;  // Null: no explicit proxy.
+  std::shared_ptr<const google::protobuf::Struct> params;
   std::vector<UniqueFd> tcp_listeners;
   std::vector<UniqueFd> dns_sockets;  // Empty on all workers but one.
 };

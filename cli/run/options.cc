@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cli/output.h"
 #include "cli/run/exit_status.h"
 #include "common/base/strings.h"
 
@@ -48,6 +49,9 @@ RunOptions RunOptions::ParseOrExit(const std::vector<std::string>& arguments) {
   flags.String("class", &options.class_name, "NAME",
                "Use this class of the control plane or of the policy file.");
   flags.String("id", &options.id, "ID", "The container's id. Made up by default.");
+  std::string params;
+  flags.String("params", &params, "JSON",
+               "A JSON object that its handlers get beside the rules' params.");
   flags.Bool("explicit-proxy", &options.explicit_proxy,
              "No sandbox: set HTTP_PROXY and the like. A process can go around it.");
   flags.String("listen", &options.listen, "ADDRESS:PORT",
@@ -83,6 +87,9 @@ RunOptions RunOptions::ParseOrExit(const std::vector<std::string>& arguments) {
         "--allow, --deny, --no-internet and --intercept-https make a class of their own and do not "
         "go with --class or --policy");
   }
+  absl::StatusOr<google::protobuf::Struct> parsed_params = ParseParams(params);
+  if (!parsed_params.ok()) Refuse(std::string(parsed_params.status().message()));
+  options.params = *std::move(parsed_params);
   if (!options.listen.empty() && !options.explicit_proxy)
     Refuse("--listen goes with --explicit-proxy");
   for (const std::string& text : options.environment) {

@@ -3,6 +3,8 @@
 #ifndef SALLYPORT_CLI_RUN_OPTIONS_H_
 #define SALLYPORT_CLI_RUN_OPTIONS_H_
 
+#include <google/protobuf/struct.pb.h>
+
 #include <string>
 #include <vector>
 
@@ -20,6 +22,7 @@ struct RunOptions {
   std::string policy_file;
   std::string class_name;
   std::string id;
+  google::protobuf::Struct params;
   bool explicit_proxy = false;
   std::string listen;                    // Of the explicit proxy; empty: the agent's default.
   std::vector<std::string> environment;  // NAME=VALUE each.

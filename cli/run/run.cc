@@ -49,6 +49,7 @@ absl::StatusOr<v1::AttachResponse> Attach(const Connection& agent, const RunOpti
   request.set_class_name(class_name);
   request.set_pid(sandbox.holder());
   if (options.explicit_proxy) request.mutable_explicit_proxy()->set_listen(options.listen);
+  if (!options.params.fields().empty()) *request.mutable_params() = options.params;
   request.set_ephemeral(true);
   request.set_audit_path(printer.path());
   request.mutable_wait()->set_seconds(10);

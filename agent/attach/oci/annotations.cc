@@ -1,5 +1,7 @@
 #include "agent/attach/oci/annotations.h"
 
+#include <google/protobuf/util/json_util.h>
+
 #include <string_view>
 
 #include "common/base/strings.h"
@@ -33,13 +35,14 @@ absl::Status Read(std::string_view name, const std::string& value, AttachAnnotat
     if (value != "none") return Wrong(name, "must be \"none\", or be left out");
     read->trust = false;
   } else if (name == kParams) {
-    return Wrong(name,
-                 "params belong to a rule, not to a container; give them with the rule, in the "
-                 "class or by `sallyport set-outbound-by-host CONTAINER HOST HANDLER --params`");
+    const auto parsed = google::protobuf::util::JsonStringToMessage(value, &read->params);
+    if (!parsed.ok())
+      return Wrong(name, StrCat("is not a JSON object, as {\"tenant\": \"acme\"}: ",
+                                std::string(parsed.message())));
   } else {
     return Wrong(name,
-                 "is unknown; there are sallyport.class, sallyport.id, sallyport.network and "
-                 "sallyport.trust");
+                 "is unknown; there are sallyport.class, sallyport.id, sallyport.params, "
+                 "sallyport.network and sallyport.trust");
   }
   return absl::OkStatus();
 }

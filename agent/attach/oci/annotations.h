@@ -3,6 +3,8 @@
 #ifndef SALLYPORT_AGENT_ATTACH_OCI_ANNOTATIONS_H_
 #define SALLYPORT_AGENT_ATTACH_OCI_ANNOTATIONS_H_
 
+#include <google/protobuf/struct.pb.h>
+
 #include <map>
 #include <string>
 
@@ -14,6 +16,7 @@ using Annotations = std::map<std::string, std::string>;
 
 //   sallyport.class=NAME    the container's class; required
 //   sallyport.id=ID         its id in the fleet; by default the runtime's
+//   sallyport.params=JSON   an object that its handlers get beside the rules' params
 //   sallyport.network=routed  keeps its own network, for connections that others open
 //   sallyport.trust=none    leaves its files and environment as they are
 struct AttachAnnotations {
@@ -23,6 +26,7 @@ struct AttachAnnotations {
   bool made_up_id = false;
   bool trust = true;
   bool routed = false;
+  google::protobuf::Struct params;
 };
 
 // INVALID_ARGUMENT, with a sentence, for anything else that begins with `sallyport.`: what is

@@ -45,14 +45,27 @@ TEST(AnnotationsTest, ANetworkOfItsOwnIsAskedFor) {
               HasSubstr("routed"));
 }
 
+TEST(AnnotationsTest, ParamsForItsHandlers) {
+  const AttachAnnotations read =
+      ReadAnnotations(
+          {{"sallyport.class", "agent"}, {"sallyport.params", R"({"tenant": "acme", "seats": 3})"}},
+          "0123")
+          .value();
+  EXPECT_EQ(read.params.fields().at("tenant").string_value(), "acme");
+  EXPECT_EQ(read.params.fields().at("seats").number_value(), 3);
+}
+
 TEST(AnnotationsTest, WhatIsWrongIsSaid) {
   EXPECT_THAT(ErrorOf({}), HasSubstr("sallyport.class"));
   EXPECT_THAT(ErrorOf({{"sallyport.class", ""}}), HasSubstr("missing or empty"));
   EXPECT_THAT(ErrorOf({{"sallyport.class", "a"}, {"sallyport.id", ""}}), HasSubstr("is empty"));
   EXPECT_THAT(ErrorOf({{"sallyport.class", "a"}, {"sallyport.trust", "off"}}), HasSubstr("none"));
   EXPECT_THAT(ErrorOf({{"sallyport.class", "a"}, {"sallyport.clas", "b"}}), HasSubstr("unknown"));
-  EXPECT_THAT(ErrorOf({{"sallyport.class", "a"}, {"sallyport.params", "{}"}}),
-              HasSubstr("belong to a rule"));
+  for (const char* const wrong : {"", "7", "[]", "{\"tenant\": ", "tenant=acme"}) {
+    EXPECT_THAT(ErrorOf({{"sallyport.class", "a"}, {"sallyport.params", wrong}}),
+                HasSubstr("not a JSON object"))
+        << wrong;
+  }
 }
 
 }  // namespace

@@ -72,6 +72,7 @@ absl::StatusOr<std::string> Attach(const Options& options, const AttachAnnotatio
   request.set_pid(pid);
   request.set_ephemeral(annotations.made_up_id);
   request.set_routed(annotations.routed);
+  if (!annotations.params.fields().empty()) *request.mutable_params() = annotations.params;
   const auto wait = std::chrono::duration_cast<std::chrono::nanoseconds>(
       std::max<Clock::duration>(Clock::duration(0), deadline - kTimeForFiles * 2 - Clock::now()));
   request.mutable_wait()->set_seconds(wait.count() / 1'000'000'000);
