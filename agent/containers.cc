@@ -13,6 +13,7 @@
 #include "agent/attach/explicit_proxy.h"
 #include "agent/attach/routed_link.h"
 #include "agent/audit_file.h"
+#include "agent/keep/parcel.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
@@ -28,6 +29,8 @@ constexpr std::chrono::seconds kServeDeadline{10};
 constexpr std::chrono::seconds kLeaveDeadline{2};
 // Of any serial.
 constexpr uint64_t kAnySerial = 0;
+// What the next agent is to find of a container has to fit a parcel, with its CA and the rest.
+constexpr size_t kMaxParamsBytes = kMaxParcelBytes / 4;
 
 UniqueFd Duplicate(const UniqueFd& fd) {
   return UniqueFd(fd.valid() ? fcntl(fd.get(), F_DUPFD_CLOEXEC, 0) : -1);
@@ -102,6 +105,11 @@ absl::Status Containers::Check(const AttachOrder& order) {
   RETURN_IF_ERROR(ValidateName("class_name", order.class_name));
   if (order.wait.count() < 0) return absl::InvalidArgumentError("wait: must not be negative");
   RETURN_IF_ERROR(ValidateParams("params", order.params));
+  if (order.params.ByteSizeLong() > kMaxParamsBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("params: are more than ", kMaxParamsBytes / 1024,
+                     " KiB; keep large values in the handler, by the container's id"));
+  }
   return absl::OkStatus();
 }
 

@@ -39,11 +39,14 @@ class ContainerParamsTest(unittest.TestCase):
 
     def test_they_live_as_long_as_the_container_is_attached(self):
         container = self.world.container("asked", "web-1", params=SAID)
+        large = {"large": "x" * 16_000}
+        largest = self.world.container("asked", "web-2", params=large)
         self.world.agent_api.call("RestartProxy", timeout=30)
         self.assert_given(container)
         for how in (signal.SIGKILL, signal.SIGHUP):
             self.world.replace_agent(how)
             self.assert_given(container)
+            self.assertEqual(self.params(largest, "plain.test"), large)
         # The next proxy gets them of an agent that was given them by the one before.
         self.world.agent_api.call("RestartProxy", timeout=30)
         self.assert_given(container)
@@ -56,7 +59,7 @@ class ContainerParamsTest(unittest.TestCase):
         deep = {}
         for _ in range(30):
             deep = {"deeper": deep}
-        for wrong, why in (({"big": "x" * 70_000}, "64 KiB"), (deep, "nested")):
+        for wrong, why in (({"big": "x" * 70_000}, "64 KiB"), ({"big": "x" * 17_000}, "16 KiB"), ({"many": [1] * 2_000}, "16 KiB"), (deep, "nested")):
             with self.assertRaisesRegex(ApiError, why):
                 self.world.agent_api.call("Attach", containerId="web-1", className="asked", explicitProxy={}, params=wrong)
         self.assertEqual(self.world.agent_api.call("ListAttached").get("containers", []), [])
