@@ -2,15 +2,17 @@
 """Fuzzes the targets that are tagged "fuzz", by turns, several at once.
 
 New inputs go to ~/.cache/sallyport/corpus, and seed the next run; one that crashes goes to ~/.cache/sallyport/crashes: copy it into the
-target's testdata, where it stays a test, and mend the crash. `--keep` copies the smallest set of inputs that reaches what all of the
-corpus reaches into the target's testdata.
+target's testdata, where it stays a test, and mend the crash. `--keep` puts what reaches more than the inputs in the target's testdata
+into testdata/TARGET.tar.gz beside them, from where tests replay it and later runs begin.
 """
 
 import argparse
 import collections
 import contextlib
 import glob
+import gzip
 import hashlib
+import io
 import json
 import os
 import re
@@ -18,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 
@@ -40,6 +43,11 @@ def folder(kind, path):
     return made
 
 
+def digest_of(path):
+    with open(path, "rb") as file:
+        return hashlib.sha1(file.read()).hexdigest()
+
+
 class Target:
     def __init__(self, label, bin_dir):
         self.label = label
@@ -47,16 +55,18 @@ class Target:
         self.program = os.path.join(bin_dir, self.path)
         self.corpus = folder("corpus", self.path)
         self.crashes = folder("crashes", self.path)
-        for seed in self.checked_in():
-            with open(seed, "rb") as file:
-                name = hashlib.sha1(file.read()).hexdigest()
-            shutil.copyfile(seed, os.path.join(self.corpus, name))
+        self.archive = os.path.join(os.path.dirname(self.path), "testdata", f"{os.path.basename(self.path)}.tar.gz")
+        for seed in [*self.written(), *self.runfiles(f"{self.path}_found/**")]:
+            shutil.copyfile(seed, os.path.join(self.corpus, digest_of(seed)))
 
-    def checked_in(self):
-        """Bazel lays them beside the program, as in the source tree."""
-        root = f"{self.program}.runfiles/sallyport"
-        found = glob.glob(f"{root}/**/testdata/**", recursive=True)
-        return {path: os.path.relpath(path, root) for path in found if os.path.isfile(path)}
+    def written(self):
+        """The inputs that people wrote."""
+        return self.runfiles("**/testdata/**")
+
+    def runfiles(self, pattern):
+        """Bazel lays them beside the program."""
+        found = glob.glob(f"{self.program}.runfiles/sallyport/{pattern}", recursive=True)
+        return [path for path in found if os.path.isfile(path)]
 
 
 def yield_to_others(pid):
@@ -183,25 +193,35 @@ class Run:
         return 1 if self.failed or self.stopping else 0
 
 
+def pack(folder_path, archive):
+    """The same files make the same archive."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in sorted(os.listdir(folder_path)):
+            with open(os.path.join(folder_path, name), "rb") as file:
+                content = file.read()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    os.makedirs(os.path.dirname(archive), exist_ok=True)
+    with open(archive, "wb") as file:
+        file.write(gzip.compress(packed.getvalue(), mtime=0))
+
+
 def keep(target):
     """What was found, into the source tree."""
-    checked_in = target.checked_in()
-    if not checked_in:
-        print(f"fuzz.py: {target.label} has no testdata to copy to", file=sys.stderr)
-        return 1
-    kept = os.path.commonpath([os.path.dirname(path) for path in checked_in.values()])
     # The first folder's inputs stay; of the other, those come that reach more.
     with tempfile.TemporaryDirectory() as merged:
-        for path in checked_in:
-            shutil.copy(path, merged)
-        before = set(os.listdir(merged))
+        for path in target.written():
+            shutil.copyfile(path, os.path.join(merged, digest_of(path)))
+        written = os.listdir(merged)
         subprocess.run([target.program, "-merge=1", *FLAGS, INPUT_TIMEOUT, merged, target.corpus], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
-        new = set(os.listdir(merged)) - before
-        for name in new:
-            shutil.copy(os.path.join(merged, name), os.path.join(kept, f"found_{name[:12]}"))
-    print(f"fuzz.py: {target.label}: {len(new)} inputs are new in {kept}")
-    return 0
+        for name in written:
+            os.unlink(os.path.join(merged, name))
+        pack(merged, target.archive)
+        count = len(os.listdir(merged))
+    print(f"fuzz.py: {target.label}: {count} inputs are in {target.archive}, {os.path.getsize(target.archive)} bytes")
 
 
 def main():
@@ -211,7 +231,7 @@ def main():
     parser.add_argument("--total", action="store_true", help="earlier runs count")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at once; default: as many as there are CPUs")
     parser.add_argument("--idle", action="store_true", help="take only CPU time that nobody else wants")
-    parser.add_argument("--keep", action="store_true", help="copy what was found into the source tree")
+    parser.add_argument("--keep", action="store_true", help="put what was found into the source tree")
     options = parser.parse_intermixed_args()
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
     labels = options.targets or bazel("query", r'attr(tags, "\bfuzz\b", tests(//...))').split()
@@ -220,7 +240,8 @@ def main():
     targets = [Target(label, bin_dir) for label in labels]
     status = Run(targets, options.seconds, options.jobs, options.total, options.idle).run()
     if options.keep:
-        status = max([status, *(keep(target) for target in targets)])
+        for target in targets:
+            keep(target)
     return status
 
 
