@@ -24,6 +24,7 @@
 #include "agent/config.h"
 #include "agent/keep/fd_store.h"
 #include "agent/keep/keeper.h"
+#include "common/base/descriptors.h"
 #include "common/base/log.h"
 #include "common/base/log_level.h"
 #include "common/base/status.h"
@@ -75,6 +76,7 @@ void PrepareProcess() {
   // No core file and no debugger gets at the CA keys.
   prctl(PR_SET_DUMPABLE, 0);
   RaiseDescriptorLimit();
+  ReserveDescriptors();
   MakeStacksSmall();
 }
 

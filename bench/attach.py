@@ -33,7 +33,7 @@ class Holders:
         self.processes = []
 
     def add(self, count):
-        made = [subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "echo up; exec cat"], stdin=subprocess.PIPE,
+        made = [subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "echo up; read -r end"], stdin=subprocess.PIPE,
                                  stdout=subprocess.PIPE) for _ in range(count)]
         for process in made:
             process.stdout.readline()

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "common/base/descriptors.h"
 #include "common/base/log.h"
 #include "common/base/log_level.h"
 #include "common/base/status.h"
@@ -89,6 +90,7 @@ int Main(const std::vector<std::string>& arguments) {
   // No core file and no debugger gets at secrets.
   prctl(PR_SET_DUMPABLE, 0);
   RaiseFileLimit();
+  ReserveDescriptors();
   const sigset_t stop = BlockStopSignals();  // gRPC starts threads.
   // Never given back: the last user's grpc_shutdown joins threads that may sleep on a blocked write
   // for ten seconds and more. By then everything that is ours is closed.

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import socket
 import ssl
 import unittest
@@ -332,6 +333,15 @@ class TripTest(unittest.TestCase):
                 sock.close()
             return "answered"
         self.assertEqual(harness.in_namespace(f"/proc/{self.open.holder.pid}/ns/net", send), "refused")
+
+    def test_no_program_waits_for_room_for_descriptors(self):
+        """Where a process has threads already, its table is made larger at the price of a grace period of the kernel's (RCU)."""
+        for pid in (self.world.proxy_pid(), self.world.agent.pid, self.world.control_plane.pid):
+            with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+                limit = int(re.search(r"Max open files +(\d+)", file.read()).group(1))
+            with open(f"/proc/{pid}/status", encoding="ascii") as file:
+                room = int(re.search(r"FDSize:\t(\d+)", file.read()).group(1))
+            self.assertGreaterEqual(room, min(limit, 65536), pid)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@
 #include <fstream>
 
 #include "agent/proxy/system_calls.h"
+#include "common/base/descriptors.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
@@ -130,6 +131,7 @@ absl::Status DropPrivileges(const std::string& user) {
     return absl::InvalidArgumentError("the proxy never runs as root; choose another --proxy-user");
 
   RETURN_IF_ERROR(Raise(RLIMIT_NOFILE, "descriptors", 0));
+  ReserveDescriptors();
   RETURN_IF_ERROR(Raise(RLIMIT_MEMLOCK, "locked memory", kLockedBytes));
   const rlimit no_core = {0, 0};
   if (setrlimit(RLIMIT_CORE, &no_core) != 0) return Failed("forbid core dumps");

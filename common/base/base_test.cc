@@ -1,9 +1,14 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <algorithm>
+#include <fstream>
+#include <string>
 #include <thread>
 
 #include "common/base/check.h"
+#include "common/base/descriptors.h"
 #include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "common/base/unique_fd.h"
@@ -26,6 +31,30 @@ TEST(StatusMacrosTest, HandTheValueOnOrTheError) {
   EXPECT_EQ(*Quarter(8), 2);
   EXPECT_EQ(Quarter(7).status().message(), "odd");
   EXPECT_EQ(Quarter(6).status().message(), "odd");
+}
+
+// proc(5): "FDSize".
+rlim_t RoomForDescriptors() {
+  std::ifstream status("/proc/self/status");
+  rlim_t room = 0;
+  for (std::string word; status >> word;) {
+    if (word == "FDSize:") status >> room;
+  }
+  return room;
+}
+
+TEST(ReserveDescriptorsTest, RoomForAsManyAsTheProcessMayHave) {
+  rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few = {std::min<rlim_t>(before.rlim_max, 1000), before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  ReserveDescriptors();
+  EXPECT_GE(RoomForDescriptors(), few.rlim_cur);
+  EXPECT_LT(RoomForDescriptors(), 10'000U);
+
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  ReserveDescriptors();
+  EXPECT_GE(RoomForDescriptors(), std::min<rlim_t>(before.rlim_cur, 65'536));
 }
 
 TEST(UniqueFdTest, ClosesOnceAndMoves) {
