@@ -22,8 +22,9 @@ class BodyPump {
     // A client that waits to be asked for its body is, with GoOn, or after kAskAnyway.
     kWhenAsked,
   };
-  // As long as the usual clients wait themselves: not every origin knows of 100 (Continue).
-  static constexpr std::chrono::seconds kAskAnyway{1};
+  // Not every origin knows of 100 (Continue), as nginx over HTTP/2. The usual clients wait for a
+  // second, and are asked before they give up.
+  static constexpr std::chrono::milliseconds kAskAnyway{750};
 
   // `first` is a piece that was read from the body already; it holds until the next read. Trailers
   // whose names are `withheld`, in any spelling, are not passed on.
