@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <span>
 #include <thread>
@@ -91,6 +92,13 @@ uint8_t FamilyOf(const nlmsghdr* message) {
   return static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->nfgen_family;
 }
 
+int AskForTable(const nlmsghdr* message, void* data) {
+  Writer& writer = *static_cast<Writer*>(data);
+  writer.Add(TypeOf(NFT_MSG_GETTABLE), 0, FamilyOf(message));
+  writer.Copy(message, std::span(kOfTable).first(1));
+  return MNL_CB_OK;
+}
+
 int AddTable(const nlmsghdr* message, void* data) {
   Writer& writer = *static_cast<Writer*>(data);
   if (writer.tables() == Writer::Tables::kReplace) {
@@ -148,6 +156,7 @@ absl::StatusOr<std::string> ReadBack(const Socket& socket, Writer::Tables tables
 }
 
 struct Batches {
+  std::string question;
   std::string making;
   std::string replacing;
 };
@@ -158,35 +167,56 @@ absl::StatusOr<Batches> CompileHere(const std::string& commands) {
   RETURN_IF_ERROR(RunNft(commands));
   ASSIGN_OR_RETURN(const Socket socket, OpenSocket());
   Batches batches;
+  Writer question;
+  RETURN_IF_ERROR(Dump(socket, NFT_MSG_GETTABLE, AskForTable, &question));
+  batches.question = question.Take();
   ASSIGN_OR_RETURN(batches.making, ReadBack(socket, Writer::Tables::kMake));
   ASSIGN_OR_RETURN(batches.replacing, ReadBack(socket, Writer::Tables::kReplace));
   return batches;
 }
 
-absl::Status Send(const std::string& batch) {
-  ASSIGN_OR_RETURN(const Socket socket, OpenSocket());
-  if (mnl_socket_sendto(socket.get(), batch.data(), batch.size()) < 0) return NetlinkError();
-  // The kernel has answered when it has taken the batch; a refusal may stand among answers that are
-  // none.
-  bool taken = false;
+using Take = std::function<void(const nlmsghdr*)>;
+
+// The kernel has answered when it has taken the messages.
+absl::Status Exchange(const Socket& socket, const std::string& messages, const Take& take) {
+  if (mnl_socket_sendto(socket.get(), messages.data(), messages.size()) < 0) return NetlinkError();
   for (;;) {
     alignas(nlmsghdr) std::array<char, 16 * 1024> buffer;
     const ssize_t count =
         recv(mnl_socket_get_fd(socket.get()), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && errno == EAGAIN) break;
+    if (count < 0 && errno == EAGAIN) return absl::OkStatus();
     if (count < 0) return NetlinkError();
     int left = static_cast<int>(count);
     for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data());
          mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-      if (message->nlmsg_type != NLMSG_ERROR) continue;
-      const int error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message))->error;
-      if (error != 0) return absl::ErrnoToStatus(-error, "the kernel refused the nftables rules");
-      taken = true;
+      take(message);
     }
   }
+}
+
+// A refusal may stand among answers that are none.
+absl::Status Send(const Socket& socket, const std::string& batch) {
+  bool taken = false;
+  absl::Status refusal;
+  RETURN_IF_ERROR(Exchange(socket, batch, [&](const nlmsghdr* answer) {
+    if (answer->nlmsg_type != NLMSG_ERROR) return;
+    taken = true;
+    const int error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(answer))->error;
+    if (error != 0 && refusal.ok())
+      refusal = absl::ErrnoToStatus(-error, "the kernel refused the nftables rules");
+  }));
+  RETURN_IF_ERROR(refusal);
   return taken ? absl::OkStatus()
                : absl::InternalError("the kernel did not answer to the nftables rules");
+}
+
+absl::StatusOr<bool> HasSome(const Socket& socket, const std::string& question) {
+  bool some = false;
+  RETURN_IF_ERROR(Exchange(socket, question, [&some](const nlmsghdr* answer) {
+    if (answer->nlmsg_type == TypeOf(NFT_MSG_NEWTABLE)) some = true;
+  }));
+  return some;
 }
 
 }  // namespace
@@ -196,12 +226,17 @@ absl::StatusOr<NftBatch> NftBatch::Compile(const std::string& commands) {
   std::thread apart([&] { batches = CompileHere(commands); });
   apart.join();
   if (!batches.ok()) return batches.status();
-  return NftBatch(std::move(batches->making), std::move(batches->replacing));
+  return NftBatch(std::move(batches->question), std::move(batches->making),
+                  std::move(batches->replacing));
 }
 
 absl::Status NftBatch::Run() const {
-  const absl::Status made = Send(making_);
-  return absl::IsAlreadyExists(made) ? Send(replacing_) : made;
+  ASSIGN_OR_RETURN(const Socket socket, OpenSocket());
+  ASSIGN_OR_RETURN(const bool there, HasSome(socket, question_));
+  if (there) return Send(socket, replacing_);
+  const absl::Status made = Send(socket, making_);
+  // Somebody was quicker.
+  return absl::IsAlreadyExists(made) ? Send(socket, replacing_) : made;
 }
 
 }  // namespace sallyport::agent

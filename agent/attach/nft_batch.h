@@ -24,12 +24,17 @@ class NftBatch {
   absl::Status Run() const;
 
  private:
-  NftBatch(std::string making, std::string replacing)
-      : making_(std::move(making)), replacing_(std::move(replacing)) {}
+  NftBatch(std::string question, std::string making, std::string replacing)
+      : question_(std::move(question)),
+        making_(std::move(making)),
+        replacing_(std::move(replacing)) {}
 
+  // Whether there are such tables. Where they are, making_ would be refused, and that waits for an
+  // RCU grace period, tens of milliseconds.
+  std::string question_;
   // Beginning and end of the batch included. The first is for where there are no such tables: after
   // a deletion the kernel has whoever closes a netfilter socket wait until RCU lets go of what was
-  // deleted, which is milliseconds.
+  // deleted, another grace period.
   std::string making_;
   std::string replacing_;
 };
