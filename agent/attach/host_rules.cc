@@ -30,16 +30,18 @@ namespace {
 // A flow's direction is that of its first packet, so what the container begins is `original`, and
 // so is whatever follows it; `related` is not `established`. Its own neighbour discovery is for the
 // host alone, and is not passed on.
-constexpr char kTables[] = R"(
+constexpr char kSets[] = R"(
 add table netdev sallyport_routed
 add table bridge sallyport_routed
 add set bridge sallyport_routed links { type iface_index; }
-add chain bridge sallyport_routed forward { type filter hook forward priority -300; policy accept; }
-flush chain bridge sallyport_routed forward
-add rule bridge sallyport_routed forward meta iif @links drop
 add table inet sallyport_routed
 add set inet sallyport_routed v4 { type ipv4_addr; }
 add set inet sallyport_routed v6 { type ipv6_addr; }
+)";
+constexpr char kChains[] = R"(
+add chain bridge sallyport_routed forward { type filter hook forward priority -300; policy accept; }
+flush chain bridge sallyport_routed forward
+add rule bridge sallyport_routed forward meta iif @links drop
 add chain inet sallyport_routed from_container
 flush chain inet sallyport_routed from_container
 add rule inet sallyport_routed from_container ct state established ct direction reply return
@@ -97,11 +99,9 @@ std::string MembersOf(const RoutedLink& link) {
                       Elements("add", "inet sallyport_routed v6", link.addresses.v6));
 }
 
-// One that is not there is no reason to fail.
-void Remove(std::string_view set, const std::vector<std::string>& members) {
-  for (const std::string& member : members) {
-    RunNft(StrCat(Elements("add", set, {member}), Elements("delete", set, {member}))).IgnoreError();
-  }
+// Of members that may not be there.
+std::string RemovalOf(std::string_view set, const std::vector<std::string>& members) {
+  return absl::StrCat(Elements("add", set, members), Elements("delete", set, members));
 }
 
 std::string ToLine(const RoutedLink& link) {
@@ -172,7 +172,7 @@ absl::Status HostRules::WriteDown(const RoutedLink& link) const {
 }
 
 absl::Status HostRules::Hold(const std::vector<RoutedLink>& links) {
-  std::string commands = kTables;
+  std::string commands = absl::StrCat(kSets, kChains);
   std::vector<std::string> addresses;
   MutexLock lock(&mutex_);
   for (const RoutedLink& link : links) {
@@ -215,11 +215,14 @@ void HostRules::Forget(int index) {
     used.v4.insert(used.v4.end(), other.addresses.v4.begin(), other.addresses.v4.end());
     used.v6.insert(used.v6.end(), other.addresses.v6.begin(), other.addresses.v6.end());
   }
-  RunNft(absl::StrCat("add chain ", ChainOf(index), "\ndelete chain ", ChainOf(index), "\n"))
-      .IgnoreError();
-  Remove("bridge sallyport_routed links", {absl::StrCat(index)});
-  Remove("inet sallyport_routed v4", But(link.addresses.v4, used.v4));
-  Remove("inet sallyport_routed v6", But(link.addresses.v6, used.v6));
+  // At once: whoever closes a netfilter socket after a deletion waits for an RCU grace period, and
+  // so do others, such as those who take the container's network down.
+  const absl::Status removed =
+      RunNft(absl::StrCat(kSets, "add chain ", ChainOf(index), "\ndelete chain ", ChainOf(index),
+                          "\n", RemovalOf("bridge sallyport_routed links", {absl::StrCat(index)}),
+                          RemovalOf("inet sallyport_routed v4", But(link.addresses.v4, used.v4)),
+                          RemovalOf("inet sallyport_routed v6", But(link.addresses.v6, used.v6))));
+  if (!removed.ok()) LogWarning("rules of the interface ", link.name, " stay: ", removed.message());
   std::error_code ignored;
   std::filesystem::remove(PathOf(index), ignored);
   LogInfo("the interface ", link.name, " is gone, and so are its rules");
