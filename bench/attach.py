@@ -2,7 +2,7 @@
 
 Attach is called for containers that are there already, each in a namespace that is new, one after the other and ten at once; each
 is detached again. `podman run` of a program that does nothing is timed with the hook and without in turn, so that both meet the
-same machine; what is added is the difference of neighbours.
+same machine; what is added is the difference of neighbours. Once with no network of the container's, once on a bridge, in routed mode.
 
 Usage: bench/run.sh attach [--attaches N] [--runs N]
 """
@@ -14,7 +14,7 @@ import time
 
 import measure
 from measure import harness
-from oci_engine import Engine
+from routed_test import BridgeEngine
 
 AT_ONCE = 10
 harness.BINARIES["attach_calls"] = "bench/attach_calls/attach_calls"
@@ -81,19 +81,22 @@ def attach_times(world, calls, holders, at_once, count):
     return measure.percentiles(samples)
 
 
-def run_times(engine, image, runs):
+def run_times(engine, image, runs, network, *annotations):
+    """Rows of the table."""
     with_hook, without, added = [], [], []
     for _ in range(runs):
         pair = []
-        for class_name in ("plain", None):
-            milliseconds, result = timed(engine.run, image, "true", class_name=class_name)
+        for class_name, words in (("plain", annotations), (None, ())):
+            milliseconds, result = timed(engine.run, image, "true", class_name=class_name, network=network, annotations=words)
             if result.returncode != 0:
                 raise RuntimeError(f"not measured: {result.stderr}")
             pair.append(milliseconds)
         with_hook.append(pair[0])
         without.append(pair[1])
         added.append(pair[0] - pair[1])
-    return with_hook, without, added
+    where = f"podman run --network {network}"
+    return [(f"{where}, attached", measure.percentiles(with_hook)), (f"{where} without", measure.percentiles(without)),
+            ("  added", measure.percentiles(added))]
 
 
 def main():
@@ -108,10 +111,10 @@ def main():
         calls = AttachCalls(world)
         rows = [(f"Attach, {at_once} at once", attach_times(world, calls, holders, at_once, options.attaches))
                 for at_once in (1, AT_ONCE)]
-        engine = Engine(world)
-        with_hook, without, added = run_times(engine, engine.busybox_image(), options.runs)
-        rows += [("podman run, attached", measure.percentiles(with_hook)), ("podman run without", measure.percentiles(without)),
-                 ("  added", measure.percentiles(added))]
+        engine = BridgeEngine(world)
+        image = engine.busybox_image()
+        rows += run_times(engine, image, options.runs, "none")
+        rows += run_times(engine, image, options.runs, "net7", "sallyport.network=routed")
         measure.table("attaching a container", rows)
 
 
