@@ -1,14 +1,12 @@
 #include "agent/attach/flows.h"
 
 #include <arpa/inet.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <set>
 
 #include "common/base/status.h"
@@ -16,7 +14,6 @@
 namespace sallyport::agent {
 namespace {
 
-using Socket = std::unique_ptr<mnl_socket, int (*)(mnl_socket*)>;
 using Bytes = std::string;
 
 // What names a flow in a request.
@@ -87,22 +84,22 @@ nlmsghdr* Begin(char* buffer, int type, uint16_t flags, uint8_t family, unsigned
   return message;
 }
 
-absl::Status Exchange(const Socket& socket, const nlmsghdr* message, mnl_cb_t take, void* data) {
+absl::Status Exchange(mnl_socket* socket, const nlmsghdr* message, mnl_cb_t take, void* data) {
   const unsigned sequence = message->nlmsg_seq;
-  if (mnl_socket_sendto(socket.get(), message, message->nlmsg_len) < 0) return FlowError();
+  if (mnl_socket_sendto(socket, message, message->nlmsg_len) < 0) return FlowError();
   alignas(nlmsghdr) std::array<char, 16 * 1024> buffer;
   for (;;) {
-    const ssize_t count = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
+    const ssize_t count = mnl_socket_recvfrom(socket, buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return FlowError();
     const int more = mnl_cb_run(buffer.data(), static_cast<size_t>(count), sequence,
-                                mnl_socket_get_portid(socket.get()), take, data);
+                                mnl_socket_get_portid(socket), take, data);
     if (more < 0) return FlowError();
     if (more == MNL_CB_STOP) return absl::OkStatus();
   }
 }
 
-absl::Status Delete(const Socket& socket, const Flow& flow, unsigned sequence) {
+absl::Status Delete(mnl_socket* socket, const Flow& flow, unsigned sequence) {
   alignas(nlmsghdr) std::array<char, 1024> buffer;
   nlmsghdr* const message =
       Begin(buffer.data(), IPCTNL_MSG_CT_DELETE, NLM_F_ACK, flow.family, sequence);
@@ -119,7 +116,14 @@ absl::Status Delete(const Socket& socket, const Flow& flow, unsigned sequence) {
 
 }  // namespace
 
-absl::Status ForgetFlowsTo(const std::vector<std::string>& addresses) {
+absl::StatusOr<FlowTable> FlowTable::Open() {
+  Socket socket(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC));
+  if (socket == nullptr || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) != 0)
+    return FlowError();
+  return FlowTable(std::move(socket));
+}
+
+absl::Status FlowTable::ForgetFlowsTo(const std::vector<std::string>& addresses) {
   Search search;
   for (const std::string& address : addresses) {
     std::array<char, 16> bytes{};
@@ -127,15 +131,11 @@ absl::Status ForgetFlowsTo(const std::vector<std::string>& addresses) {
     if (inet_pton(v6 ? AF_INET6 : AF_INET, address.c_str(), bytes.data()) != 1) continue;
     search.wanted.emplace(bytes.data(), v6 ? 16 : 4);
   }
-  const Socket socket(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC), mnl_socket_close);
-  if (socket == nullptr || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) != 0)
-    return FlowError();
-  unsigned sequence = 0;
   alignas(nlmsghdr) std::array<char, 64> buffer;
-  RETURN_IF_ERROR(
-      Exchange(socket, Begin(buffer.data(), IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC, ++sequence),
-               TakeFlow, &search));
-  for (const Flow& flow : search.found) RETURN_IF_ERROR(Delete(socket, flow, ++sequence));
+  RETURN_IF_ERROR(Exchange(
+      socket_.get(), Begin(buffer.data(), IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC, ++sequence_),
+      TakeFlow, &search));
+  for (const Flow& flow : search.found) RETURN_IF_ERROR(Delete(socket_.get(), flow, ++sequence_));
   return absl::OkStatus();
 }
 

@@ -15,7 +15,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "agent/attach/flows.h"
 #include "agent/attach/nft.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
@@ -185,6 +184,15 @@ absl::Status HostRules::Hold(const std::vector<RoutedLink>& links) {
   }
   RETURN_IF_ERROR(RunNft(commands));
   return ForgetFlowsTo(addresses);
+}
+
+absl::Status HostRules::ForgetFlowsTo(const std::vector<std::string>& addresses) {
+  if (!flows_.has_value()) {
+    ASSIGN_OR_RETURN(flows_, FlowTable::Open());
+  }
+  absl::Status forgotten = flows_->ForgetFlowsTo(addresses);
+  if (!forgotten.ok()) flows_.reset();
+  return forgotten;
 }
 
 bool HostRules::Holds(int index) const {

@@ -6,11 +6,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "agent/attach/flows.h"
 #include "agent/attach/routed_link.h"
 #include "common/base/mutex.h"
 
@@ -55,10 +57,13 @@ class HostRules {
   explicit HostRules(std::string directory) : directory_(std::move(directory)) {}
   std::string PathOf(int index) const;
   absl::Status WriteDown(const RoutedLink& link) const;
+  absl::Status ForgetFlowsTo(const std::vector<std::string>& addresses)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::string directory_;
   mutable Mutex mutex_;
   std::map<int, RoutedLink> held_ ABSL_GUARDED_BY(mutex_);  // By RoutedLink::index.
+  std::optional<FlowTable> flows_ ABSL_GUARDED_BY(mutex_);  // Once it was of use.
 };
 
 }  // namespace sallyport::agent

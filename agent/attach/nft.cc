@@ -1,5 +1,6 @@
 #include "agent/attach/nft.h"
 
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <nftables/libnftables.h>
 #include <sched.h>
@@ -28,9 +29,17 @@ absl::Status LeaveDescriptors() {
   return absl::ErrnoToStatus(errno, "no table of descriptors of its own for libnftables");
 }
 
+// Of what is open a second descriptor, which is closed when this thread has ended and nobody waits
+// for it any more.
+void KeepSocketsOpen() {
+  constexpr int kBeyond = STDERR_FILENO + 16;
+  for (int fd = STDERR_FILENO + 1; fd < kBeyond; ++fd) (void)fcntl(fd, F_DUPFD_CLOEXEC, kBeyond);
+}
+
 // libnftables ends the program when it gets no socket; better to fail before.
 absl::Status CheckSocketIsToBeHad() {
-  UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+  const UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+  KeepSocketsOpen();
   if (socket.valid()) return absl::OkStatus();
   return absl::ErrnoToStatus(errno, "no nfnetlink socket can be made");
 }
@@ -47,7 +56,9 @@ absl::Status RunHere(const std::string& commands) {
       nft_ctx_buffer_output(context.get()) != 0) {
     return absl::InternalError("libnftables cannot be set up");
   }
-  if (nft_run_cmd_from_buffer(context.get(), commands.c_str()) == 0) return absl::OkStatus();
+  const int failed = nft_run_cmd_from_buffer(context.get(), commands.c_str());
+  KeepSocketsOpen();
+  if (failed == 0) return absl::OkStatus();
   return absl::InternalError(absl::StrCat(
       "the kernel refused the nftables rules (are nft_tproxy, nft_redir and nft_reject there?): ",
       absl::StripAsciiWhitespace(nft_ctx_get_error_buffer(context.get()))));

@@ -10,7 +10,9 @@
 namespace sallyport::agent {
 
 // Runs `commands` in the calling thread's network namespace as one transaction: all of it or
-// nothing. Thread-safe.
+// nothing. After a deletion the kernel has whoever lets go of a netfilter socket of that namespace
+// wait for an RCU grace period, tens of milliseconds; the caller does not wait for that.
+// Thread-safe.
 absl::Status RunNft(const std::string& commands);
 
 }  // namespace sallyport::agent
