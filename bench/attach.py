@@ -14,7 +14,7 @@ import time
 
 import measure
 from measure import harness
-from routed_test import BridgeEngine
+from oci_engine import BridgeEngine
 
 AT_ONCE = 10
 harness.BINARIES["attach_calls"] = "bench/attach_calls/attach_calls"

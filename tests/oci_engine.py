@@ -14,6 +14,7 @@ from netns import run
 
 # Hosts may have lower limits than podman asks for by default.
 CONTAINERS_CONF = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+BRIDGE = ["--subnet", "10.89.7.0/24", "--subnet", "fd00:7::/64", "--ipv6"]
 HOOK_SECONDS = 10
 BUSYBOX = "/bin/busybox"
 APPLETS = ("sh", "cat", "env", "ls", "id", "wget", "nslookup", "sleep", "true", "echo", "grep", "kill", "mount", "umount", "touch", "rm")
@@ -200,3 +201,16 @@ class Engine:
         with open("/proc/self/mounts", encoding="utf-8") as mounts:
             for point in sorted((line.split()[1] for line in mounts if line.split()[1].startswith(self.dir)), reverse=True):
                 run("umount", "--lazy", point, check=False)
+
+
+class BridgeEngine(Engine):
+    """podman in the namespace of the world's host, with a bridge of its own, the network net7."""
+
+    def __init__(self, world):
+        super().__init__(world)
+        with open(f"{self.dir}/containers.conf", "a", encoding="ascii") as file:
+            file.write(f'[network]\nnetwork_backend = "netavark"\nnetwork_config_dir = "{self.dir}/networks"\n')
+        self.podman("network", "create", *BRIDGE, "net7")
+
+    def command(self, *arguments):
+        return self.world.host.command(*super().command(*arguments))

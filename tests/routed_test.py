@@ -9,12 +9,11 @@ import unittest
 
 from harness import World, eventually
 from netns import Wire, in_namespace, run
-from oci_engine import Engine
+from oci_engine import BridgeEngine
 
 NAMES = {"good.test": "203.0.113.10", "evil.test": "203.0.113.10"}
 ORIGIN, ORIGIN_V6 = "203.0.113.10", "2001:db8::1"
 GATEWAY, GATEWAY_V6 = "10.89.7.1", "fd00:7::1"
-NETWORK = ["--subnet", "10.89.7.0/24", "--subnet", "fd00:7::/64", "--ipv6"]
 SERVER = """
 import socket, threading
 tcp = socket.socket(socket.AF_INET6)
@@ -88,19 +87,6 @@ def ip_packet(protocol, source, destination, payload):
 
 def udp_packet(source, destination, payload):
     return ip_packet(17, source, destination, struct.pack("!HHHH", 4242, 9999, 8 + len(payload), 0) + payload)
-
-
-class BridgeEngine(Engine):
-    """podman in the namespace of the world's host, with a bridge of its own."""
-
-    def __init__(self, world):
-        super().__init__(world)
-        with open(f"{self.dir}/containers.conf", "a", encoding="ascii") as file:
-            file.write(f'[network]\nnetwork_backend = "netavark"\nnetwork_config_dir = "{self.dir}/networks"\n')
-        self.podman("network", "create", *NETWORK, "net7")
-
-    def command(self, *arguments):
-        return self.world.host.command(*super().command(*arguments))
 
 
 def ports_of(frame):

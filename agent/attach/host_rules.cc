@@ -230,7 +230,11 @@ void HostRules::Forget(int index) {
                           "\n", RemovalOf("bridge sallyport_routed links", {absl::StrCat(index)}),
                           RemovalOf("inet sallyport_routed v4", But(link.addresses.v4, used.v4)),
                           RemovalOf("inet sallyport_routed v6", But(link.addresses.v6, used.v6))));
-  if (!removed.ok()) LogWarning("rules of the interface ", link.name, " stay: ", removed.message());
+  if (!removed.ok()) {
+    // Written down as before, for the next agent.
+    LogWarning("rules of the interface ", link.name, " stay: ", removed.message());
+    return;
+  }
   std::error_code ignored;
   std::filesystem::remove(PathOf(index), ignored);
   LogInfo("the interface ", link.name, " is gone, and so are its rules");

@@ -39,9 +39,9 @@ void KeepSocketsOpen() {
 // libnftables ends the program when it gets no socket; better to fail before.
 absl::Status CheckSocketIsToBeHad() {
   const UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+  if (!socket.valid()) return absl::ErrnoToStatus(errno, "no nfnetlink socket can be made");
   KeepSocketsOpen();
-  if (socket.valid()) return absl::OkStatus();
-  return absl::ErrnoToStatus(errno, "no nfnetlink socket can be made");
+  return absl::OkStatus();
 }
 
 absl::Status RunHere(const std::string& commands) {

@@ -14,7 +14,6 @@
 #include <cstring>
 #include <functional>
 #include <memory>
-#include <set>
 #include <span>
 #include <thread>
 
@@ -129,7 +128,7 @@ int AddRule(const nlmsghdr* message, void* data) {
   return MNL_CB_OK;
 }
 
-absl::Status Dump(const Socket& socket, int type, mnl_cb_t take, void* data) {
+absl::Status Dump(const Socket& socket, int type, mnl_cb_t add, Writer* writer) {
   Writer request;
   request.Add(TypeOf(type), NLM_F_DUMP, AF_UNSPEC);
   const std::string bytes = request.Take();
@@ -140,7 +139,7 @@ absl::Status Dump(const Socket& socket, int type, mnl_cb_t take, void* data) {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return NetlinkError();
     const int more = mnl_cb_run(buffer.data(), static_cast<size_t>(count), 1,
-                                mnl_socket_get_portid(socket.get()), take, data);
+                                mnl_socket_get_portid(socket.get()), add, writer);
     if (more < 0) return NetlinkError();
     if (more == MNL_CB_STOP) return absl::OkStatus();
   }
@@ -220,24 +219,7 @@ absl::StatusOr<bool> HasSome(const Socket& socket, const std::string& question) 
   return some;
 }
 
-int TakeName(const nlattr* attribute, void* data) {
-  if (mnl_attr_get_type(attribute) == NFTA_TABLE_NAME)
-    static_cast<std::set<std::string>*>(data)->insert(mnl_attr_get_str(attribute));
-  return MNL_CB_OK;
-}
-
-int TakeTable(const nlmsghdr* message, void* data) {
-  return mnl_attr_parse(message, sizeof(nfgenmsg), TakeName, data);
-}
-
 }  // namespace
-
-absl::StatusOr<bool> HasTable(std::string_view name) {
-  ASSIGN_OR_RETURN(const Socket socket, OpenSocket());
-  std::set<std::string> names;
-  RETURN_IF_ERROR(Dump(socket, NFT_MSG_GETTABLE, TakeTable, &names));
-  return names.contains(std::string(name));
-}
 
 absl::StatusOr<NftBatch> NftBatch::Compile(const std::string& commands) {
   absl::StatusOr<Batches> batches;

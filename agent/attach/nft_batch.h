@@ -4,18 +4,12 @@
 #define SALLYPORT_AGENT_ATTACH_NFT_BATCH_H_
 
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace sallyport::agent {
-
-// Whether the calling thread's network namespace has a table of this name, of whatever family.
-// Whoever deletes one waits for an RCU grace period when the socket is closed, tens of
-// milliseconds, if it was there only for a moment, too.
-absl::StatusOr<bool> HasTable(std::string_view name);
 
 // Tables with chains and rules, without sets. libnftables takes a millisecond, one thread at a
 // time, for what the kernel then does in a third of it, so the rules are made once, in a namespace

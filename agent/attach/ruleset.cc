@@ -29,7 +29,10 @@ namespace {
 // the routes tell them by from what the container begins (loopback.h). An answer over UDP is on its
 // way to `lo` until its chain has marked it. ARP is answered to those whom the routes lead to.
 //
+// `add table` before `delete table`: deleting one that is not there would be an error.
 constexpr char kRuleset[] = R"(
+add table inet sallyport
+delete table inet sallyport
 table inet sallyport {
   chain prerouting {
     type filter hook prerouting priority mangle; policy drop;
@@ -67,6 +70,8 @@ constexpr char kRoutedChain[] = R"(
   }
 )";
 constexpr char kArpTable[] = R"(
+add table arp sallyport
+delete table arp sallyport
 table arp sallyport {
   chain input {
     type filter hook input priority 0;
@@ -75,15 +80,9 @@ table arp sallyport {
 }
 )";
 
-constexpr char kTable[] = "sallyport";
-// `add table` before `delete table`: deleting one that is not there would be an error.
 constexpr char kRemoval[] = R"(
 add table inet sallyport
 delete table inet sallyport
-)";
-constexpr char kArpRemoval[] = R"(
-add table arp sallyport
-delete table arp sallyport
 )";
 
 }  // namespace
@@ -106,14 +105,13 @@ absl::Status InstallRuleset() {
 }
 
 absl::Status InstallRoutedRuleset(const OwnAddresses& own) {
-  ASSIGN_OR_RETURN(const bool anew, HasTable(kTable));
   std::string accept;
   for (const std::string& address : own.v4)
     absl::StrAppend(&accept, "ip daddr ", address, " accept\n");
   for (const std::string& address : own.v6)
     absl::StrAppend(&accept, "ip6 daddr ", address, " accept\n");
   return RunNft(absl::StrReplaceAll(
-      absl::StrCat(anew ? kRemoval : "", anew ? kArpRemoval : "", kRuleset, kArpTable),
+      absl::StrCat(kRuleset, kArpTable),
       {{"MARK", absl::StrCat(kReplyMark)},
        {"INBOUND", absl::StrCat("iifname != \"lo\" meta mark set ", kReplyMark, " accept")},
        {"OWN", accept},
