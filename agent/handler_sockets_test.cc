@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <future>
 #include <string>
 
 #include "agent/proxy/control.pb.h"
@@ -80,14 +81,14 @@ class HandlerSocketsTest : public testing::Test {
 TEST_F(HandlerSocketsTest, GivesAConnectedSocket) {
   const std::string path = directory_ + "/h.sock";
   const UniqueFd listener = Listen(path);
-  std::string asked;
+  std::promise<std::string> asked;
   HandlerSockets sockets([&](const std::string& one) {
-    asked = one;
+    asked.set_value(one);
     return absl::OkStatus();
   });
   const Frame frame = Ask(sockets, Packet(path));
   ASSERT_EQ(ErrorOf(frame), "");
-  EXPECT_EQ(asked, path);
+  EXPECT_EQ(asked.get_future().get(), path);
   const UniqueFd accepted(accept(listener.get(), nullptr, nullptr));
   ASSERT_EQ(send(frame.fds[0].get(), "hi", 2, 0), 2);
   char bytes[2];

@@ -9,7 +9,7 @@ PROGRAMS = [
     "//tests/fakes:recording_handler",
 ]
 
-def system_test(name, data = [], size = "large", alone = False):
+def system_test(name, data = [], size = "large", alone = False, tsan = True):
     """A Python test NAME.py beside the BUILD file.
 
     Args:
@@ -17,6 +17,7 @@ def system_test(name, data = [], size = "large", alone = False):
       data: more files that it reads.
       size: Bazel's test size.
       alone: nothing else runs meanwhile: it measures time or memory, or needs what a machine has once.
+      tsan: its programs work under ThreadSanitizer.
     """
     native.sh_test(
         name = name,
@@ -25,5 +26,5 @@ def system_test(name, data = [], size = "large", alone = False):
         args = ["$(location %s.py)" % name],
         data = [name + ".py", "//tests:harness"] + PROGRAMS + data,
         # What passes depends on the machine as well: kernel, podman, nftables.
-        tags = ["exclusive"] if alone else ["no-cache"],
+        tags = (["exclusive"] if alone else ["no-cache"]) + ([] if tsan else ["no-tsan"]),
     )

@@ -94,6 +94,9 @@ class LinkSdkTest : public testing::Test {
   }
 
   boost::asio::io_context context_{1};
+  // Of the handlers, whose threads end with the server.
+  Gate gate_;
+  std::atomic<size_t> passed_ = 0;
   std::unique_ptr<Server> server_;
   std::shared_ptr<HandlerLink> link_;
 };
@@ -162,16 +165,14 @@ Task<absl::Status> SendBody(HandlerCall* call, size_t bytes, size_t* sent) {
 
 // A handler that does not read stops the sender; then all of the body arrives.
 TEST_F(LinkSdkTest, ALongRequestBodyWaitsForTheHandler) {
-  Gate gate;
-  std::atomic<size_t> read = 0;
-  Serve([&](const Request& request, const Context&) -> SdkAnswer {
+  Serve([this](const Request& request, const Context&) -> SdkAnswer {
     bool first = true;
     while (true) {
       const auto piece = request.ReadPiece();
       if (!piece.ok()) return piece.status();
-      if (!piece->has_value()) return SdkRespond(200, std::to_string(read));
-      read += (*piece)->size();
-      if (std::exchange(first, false)) gate.Wait();
+      if (!piece->has_value()) return SdkRespond(200, std::to_string(passed_));
+      passed_ += (*piece)->size();
+      if (std::exchange(first, false)) gate_.Wait();
     }
   });
   const auto call = Begin(true);
@@ -181,8 +182,8 @@ TEST_F(LinkSdkTest, ALongRequestBodyWaitsForTheHandler) {
   Spawn(context_, SendBody(call.get(), kLong, &sent),
         [&result](absl::Status status) { result.emplace(std::move(status)); });
   Idle();
-  EXPECT_LE(sent, read + kOnItsWay);
-  gate.Open();
+  EXPECT_LE(sent, passed_ + kOnItsWay);
+  gate_.Open();
   EXPECT_TRUE(Receive(*call)->has_respond());
   EXPECT_EQ(Receive(*call)->body(), std::to_string(kLong));
   ASSERT_TRUE(result.has_value());
@@ -192,24 +193,23 @@ TEST_F(LinkSdkTest, ALongRequestBodyWaitsForTheHandler) {
 
 // A caller that does not receive stops the handler, at every point of the body.
 TEST_F(LinkSdkTest, ALongResponseBodyWaitsForTheCaller) {
-  std::atomic<size_t> written = 0;
-  Serve([&written](const Request&, const Context&) {
-    return SdkRespond(200).StreamBody([&written](BodyWriter& body) {
+  Serve([this](const Request&, const Context&) {
+    return SdkRespond(200).StreamBody([this](BodyWriter& body) {
       const std::string piece(kPiece, 'x');
-      while (written < kLong && body.Write(piece)) written += piece.size();
+      while (passed_ < kLong && body.Write(piece)) passed_ += piece.size();
     });
   });
   const auto call = Begin();
   EXPECT_TRUE(Receive(*call)->has_respond());
   Idle();
-  EXPECT_LE(written, kOnItsWay);
+  EXPECT_LE(passed_, kOnItsWay);
   size_t received = 0;
   while (true) {
     const Received message = Receive(*call);
     ASSERT_TRUE(message.ok()) << message.status();
     if (message->has_end()) break;
     received += message->body().size();
-    ASSERT_LE(written, received + kOnItsWay);
+    ASSERT_LE(passed_, received + kOnItsWay);
   }
   EXPECT_EQ(received, kLong);
 }
@@ -243,10 +243,9 @@ TEST_F(LinkSdkTest, AServerThatStopsEndsItsCalls) {
 }
 
 TEST_F(LinkSdkTest, ALateHandlerIsADeadlineAndSeesTheReset) {
-  Gate gone;
-  Serve([&gone](const Request& request, const Context&) -> SdkAnswer {
+  Serve([this](const Request& request, const Context&) -> SdkAnswer {
     const absl::Status status = request.ReadBody().status();
-    if (absl::IsCancelled(status)) gone.Open();
+    if (absl::IsCancelled(status)) gate_.Open();
     return status;
   });
   auto call = Begin(true);
@@ -255,7 +254,7 @@ TEST_F(LinkSdkTest, ALateHandlerIsADeadlineAndSeesTheReset) {
   EXPECT_EQ(Receive(*call, soon).status().code(), absl::StatusCode::kDeadlineExceeded);
   call = nullptr;
   std::thread waiter([&] {
-    gone.Wait();
+    gate_.Wait();
     context_.stop();
   });
   context_.restart();
