@@ -10,6 +10,7 @@ Everything that a World starts ends with it. It needs root; without it, it fails
 """
 
 import contextlib
+import glob
 import ipaddress
 import json
 import os
@@ -29,6 +30,7 @@ from sockets import connect_socket, read_all, read_response
 
 # The programs are built with a sanitizer, and so slower and larger.
 SANITIZED = "SALLYPORT_SANITIZED" in os.environ
+SANITIZER_REPORT = re.compile(r"(?:ERROR|WARNING): \w+Sanitizer: |: runtime error: ")
 BINARIES = {
     "sallyport": "cli/sallyport",
     "sallyportd": "controlplane/sallyportd",
@@ -272,6 +274,7 @@ class World:
         self.dir = tempfile.mkdtemp(prefix="sallyport-test-", dir="/run")
         os.chmod(self.dir, 0o755)
         self.closers.callback(self.remove_files)
+        self.closers.callback(self.check_for_reports)
         self.names = names or {}
         self.zone = zone
         self.control_plane_flags = control_plane_flags
@@ -313,6 +316,16 @@ class World:
                 with contextlib.suppress(OSError), open(os.path.join(self.dir, f"{name}.log"), encoding="utf-8") as file:
                     sys.stderr.write(f"--- {name}\n{file.read()}")
         self.closers.close()
+
+    def check_for_reports(self):
+        """What a sanitizer has to say need not end a program, nor does whoever ends one look at its status."""
+        if not SANITIZED:
+            return
+        for path in glob.glob(f"{self.dir}/*.log"):
+            text = read_text(path)
+            report = SANITIZER_REPORT.search(text)
+            if report:
+                raise AssertionError(f"{path}: {text[report.start():][:20000]}")
 
     def remove_files(self):
         # An agent that was killed leaves the memory that it keeps keys in.
