@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "agent/audit_file.h"
@@ -145,9 +146,9 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config, FdStor
   const auto audit_file_id =
       config.audit == kStdout ? std::nullopt : AuditRotation::IdOf(parts.audit_file);
   std::unique_ptr<Agent> agent(new Agent(config, std::move(parts)));
-  if (const absl::Status status = agent->Listen(config); !status.ok()) {
+  if (absl::Status status = agent->Listen(config); !status.ok()) {
     // Not taken down: the next agent may have more luck with it.
-    if (takes_over) (void)agent.release();
+    if (takes_over) std::ignore = agent.release();
     return status;
   }
   if (audit_file_id.has_value()) agent->RotateAuditFile(config, *audit_file_id);

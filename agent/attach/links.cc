@@ -109,7 +109,7 @@ nlmsghdr* BeginNamespaceNumber(RouteSocket* socket, uint16_t type, const Network
 absl::StatusOr<int> NamespaceNumber(RouteSocket* socket, const NetworkNamespace& other) {
   nlmsghdr* const make = BeginNamespaceNumber(socket, RTM_NEWNSID, other);
   mnl_attr_put_u32(make, NETNSA_NSID, static_cast<uint32_t>(-1));
-  if (const absl::Status made = socket->Exchange(make); !made.ok() && !absl::IsAlreadyExists(made))
+  if (absl::Status made = socket->Exchange(make); !made.ok() && !absl::IsAlreadyExists(made))
     return made;
   int number = -1;
   RETURN_IF_ERROR(socket->Ask(
@@ -130,7 +130,7 @@ absl::Status Delete(RouteSocket* socket, int index) {
 
 // What cannot be deleted, as hardware, goes where it came from.
 absl::Status DeleteOrReturn(RouteSocket* socket, const Link& link, const NetworkNamespace& host) {
-  const absl::Status deleted = Delete(socket, link.index);
+  absl::Status deleted = Delete(socket, link.index);
   if (deleted.ok() || !link.kind.empty()) return deleted;
   nlmsghdr* const message = socket->Begin(RTM_NEWLINK, 0);
   PutLinkHead(message, link.index);

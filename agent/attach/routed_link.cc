@@ -34,7 +34,7 @@ void TakeMessage(const nlmsghdr* message, std::map<int, Found>* found) {
   if (message->nlmsg_type != RTM_NEWADDR) return;
   const auto* const head = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(message));
   const nlattr* address = nullptr;
-  mnl_attr_parse(message, sizeof(ifaddrmsg), TakeAddress, &address);
+  mnl_attr_parse(message, sizeof(ifaddrmsg), TakeAddress, static_cast<void*>(&address));
   char text[INET6_ADDRSTRLEN];
   if (address == nullptr ||
       inet_ntop(head->ifa_family, mnl_attr_get_payload(address), text, sizeof(text)) == nullptr) {

@@ -88,7 +88,7 @@ Task<void> AnswerAndClose(Stream* stream, std::string answer) {
 
 Task<void> ServeDecrypted(ContainerPtr container, Origin origin,
                           std::unique_ptr<TcpStream> transport, std::string early, Host name) {
-  const std::string host = name.text();
+  const std::string& host = name.text();
   absl::StatusOr<Terminated> terminated =
       co_await Terminate(container, origin, std::move(transport), std::move(early), name);
   if (!terminated.ok()) {

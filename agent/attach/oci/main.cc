@@ -100,7 +100,7 @@ absl::Status OnCreateRuntime(const Options& options, const HookInput& input,
   if (!annotations.trust) return absl::OkStatus();
   ASSIGN_OR_RETURN(const ContainerRoot root, ContainerRoot::Enter(input.pid, rootfs));
   PlaceResolvConf(root);
-  const absl::Status placed = PlaceTrust(root, ca_certificate);
+  absl::Status placed = PlaceTrust(root, ca_certificate);
   if (placed.ok()) return placed;
   return absl::Status(placed.code(),
                       absl::StrCat(placed.message(),

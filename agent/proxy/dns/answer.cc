@@ -130,8 +130,10 @@ bool IsNxdomain(const DnsReply& reply) {
 DnsReply FromUpstream(const DnsQuery& query, const EffectivePolicy& policy,
                       const OpenRanges& open_ranges, DnsNames& names,
                       const absl::StatusOr<UpstreamAnswer>& upstream) {
-  const DnsReply failure{BuildDnsReply(query, DnsRcode::kServFail), ""};
-  if (absl::IsResourceExhausted(upstream.status())) return {failure.message, "overloaded"};
+  DnsReply failure{BuildDnsReply(query, DnsRcode::kServFail), ""};
+  if (absl::IsResourceExhausted(upstream.status())) {
+    return {std::move(failure.message), "overloaded"};
+  }
   if (absl::IsPermissionDenied(upstream.status())) {
     return {BuildDnsReply(query, DnsRcode::kRefused), "dns_tunnel"};
   }
@@ -180,7 +182,7 @@ DnsReply DnsReplyFromUpstream(const DnsQuery& query, const EffectivePolicy* poli
                               const OpenRanges& open_ranges, DnsNames& names,
                               const absl::StatusOr<UpstreamAnswer>& upstream) {
   std::variant<DnsReply, AskUpstream> changed = DnsReplyWithoutUpstream(query, policy, names);
-  if (DnsReply* reply = std::get_if<DnsReply>(&changed)) return *std::move(reply);
+  if (DnsReply* reply = std::get_if<DnsReply>(&changed)) return std::move(*reply);
   DnsReply reply = FromUpstream(query, *policy, open_ranges, names, upstream);
   const bool handler_may_serve =
       DecideDns(*policy, *query.host).action == DnsVerdict::Action::kResolveOrPlaceholder;

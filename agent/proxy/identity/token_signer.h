@@ -36,8 +36,8 @@ class TokenSigner {
   std::string Sign(const TokenClaims& claims) const;
 
  private:
-  TokenSigner(Ed25519Key key, std::string header, std::string issuer)
-      : key_(std::move(key)), header_(std::move(header)), issuer_(std::move(issuer)) {}
+  TokenSigner(const Ed25519Key& key, std::string header, std::string issuer)
+      : key_(key), header_(std::move(header)), issuer_(std::move(issuer)) {}
 
   const Ed25519Key key_;
   const std::string header_;  // Encoded.
