@@ -7,6 +7,7 @@ One container asks for 1 KiB on one kept connection, at a steady rate. In turn i
            that stop after the ClientHello, and answers of 8 MiB that are not read; one that is ended comes back
   during   these are held
   after    they are gone
+  aside    as many are opened past the proxy, from the host to the same origin: what they do to the machine by themselves
 
 Latencies, the share of a CPU that the proxy takes, how long it and the measuring client were kept waiting for one (hardly, on
 a machine that does nothing else; otherwise latencies say little of the proxy), and the proxy's memory in each phase and once
@@ -30,6 +31,8 @@ from slow_clients import KINDS, opening
 
 ADDRESS = "203.0.113.10"
 PORT, LARGE_PORT, TLS_PORT = 8000, 8001, 443
+# Where the origin itself takes the handshakes that go past the proxy.
+ASIDE_TLS_PORT = 8443
 LARGE_BYTES = 8 << 20
 INTERVAL_US = 5000
 OPENING_SECONDS = 8
@@ -45,7 +48,8 @@ http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {di
 """
 HONEST_SERVER = 'server {{ listen {address}:{port}; location / {{ default_type text/plain; return 200 "{body}"; }} }}'
 # A body is read to its end before it goes on, to where nobody listens.
-HOSTILE_SERVER = """server {{ listen {address}:{port}; root {dir}/www; error_page 405 = @post;
+HOSTILE_SERVER = """server {{ listen {address}:{port}; listen {address}:{tls_port} ssl; root {dir}/www;
+    ssl_certificate {dir}/origin.crt; ssl_certificate_key {dir}/origin.key; error_page 405 = @post;
     location @post {{ proxy_pass http://{address}:1; }} }}"""
 
 
@@ -77,13 +81,13 @@ def steady_client(container):
     return Process(container.command(program("steady_client"), ADDRESS, str(PORT), f"bench.test:{PORT}", str(INTERVAL_US)))
 
 
-def slow_clients(container, kinds, count):
+def slow_clients(place, kinds, count, tls_port=TLS_PORT):
     described = []
     for kind in kinds:
-        port = TLS_PORT if kind == "handshake" else LARGE_PORT
+        port = tls_port if kind == "handshake" else LARGE_PORT
         first = opening(kind, f"bench.test:{port}", "/large")
         described.append(f"{kind}:{port}:{MODES[kind]}:{first.hex()}")
-    return Process(container.command(*LOWEST_PRIORITY, program("slow_clients"), ADDRESS, str(count), *described))
+    return Process(place.command(*LOWEST_PRIORITY, program("slow_clients"), ADDRESS, str(count), *described))
 
 
 def cpu_wait_seconds(pid):
@@ -134,7 +138,7 @@ def usage_of(world, container):
 
 def start_origin(world, name, server, port, priority=()):
     with open(f"{world.dir}/{name}.conf", "w", encoding="ascii") as file:
-        servers = server.format(dir=world.dir, address=ADDRESS, port=port, body="x" * 1024)
+        servers = server.format(dir=world.dir, address=ADDRESS, port=port, tls_port=ASIDE_TLS_PORT, body="x" * 1024)
         file.write(ORIGIN.format(dir=world.dir, name=name, servers=servers))
     world.start(name, [*priority, "nginx", "-c", f"{world.dir}/{name}.conf"], world.internet)
     harness.eventually(lambda: subprocess.run(
@@ -192,6 +196,11 @@ def run(world, options):
         phase("after" + which)
         proxy.await_memory()
         proxy.note_memory("at the end" + which)
+        aside = slow_clients(world.host, options.kind or KINDS, options.clients, ASIDE_TLS_PORT)
+        try:
+            phase("aside" + which, OPENING_SECONDS)
+        finally:
+            aside.close()
     measure.table(f"{options.clients} slow clients", rows)
     print("proxy, MiB resident: " + ", ".join(f"{name} {mib:.1f}" for name, mib in proxy.memory), flush=True)
     steady.close()
