@@ -30,7 +30,6 @@ Task<SplicedBody> SpliceBody(SplicedSource* source, SplicedSink* sink) {
     std::optional<PipePool::Pipe> pipe = pool.Borrow();
     if (!pipe.has_value()) break;
     result = co_await MoveThrough(*std::move(pipe), source, sink);
-    pipe.reset();
     if (!result.source.ok() || !result.sink.ok() || !CanSplice(source, sink)) break;
     result.source = co_await source->AwaitMore();
     if (!result.source.ok()) break;

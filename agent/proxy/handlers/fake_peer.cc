@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "agent/proxy/handlers/grpc_wire.h"
 #include "agent/proxy/testing/run.h"
@@ -63,7 +62,7 @@ struct FakePeer::Callbacks {
     FakePeer& self = Self(user_data);
     Outgoing& outgoing = self.outgoing_[stream];
     const size_t count = std::min(length, outgoing.bytes.size());
-    std::memcpy(buffer, outgoing.bytes.data(), count);
+    std::copy_n(outgoing.bytes.data(), count, buffer);
     outgoing.bytes.erase(0, count);
     self.streams_[stream].sent_bytes += count;
     self.changed_.Notify();

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -88,7 +87,7 @@ struct Http2Session::Callbacks {
                               uint32_t* flags, nghttp2_data_source* source, void*) {
     CallState& call = *static_cast<CallState*>(source->ptr);
     const size_t count = std::min(length, call.outgoing.size() - call.taken);
-    std::memcpy(buffer, call.outgoing.data() + call.taken, count);
+    std::copy_n(call.outgoing.data() + call.taken, count, buffer);
     call.taken += count;
     if (call.taken < call.outgoing.size()) return static_cast<ssize_t>(count);
     call.outgoing.clear();

@@ -76,7 +76,9 @@ std::shared_ptr<const LeasedAnswer> LeaseTable::Use(const LeaseScopeView& scope,
       continue;
     }
     answer = lease.answer;
-    if (lease.uses_left == 0 || --lease.uses_left > 0) break;
+    if (lease.uses_left == 0) break;
+    --lease.uses_left;
+    if (lease.uses_left > 0) break;
     bytes_ -= lease.answer->bytes();
     --count_;
     leases.erase(leases.begin() + static_cast<std::ptrdiff_t>(i));

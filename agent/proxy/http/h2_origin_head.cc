@@ -89,7 +89,7 @@ absl::StatusOr<ResponseHead> ResponseOf(H2Head head, AskedFor asked_for) {
     response.headers.Remove("content-length");
     return response;
   }
-  const absl::Status framed = SetFraming(head.ends_stream, asked_for, &response);
+  absl::Status framed = SetFraming(head.ends_stream, asked_for, &response);
   if (!framed.ok()) return framed;
   return response;
 }

@@ -3,6 +3,7 @@
 #include <openssl/x509.h>
 
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "agent/proxy/tls/asn1_time.h"
@@ -36,7 +37,7 @@ bool SessionCache::Attach(const std::shared_ptr<SessionCache>& cache, SSL* ssl,
                           const std::string& host) {
   auto feed = std::make_unique<Feed>(Feed{cache, host});
   if (!SSL_set_ex_data(ssl, FeedIndex(), feed.get())) return false;
-  feed.release();
+  std::ignore = feed.release();
   const Entry* const found = cache->sessions_.Find(host);
   if (found == nullptr) return true;
   if (cache->now_() >= found->certificate_ends) {

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -59,7 +60,7 @@ struct TlsStream::State {
         ssl(std::move(session)) {
     bssl::UniquePtr<BIO> end = bio.MakeBio();
     SSL_set_bio(ssl.get(), end.get(), end.get());  // Takes one reference, as both are the same.
-    end.release();
+    std::ignore = end.release();
   }
 
   // Whether an operation may begin or go on.
