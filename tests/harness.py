@@ -285,11 +285,11 @@ class World:
             spare(address, self.addresses) for address in (HOST_ADDRESS, HOST_ADDRESS_V6, RESOLVER))
         self.ports = ports or PORTS
         self.sync_address = f"unix:{self.dir}/controlplane.sock"
-        self.api = Api(f"unix:{self.dir}/controlplane.sock", binary("api"))
-        self.agent_api = Api(f"unix:{self.dir}/agent.sock", binary("api"))
-        self.closers.callback(self.api.close)
-        self.closers.callback(self.agent_api.close)
         try:
+            self.api = Api(f"unix:{self.dir}/controlplane.sock", binary("api"))
+            self.agent_api = Api(f"unix:{self.dir}/agent.sock", binary("api"))
+            self.closers.callback(self.api.close)
+            self.closers.callback(self.agent_api.close)
             self.make_network()
             self.make_certificates()
             self.start_internet()
