@@ -10,27 +10,24 @@ Everything that a World starts ends with it. It needs root; without it, it fails
 """
 
 import contextlib
-import glob
 import ipaddress
 import json
 import os
 import re
 import shutil
-import signal
 import ssl
 import subprocess
 import sys
 import tempfile
-import time
 
 from api import Api, ApiError
 from fakes.sync_tap import SyncTap
 from netns import Namespace, Wire, in_namespace, run
+from programs import START_SECONDS, Lines, Program, check_for_reports, eventually, read_text
 from sockets import connect_socket, read_all, read_response
 
 # The programs are built with a sanitizer, and so slower and larger.
 SANITIZED = "SALLYPORT_SANITIZED" in os.environ
-SANITIZER_REPORT = re.compile(r"(?:ERROR|WARNING): \w+Sanitizer: |: runtime error: ")
 BINARIES = {
     "sallyport": "cli/sallyport",
     "sallyportd": "controlplane/sallyportd",
@@ -50,7 +47,6 @@ RESOLVER = "203.0.113.53"
 # The private address is reachable by the host, so that only policy keeps a container from it.
 ADDRESSES = ["203.0.113.1", "203.0.113.10", "198.51.100.4", "198.51.100.65", "10.1.2.3", "2001:db8::1", "2001:db8:1::1"]
 PORTS = [22, 80, 443, 5432, 8080, 8443]
-START_SECONDS = 20
 
 
 def binary(name):
@@ -66,116 +62,12 @@ def source(path):
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), path)
 
 
-def read_text(path):
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read()
-
-
 def spare(address, used):
     """The address, or the next one that is not in use."""
     candidate = ipaddress.ip_address(address)
     while str(candidate) in used:
         candidate += 1
     return str(candidate)
-
-
-def eventually(condition, seconds=10, what="condition"):
-    """Polls until `condition()` is truthy; the only wait for something that announces itself nowhere."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {seconds} s")
-        time.sleep(0.01)
-
-
-class Lines:
-    """A growing file of JSON lines. Other lines are passed over."""
-
-    def __init__(self, path):
-        self.path = path
-        self.read_bytes = 0
-        self.lines = []
-
-    def all(self):
-        with contextlib.suppress(FileNotFoundError), open(self.path, "rb") as file:
-            file.seek(self.read_bytes)
-            new = file.read()
-            new = new[:new.rfind(b"\n") + 1]
-            self.read_bytes += len(new)
-            self.lines += [json.loads(line) for line in new.splitlines() if line.startswith(b"{")]
-        return self.lines
-
-    def count(self):
-        return len(self.all())
-
-    def since(self, count):
-        return self.all()[count:]
-
-    def last(self):
-        return self.all()[-1]
-
-    def await_last(self, count):
-        """The newest, as soon as there are more than `count`: a record is written behind its answer."""
-        return eventually(lambda: self.since(count), what=f"more than {count} lines in {self.path}")[-1]
-
-    def matching(self, since=0, **fields):
-        return [line for line in self.since(since) if all(line.get(key) == value for key, value in fields.items())]
-
-    def await_matching(self, count=1, since=0, **fields):
-        """Those with these fields, as soon as there are so many."""
-        def found():
-            lines = self.matching(since, **fields)
-            return lines if len(lines) >= count else None
-        return eventually(found, what=f"{count} lines with {fields} in {self.path}")
-
-
-class Program:
-    """A program that runs until it is stopped; its output goes to a file."""
-
-    def __init__(self, world, name, command, stdin=subprocess.DEVNULL):
-        self.log_path = os.path.join(world.dir, f"{name}.log")
-        self.lines = Lines(self.log_path)
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command, stdin=stdin, stdout=log, stderr=log, env=world.environment())
-
-    @property
-    def pid(self):
-        return self.process.pid
-
-    def text(self):
-        return read_text(self.log_path)
-
-    def await_text(self, pattern):
-        def found():
-            if self.process.poll() is not None:
-                raise RuntimeError(f"{self.log_path}: ended with {self.process.returncode}:\n{self.text()}")
-            return re.search(pattern, self.text())
-
-        return eventually(found, START_SECONDS, f"{pattern!r} in {self.log_path}")
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def suspend(self):
-        """It keeps what it holds, and does nothing, until `resume`."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def resume(self):
-        self.process.send_signal(signal.SIGCONT)
-
-    def stop(self):
-        if self.process.stdin is not None:
-            self.process.stdin.close()
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.kill()
 
 
 class Container:
@@ -274,7 +166,8 @@ class World:
         self.dir = tempfile.mkdtemp(prefix="sallyport-test-", dir="/run")
         os.chmod(self.dir, 0o755)
         self.closers.callback(self.remove_files)
-        self.closers.callback(self.check_for_reports)
+        if SANITIZED:
+            self.closers.callback(check_for_reports, self.dir)
         self.names = names or {}
         self.zone = zone
         self.control_plane_flags = control_plane_flags
@@ -316,16 +209,6 @@ class World:
                 with contextlib.suppress(OSError), open(os.path.join(self.dir, f"{name}.log"), encoding="utf-8") as file:
                     sys.stderr.write(f"--- {name}\n{file.read()}")
         self.closers.close()
-
-    def check_for_reports(self):
-        """What a sanitizer has to say need not end a program, nor does whoever ends one look at its status."""
-        if not SANITIZED:
-            return
-        for path in glob.glob(f"{self.dir}/*.log"):
-            text = read_text(path)
-            report = SANITIZER_REPORT.search(text)
-            if report:
-                raise AssertionError(f"{path}: {text[report.start():][:20000]}")
 
     def remove_files(self):
         # An agent that was killed leaves the memory that it keeps keys in.

@@ -4,7 +4,8 @@
 #
 #   tests/run.sh                          all of that
 #   tests/run.sh --full                   what a release has to pass: every test also under AddressSanitizer
-#                                         and UndefinedBehaviorSanitizer, and under ThreadSanitizer;
+#                                         and UndefinedBehaviorSanitizer, and under ThreadSanitizer (but for
+#                                         rootless_test, which it keeps from making a user namespace);
 #                                         clang-tidy, 1,000 kills of the control plane, and a minute for
 #                                         every fuzz target
 #   tests/run.sh --config=CONFIG          the tests of plain, asan or tsan alone; repeatable
