@@ -157,7 +157,7 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config, FdStor
 }
 
 absl::Status Agent::Listen(const Config& config) {
-  ASSIGN_OR_RETURN(server_, ServeOnSocket(config.socket_path(), &control_service_));
+  ASSIGN_OR_RETURN(control_socket_, ControlSocket::Serve(config.socket_path(), &control_service_));
   return config.metrics.empty() ? absl::OkStatus() : ServeMetrics(config);
 }
 
@@ -210,9 +210,9 @@ Agent::~Agent() {
   audit_rotation_.reset();
   status_server_.reset();
   sync_.AbandonWaits();
-  if (server_ != nullptr) {
-    server_->Shutdown(std::chrono::system_clock::now() + kCallsDeadline);
-    server_.reset();
+  if (control_socket_ != nullptr) {
+    control_socket_->Shutdown(std::chrono::system_clock::now() + kCallsDeadline);
+    control_socket_.reset();
   }
   containers_.Close();
   sync_.Stop();
@@ -220,7 +220,7 @@ Agent::~Agent() {
 
 void Agent::HandOver() {
   sync_.AbandonWaits();
-  server_->Shutdown(std::chrono::system_clock::now() + kCallsDeadline);
+  control_socket_->Shutdown(std::chrono::system_clock::now() + kCallsDeadline);
 }
 
 }  // namespace sallyport::agent

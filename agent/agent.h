@@ -3,8 +3,6 @@
 #ifndef SALLYPORT_AGENT_AGENT_H_
 #define SALLYPORT_AGENT_AGENT_H_
 
-#include <grpcpp/server.h>
-
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +16,7 @@
 #include "agent/config.h"
 #include "agent/containers.h"
 #include "agent/control_service.h"
+#include "agent/control_socket.h"
 #include "agent/identity/identity_keeper.h"
 #include "agent/identity/token_keys.h"
 #include "agent/keep/fd_store.h"
@@ -74,7 +73,7 @@ class Agent {
   IdentityKeeper identity_keeper_;
   Containers containers_;
   ControlService control_service_;
-  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<ControlSocket> control_socket_;
   std::optional<AuditRotation> audit_rotation_;  // If it is a file.
   std::unique_ptr<StatusServer> status_server_;  // Null: metrics are not served.
 };
