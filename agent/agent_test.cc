@@ -121,7 +121,7 @@ TEST_F(AgentTest, AttachAnswersWithTheCaOfTheContainer) {
   BIO_free(memory);
   EXPECT_FALSE(attached_.policy_enforced());
   EXPECT_NE(attached_.pending(), "");
-  EXPECT_TRUE(fs::exists(CaFiles("web-1") + "/ca.key"));
+  EXPECT_TRUE(fs::exists(CaFiles("web-1") + "/ca.crt"));
 
   ASSERT_EQ(List().containers_size(), 1);
   EXPECT_EQ(List().containers(0).container_id(), "web-1");

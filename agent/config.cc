@@ -122,9 +122,8 @@ Config ConfigFromFlagsOrExit(const std::vector<std::string>& arguments) {
   flags.String("host-name", &config.host_name, "NAME",
                "This host's name in the fleet; unique. Default: its name in the network.");
   flags.String("state-dir", &config.state_dir, "DIR", "Where the last known policy is kept.");
-  flags.String(
-      "run-dir", &config.run_dir, "DIR",
-      "Where containers' CAs are kept, in memory: if DIR is on a disk, a tmpfs is mounted in it.");
+  flags.String("run-dir", &config.run_dir, "DIR",
+               "Where the host finds containers' CA certificates, and handlers put their sockets.");
   flags.String("socket", &config.socket, "ADDRESS",
                "Where this agent listens for the CLI: unix:/PATH.");
   flags.String("proxy-binary", &config.proxy_binary, "FILE",

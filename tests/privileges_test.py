@@ -4,10 +4,11 @@ import ctypes
 import os
 import pwd
 import re
+import ssl
 import threading
 import unittest
 
-from harness import SANITIZED, World, eventually, run
+from harness import SANITIZED, World, eventually
 
 NAMES = {"good.test": "203.0.113.10"}
 PROXY_USER = "sallyport-proxy"
@@ -89,10 +90,10 @@ class PrivilegesTest(unittest.TestCase):
 
         self.assertEqual(in_thread(attempt), {"Operation not permitted", "Permission denied"})
 
-    def regions(self):
-        """Each readable mapping: whether it is locked and kept out of dumps, and its bytes."""
-        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as memory:
-            for block in re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", self.read("smaps"))[1:]:
+    def regions(self, pid):
+        """Each readable mapping of a process: whether it is locked and kept out of dumps, and its bytes."""
+        with open(f"/proc/{pid}/smaps", encoding="utf-8", errors="replace") as smaps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+            for block in re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", smaps.read())[1:]:
                 begin, end, rights = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", block).groups()
                 flags = re.search(r"VmFlags: (.*)", block).group(1).split()
                 if not rights.startswith("rw"):
@@ -103,21 +104,28 @@ class PrivilegesTest(unittest.TestCase):
                 except OSError:
                     continue
 
+    def private_key(self, container_id):
+        """The CA's, from the agent's memory, where it is as in RFC 5915, the public key at its end."""
+        with open(f"{self.world.dir}/run/containers/{container_id}/ca.crt", encoding="ascii") as file:
+            certificate = ssl.PEM_cert_to_DER_cert(file.read())
+        return next(key for _, data in self.regions(self.world.agent.process.pid)
+                    for key, public in re.findall(rb"\x30\x77\x02\x01\x01\x04\x20(.{32})\xa0.{12}\xa1\x44\x03\x42\x00(\x04.{64})", data, re.DOTALL)
+                    if public in certificate)
+
     def places_of(self, key):
         """Whether each place that the key is in is locked. BoringSSL keeps numbers with the least word first."""
-        return [locked for locked, data in self.regions() for form in (key, key[::-1]) for _ in range(data.count(form))]
+        return [locked for locked, data in self.regions(self.pid) for form in (key, key[::-1]) for _ in range(data.count(form))]
 
     @unittest.skipIf(SANITIZED, "a sanitizer keeps what was freed, and has more memory mapped than can be read")
     def test_a_containers_key_is_in_locked_memory_until_it_ends(self):
         container = self.world.container("decrypted", "keys")
-        with open(f"{self.world.dir}/run/containers/keys/ca.key", encoding="ascii") as file:
-            text = run("openssl", "ec", "-noout", "-text", input=file.read()).stdout
-        digits = re.search(r"priv:\s*([0-9a-f:\s]+?)\s*pub:", text).group(1)
-        key = bytes.fromhex(re.sub(r"[:\s]", "", digits)).rjust(32, b"\0")[-32:]
+        key = self.private_key("keys")
         # It signs.
         self.assertEqual(container.curl("https://good.test/", address="203.0.113.10").status, 200)
         self.assertEqual(set(self.places_of(key)), {True})
         self.assertGreater(int(self.status()["VmLck"].split()[0]), 0)
+        # No file has it.
+        self.assertEqual(os.listdir(f"{self.world.dir}/run/containers/keys"), ["ca.crt"])
         container.close()
         eventually(lambda: not os.path.exists(f"{self.world.dir}/run/containers/keys"), what="the container is gone")
         eventually(lambda: not self.places_of(key), what="no copy of the key is left")

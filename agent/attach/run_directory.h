@@ -1,4 +1,5 @@
-// Where the agent keeps what must not outlive the machine's memory: containers' CA keys.
+// The directory in which the host finds containers' CA certificates, and handlers put their
+// sockets.
 
 #ifndef SALLYPORT_AGENT_ATTACH_RUN_DIRECTORY_H_
 #define SALLYPORT_AGENT_ATTACH_RUN_DIRECTORY_H_
@@ -14,14 +15,14 @@
 namespace sallyport::agent {
 
 //   PATH/containers/ID/ca.crt    0644, PEM
-//   PATH/containers/ID/ca.key    0600, PEM
+//   PATH/handlers                the operator's to open to handlers
 //
+// The certificates' keys are in no file.
 // Thread-safe for different container ids.
 class RunDirectory {
  public:
   // Makes the directory if need be, and removes what an agent before this one left in it, but for
-  // the containers in `kept`. If `path` is not in memory, a tmpfs is mounted over PATH/containers
-  // for the lifetime of this object.
+  // the containers in `kept`.
   static absl::StatusOr<std::unique_ptr<RunDirectory>> Open(const std::string& path,
                                                             const std::set<std::string>& kept = {});
   // Removes every container's files.
@@ -34,12 +35,10 @@ class RunDirectory {
   void Destroy(std::string_view container_id);
 
  private:
-  RunDirectory(std::string containers, bool mounted)
-      : containers_(std::move(containers)), mounted_(mounted) {}
+  explicit RunDirectory(std::string containers) : containers_(std::move(containers)) {}
   std::string DirectoryOf(std::string_view container_id) const;
 
   const std::string containers_;
-  const bool mounted_;
 };
 
 }  // namespace sallyport::agent
