@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/attach/ca.h"
+#include "agent/attach/capabilities.h"
 #include "agent/attach/explicit_proxy.h"
 #include "agent/attach/routed_link.h"
 #include "agent/audit_file.h"
@@ -94,7 +95,7 @@ absl::StatusOr<AttachOutcome> Containers::Attach(const AttachOrder& order) {
     Release(order.container_id);
     return served.status();
   }
-  RETURN_IF_ERROR(Settle(order, std::move(target), std::move(served->links), serial));
+  RETURN_IF_ERROR(Settle(order, std::move(target), std::move(served->link_events), serial));
   ASSIGN_OR_RETURN(Enforcement enforcement, AwaitPolicy(order, serial));
   return AttachOutcome{std::move(served->ca_certificate_pem), std::move(enforcement),
                        std::move(served->proxy_url)};
@@ -178,11 +179,11 @@ void Containers::Release(const std::string& container_id) {
 
 absl::StatusOr<Redirected> Containers::Redirect(const AttachOrder& order,
                                                 const NetworkNamespace& network) {
+  if (!order.routed) return RedirectNamespace(network);
   ASSIGN_OR_RETURN(const NetworkNamespace host, NetworkNamespace::Own());
-  if (!order.routed) return RedirectNamespace(network, host);
   ASSIGN_OR_RETURN(const std::vector<RoutedLink> routed, FindRoutedLinks(network, host));
   RETURN_IF_ERROR(rules_->Hold(routed));
-  return RedirectRoutedNamespace(network, host, AddressesOf(routed));
+  return RedirectRoutedNamespace(network, AddressesOf(routed));
 }
 
 absl::StatusOr<Containers::Served> Containers::Serve(const AttachOrder& order,
@@ -199,7 +200,7 @@ absl::StatusOr<Containers::Served> Containers::Serve(const AttachOrder& order,
   if (target.network.has_value()) {
     ASSIGN_OR_RETURN(Redirected redirected, Redirect(order, *target.network));
     container->sockets = std::move(redirected.sockets);
-    served.links = std::move(redirected.links);
+    served.link_events = std::move(redirected.link_events);
   } else {
     ASSIGN_OR_RETURN(container->sockets.tcp_v4, OpenProxyListener(*order.proxy_address));
     container->proxy_token = NewProxyToken();
@@ -228,17 +229,16 @@ absl::StatusOr<Containers::Served> Containers::Serve(const AttachOrder& order,
 
 absl::Status Containers::WatchLinks(const ContainerSockets& sockets, uint64_t serial) {
   ASSIGN_OR_RETURN(const NetworkNamespace inside, NetworkNamespace::OfSocket(sockets.tcp_v4));
-  ASSIGN_OR_RETURN(const NetworkNamespace host, NetworkNamespace::Own());
-  LinkEvents links;
+  UniqueFd events;
   RETURN_IF_ERROR(inside.Run([&]() -> absl::Status {
-    ASSIGN_OR_RETURN(links, OpenLinkEvents(host));
+    ASSIGN_OR_RETURN(events, OpenLinkEvents());
     return absl::OkStatus();
   }));
-  return link_watcher_->Watch(std::move(links), serial);
+  return link_watcher_->Watch(std::move(events), serial);
 }
 
 absl::Status Containers::Settle(const AttachOrder& order, Target target,
-                                std::optional<LinkEvents> links, uint64_t serial) {
+                                std::optional<UniqueFd> link_events, uint64_t serial) {
   LogInfo("container ", order.container_id, " of class ", order.class_name, " is attached");
   sync_->Attached(order.container_id, order.class_name);
   absl::Status watched;
@@ -247,7 +247,7 @@ absl::Status Containers::Settle(const AttachOrder& order, Target target,
     Attachment& attachment = attachments_[order.container_id];
     attachment.stage = Stage::kHere;
     attachment.process = std::move(target.process);
-    if (links.has_value()) watched = link_watcher_->Watch(*std::move(links), serial);
+    if (link_events.has_value()) watched = link_watcher_->Watch(*std::move(link_events), serial);
     if (watched.ok() && attachment.process.valid())
       watched = watcher_->Watch(attachment.process, serial);
   }
@@ -367,7 +367,15 @@ void Containers::OnLaterLink(uint64_t serial, const LinkWatcher::Outcome& outcom
     ++links_removed_;
     LogError("container ", id, " was given an interface after it was attached, ",
              Quote(outcome.link), ": removed, since it would be another way out");
-    if (!outcome.too_many) return;
+    // Its namespace has a number for the host's since then.
+    const bool reaches_host = found != attachments_.end() && found->second.process.valid() &&
+                              MayAdministerNetworks(found->second.pid).value_or(true);
+    if (reaches_host) {
+      LogError("container ", id,
+               " may have CAP_NET_ADMIN, and so could reach the host's network by "
+               "what it has seen of it");
+    }
+    if (!outcome.too_many && !reaches_host) return;
   } else {
     LogError("container ", id, " was given an interface after it was attached, ",
              Quote(outcome.link), ", which cannot be removed: ", outcome.removed.message());

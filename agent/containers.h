@@ -115,7 +115,7 @@ class Containers {
   struct Served {
     std::string ca_certificate_pem;
     std::string proxy_url;
-    std::optional<LinkEvents> links;  // Of its network namespace, if it has one.
+    std::optional<UniqueFd> link_events;  // Of its network namespace, if it has one.
   };
 
   static absl::Status Check(const AttachOrder& order);
@@ -136,7 +136,7 @@ class Containers {
   absl::StatusOr<Redirected> Redirect(const AttachOrder& order, const NetworkNamespace& network);
   void TakeOver(KeptContainer kept);
   // The attachment is complete; it ends with its process.
-  absl::Status Settle(const AttachOrder& order, Target target, std::optional<LinkEvents> links,
+  absl::Status Settle(const AttachOrder& order, Target target, std::optional<UniqueFd> link_events,
                       uint64_t serial);
   // Of a container of an agent before this one.
   absl::Status WatchLinks(const ContainerSockets& sockets, uint64_t serial);

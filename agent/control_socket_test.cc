@@ -51,8 +51,8 @@ class ControlSocketTest : public testing::Test {
     const grpc::Status status = stub->Status(&context, {}, &response);
     return status.ok() ? response.host_name() : status.error_message();
   }
-  // What a process of `user` finds: 0, it is heard; 1, its connection is closed unread; 2, it cannot
-  // connect; 3, neither in time.
+  // What a process of `user` finds: 0, it is heard; 1, its connection is closed unread; 2, it
+  // cannot connect; 3, neither in time.
   int Found(uid_t user) const {
     const pid_t child = fork();
     if (child == 0) {

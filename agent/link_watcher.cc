@@ -47,28 +47,26 @@ LinkWatcher::~LinkWatcher() {
 }
 
 absl::Status LinkWatcher::WatchHost() {
-  ASSIGN_OR_RETURN(const NetworkNamespace host, NetworkNamespace::Own());
-  ASSIGN_OR_RETURN(LinkEvents events, OpenLinkEvents(host));
+  ASSIGN_OR_RETURN(UniqueFd events, OpenLinkEvents());
   return Watch(std::move(events), kHostToken);
 }
 
-absl::Status LinkWatcher::Watch(LinkEvents events, uint64_t token) {
+absl::Status LinkWatcher::Watch(UniqueFd link_events, uint64_t token) {
   auto watched = std::make_shared<Watched>();
-  watched->events = std::move(events);
+  watched->events = std::move(link_events);
   if (token != kHostToken) {
-    ASSIGN_OR_RETURN(const NetworkNamespace inside,
-                     NetworkNamespace::OfSocket(watched->events.socket));
-    const absl::StatusOr<int> number = NamespaceNumber(inside);
+    ASSIGN_OR_RETURN(const NetworkNamespace inside, NetworkNamespace::OfSocket(watched->events));
+    const absl::StatusOr<int> number = GiveNumber(inside);
     // An ordinary user's agent may not look from the host's end; then the end inside has to do.
     if (!number.ok() && !absl::IsPermissionDenied(number.status())) return number.status();
-    watched->number = number.value_or(-1);
+    watched->number = number.value_or(kNoNumber);
   }
   MutexLock lock(&mutex_);
   watched_[token] = watched;
-  if (watched->number >= 0) tokens_[watched->number] = token;
+  if (watched->number != kNoNumber) tokens_[watched->number] = token;
   // Behind the entry: what comes from here on is seen on the host, and what came before is listed.
-  RETURN_IF_ERROR(AskForLinks(watched->events.socket));
-  if (Add(epoll_, watched->events.socket, token)) return absl::OkStatus();
+  RETURN_IF_ERROR(AskForLinks(watched->events));
+  if (Add(epoll_, watched->events, token)) return absl::OkStatus();
   watched_.erase(token);
   return absl::ErrnoToStatus(errno, "the namespace's interfaces cannot be watched");
 }
@@ -102,20 +100,39 @@ void LinkWatcher::Run() {
 }
 
 void LinkWatcher::OnEvents(uint64_t token, Watched* watched) {
-  absl::Status read = ReadLinkEvents(watched->events.socket,
-                                     [&](const Link& link) { OnLink(token, watched, link); });
+  absl::Status read =
+      ReadLinkEvents(watched->events, [&](const Link& link) { OnLink(token, watched, link); });
   if (absl::IsResourceExhausted(read)) {
     if (token == kHostToken) rules_->ForgetGone();
-    read = AskForLinks(watched->events.socket);
+    read = AskForLinks(watched->events);
   }
   if (!read.ok()) LogError("interfaces of a namespace are not seen: ", read.message());
 }
 
+absl::StatusOr<int> LinkWatcher::HostWithin(Watched* watched) {
+  if (watched->host != kNoNumber) return watched->host;
+  ASSIGN_OR_RETURN(const NetworkNamespace host, NetworkNamespace::Own());
+  if (watched->number != kNoNumber) {
+    ASSIGN_OR_RETURN(watched->host, NumberWithin(watched->number, host));
+  } else {
+    ASSIGN_OR_RETURN(const NetworkNamespace inside, NetworkNamespace::OfSocket(watched->events));
+    RETURN_IF_ERROR(inside.Run([&]() -> absl::Status {
+      ASSIGN_OR_RETURN(watched->host, NumberOf(host));
+      return absl::OkStatus();
+    }));
+  }
+  return watched->host;
+}
+
 void LinkWatcher::OnLink(uint64_t token, Watched* watched, const Link& link) {
   if (token == kHostToken) return OnHostLink(link);
-  if (link.gone || !link.MayLeadOut(watched->events.host)) return;
+  if (link.gone) return;
+  absl::StatusOr<int> number = kNoNumber;
+  if (link.peer_namespace.has_value()) number = HostWithin(watched);
+  if (!number.ok()) return Report(token, watched, link, number.status());
+  if (!link.MayLeadOut(*number)) return;
   if (link.peer_namespace.has_value() && rules_->Holds(link.peer)) return;
-  absl::StatusOr<NetworkNamespace> inside = NetworkNamespace::OfSocket(watched->events.socket);
+  absl::StatusOr<NetworkNamespace> inside = NetworkNamespace::OfSocket(watched->events);
   absl::StatusOr<NetworkNamespace> host = NetworkNamespace::Own();
   Report(token, watched, link,
          !inside.ok() ? inside.status()

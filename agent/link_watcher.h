@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "agent/attach/host_rules.h"
 #include "agent/attach/links.h"
 #include "agent/attach/netns.h"
@@ -41,16 +42,19 @@ class LinkWatcher {
   ~LinkWatcher();
 
   // What is there already is looked at as well. `token`: not 0, never used before.
-  absl::Status Watch(LinkEvents events, uint64_t token);
+  absl::Status Watch(UniqueFd link_events, uint64_t token);
   void Forget(uint64_t token);
 
  private:
   struct Watched {
-    LinkEvents events;
-    int number = -1;  // That the host has for the namespace; -1: none.
-    int removed = 0;  // The watcher's thread's alone.
+    UniqueFd events;
+    int number = kNoNumber;  // That the host has for the namespace.
+    // The watcher's thread's alone:
+    int host = kNoNumber;  // That the namespace has for the host, once it has one.
+    int removed = 0;
   };
 
+  static absl::StatusOr<int> HostWithin(Watched* watched);
   absl::Status WatchHost();
   void Run();
   void OnEvents(uint64_t token, Watched* watched);

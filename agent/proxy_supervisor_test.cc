@@ -32,8 +32,7 @@ struct TestContainer {
     made->id = id;
     made->ca.certificate_der = "certificate";
     made->ca.private_key_der = "key";
-    made->sockets =
-        RedirectNamespace(network.Open(), NetworkNamespace::Own().value()).value().sockets;
+    made->sockets = RedirectNamespace(network.Open()).value().sockets;
     container = std::move(made);
   }
   // Which process answers a connection made inside; 0: none did.

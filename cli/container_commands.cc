@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "agent/attach/capabilities.h"
 #include "cli/command.h"
 #include "common/base/strings.h"
 #include "proto/sallyport/v1/admin.grpc.pb.h"
@@ -204,6 +205,15 @@ int Attach(const Arguments& arguments) {
     return WrongUsage("container attach", "--listen goes with --explicit-proxy");
   if (!explicit_proxy && (pid == 0) == netns.empty())
     return WrongUsage("container attach", "give one of --pid and --netns");
+  if (routed && pid != 0 && agent::MayAdministerNetworks(static_cast<pid_t>(pid)).value_or(false)) {
+    std::fprintf(
+        stderr,
+        "sallyport: process %d may have CAP_NET_ADMIN: with it root inside reaches the host's own "
+        "interfaces by\nway of the container's. Start it without (setpriv "
+        "--bounding-set=-net_admin), or without interfaces and --routed.\n",
+        static_cast<int>(pid));
+    return kRefused;
+  }
   v1::AttachRequest request;
   request.set_container_id(id);
   request.set_class_name(class_name);

@@ -71,12 +71,12 @@ def spare(address, used):
 
 
 class Container:
-    """A network namespace attached to the agent, held by a process that does nothing."""
+    """A network namespace attached to the agent, held by a process that does nothing: without CAP_NET_ADMIN, as engines start them."""
 
-    def __init__(self, world, container_id, class_name, wait="5s", params=None):
+    def __init__(self, world, container_id, class_name, wait="5s", params=None, dropped="-net_admin"):
         self.world = world
         self.id = container_id
-        self.holder = subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "echo up; exec cat"],
+        self.holder = subprocess.Popen(["unshare", "--net", "--", "setpriv", f"--bounding-set={dropped}", "sh", "-c", "echo up; exec cat"],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.holder.stdout.readline()
         self.class_name = class_name

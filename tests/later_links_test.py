@@ -58,6 +58,17 @@ class LaterLinksTest(unittest.TestCase):
         self.assertIn("container c1 was given an interface after it was attached", self.world.agent.text())
         self.assert_still_served()
 
+    def test_whoever_may_use_the_hosts_number_is_ended(self):
+        """The kernel gives the host's namespace one inside when a pair has its other end there; it stays when the pair is gone."""
+        hostile = self.world.container("plain", "hostile", dropped="-sys_boot")
+        self.assertEqual(hostile.run("ip", "netns", "list-id").stdout, "")
+        self.add_pair(hostile.holder.pid)
+        hostile.holder.wait(10)
+        self.assertIn("container hostile may have CAP_NET_ADMIN", self.world.agent.text())
+        self.add_pair(self.container.holder.pid)
+        eventually(lambda: self.removed() == 2, 5, "it is counted")
+        self.assert_still_served()
+
     def test_what_such_a_pair_would_be_and_is_with_the_agent_stopped(self):
         """The other tests can fail: without the agent's eye, rules inside hold until root inside takes them away."""
         self.world.agent.suspend()

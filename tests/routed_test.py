@@ -186,7 +186,7 @@ class RoutedTest(unittest.TestCase):
         ports = set().union(*map(ports_of, seen))
         eventually(lambda: not self.connected_ports() & ports, what="the connections are over")
         wire.frames()
-        pid = self.start("held", "--publish", "8080:80", "--cap-add", "NET_ADMIN,NET_RAW")
+        pid = self.start("held", "--publish", "8080:80", "--cap-add", "NET_RAW")
         self.break_out(pid)
         self.assertEqual(self.tries(pid), [])
         own_mac, own = self.addresses(pid)
@@ -202,7 +202,7 @@ class RoutedTest(unittest.TestCase):
     def test_neighbours_on_the_bridge_hear_nothing(self):
         neighbour = self.start("neighbour", attached=False)
         neighbour_mac, neighbour_addresses = self.addresses(neighbour)
-        held = self.start("held", "--cap-add", "NET_ADMIN,NET_RAW")
+        held = self.start("held", "--cap-add", "NET_RAW")
         own_mac, own = self.addresses(held)
         free = self.start("free", attached=False)
         heard = self.inside(neighbour, sniffer, "eth0")
@@ -232,6 +232,19 @@ class RoutedTest(unittest.TestCase):
             self.assertNotIn("started", result.stdout)
             self.assertIn(why, result.stderr, result)
 
+    def test_with_cap_net_admin_it_does_not_start(self):
+        """With it root inside would reach the host's interfaces, by the number that its veth has for the host's namespace."""
+        for option in ("--cap-add=NET_ADMIN", "--privileged"):
+            result = self.engine.run("--rootfs", self.root, "echo", "started", network="net7", options=[*self.mounts, option],
+                                     annotations=["sallyport.network=routed"])
+            self.assertNotIn("started", result.stdout)
+            self.assertIn("CAP_NET_ADMIN", result.stderr, result)
+        free = self.start("free", "--cap-add=NET_ADMIN", attached=False)
+        result = self.world.cli_result("container", "attach", "--routed", "--pid", str(free), "--id", "free", "--class", "agent")
+        self.assertEqual(result.returncode, 1, result)
+        self.assertIn("CAP_NET_ADMIN", result.stderr)
+        self.assertIn("id 0", self.enter(free, "ip", "netns", "list-id").stdout, "the number that it is about")
+
     def test_flows_of_the_address_before_it_are_not_carried_on(self):
         first = self.start("first", "--publish", "5353:5353/udp", "--ip", "10.89.7.50", attached=False)
         peer = self.outside(socket.socket, socket.AF_INET, socket.SOCK_DGRAM)
@@ -245,7 +258,7 @@ class RoutedTest(unittest.TestCase):
         self.engine.podman("rm", "--force", "--time", "0", "first")
         flow = f"src=10.89.7.50 dst={ORIGIN} sport=5353 dport={peer.getsockname()[1]}"
         self.assertIn(flow, self.flows(), "podman leaves it")
-        second = self.start("second", "--ip", "10.89.7.50", "--cap-add", "NET_ADMIN,NET_RAW")
+        second = self.start("second", "--ip", "10.89.7.50", "--cap-add", "NET_RAW")
         self.assertNotIn(flow, self.flows())
         self.break_out(second)
         packet = ip_packet(17, "10.89.7.50", ORIGIN, struct.pack("!HHHH", 5353, peer.getsockname()[1], 12, 0) + b"leak")
@@ -255,7 +268,7 @@ class RoutedTest(unittest.TestCase):
         self.assertEqual(wire.frames(), [])
 
     def test_rules_end_with_the_interface_and_not_before(self):
-        pid = self.start("held", "--cap-add", "NET_ADMIN,NET_RAW")
+        pid = self.start("held", "--cap-add", "NET_RAW")
         _, own = self.addresses(pid)
         self.assertIn(own["inet"], self.host_rules())
         self.world.cli("container", "detach", "held")
@@ -267,7 +280,7 @@ class RoutedTest(unittest.TestCase):
                    "and with it go the rules, and after them what was written down")
 
     def test_agents_come_and_go_and_the_rules_stay(self):
-        pid = self.start("held", "--cap-add", "NET_ADMIN,NET_RAW")
+        pid = self.start("held", "--cap-add", "NET_RAW")
         self.break_out(pid)
         _, own = self.addresses(pid)
         self.world.agent.kill()

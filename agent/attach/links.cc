@@ -90,14 +90,14 @@ ifinfomsg* PutLinkHead(nlmsghdr* message, int index) {
   return head;
 }
 
-int TakeNamespaceNumber(const nlattr* attribute, void* data) {
+int TakeNumber(const nlattr* attribute, void* data) {
   if (mnl_attr_get_type(attribute) == NETNSA_NSID) {
     *static_cast<int*>(data) = static_cast<int>(mnl_attr_get_u32(attribute));
   }
   return MNL_CB_OK;
 }
 
-nlmsghdr* BeginNamespaceNumber(RouteSocket* socket, uint16_t type, const NetworkNamespace& other) {
+nlmsghdr* BeginNumber(RouteSocket* socket, uint16_t type, const NetworkNamespace& other) {
   nlmsghdr* const message = socket->Begin(type, 0);
   auto* const head = static_cast<rtgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(rtgenmsg)));
   head->rtgen_family = AF_UNSPEC;
@@ -105,20 +105,13 @@ nlmsghdr* BeginNamespaceNumber(RouteSocket* socket, uint16_t type, const Network
   return message;
 }
 
-// The number that the socket's namespace has for another from here on.
-absl::StatusOr<int> NamespaceNumber(RouteSocket* socket, const NetworkNamespace& other) {
-  nlmsghdr* const make = BeginNamespaceNumber(socket, RTM_NEWNSID, other);
-  mnl_attr_put_u32(make, NETNSA_NSID, static_cast<uint32_t>(-1));
-  if (absl::Status made = socket->Exchange(make); !made.ok() && !absl::IsAlreadyExists(made))
-    return made;
-  int number = -1;
-  RETURN_IF_ERROR(socket->Ask(
-      BeginNamespaceNumber(socket, RTM_GETNSID, other), [&number](const nlmsghdr* part) {
-        if (part->nlmsg_type == RTM_NEWNSID) {
-          mnl_attr_parse(part, sizeof(rtgenmsg), TakeNamespaceNumber, &number);
-        }
-      }));
-  if (number < 0) return absl::InternalError("the namespace has no number for the host's");
+absl::StatusOr<int> AskForNumber(RouteSocket* socket, nlmsghdr* question) {
+  int number = kNoNumber;
+  RETURN_IF_ERROR(socket->Ask(question, [&number](const nlmsghdr* part) {
+    if (part->nlmsg_type == RTM_NEWNSID) {
+      mnl_attr_parse(part, sizeof(rtgenmsg), TakeNumber, &number);
+    }
+  }));
   return number;
 }
 
@@ -142,23 +135,40 @@ absl::Status DeleteOrReturn(RouteSocket* socket, const Link& link, const Network
 
 bool Link::MayLeadOut(int host) const {
   if (loopback) return false;
-  if (peer_namespace.has_value()) return *peer_namespace == host;
+  if (peer_namespace.has_value()) return host != kNoNumber && *peer_namespace == host;
   return std::ranges::find(kKindsWithin, kind) == kKindsWithin.end();
 }
 
-absl::StatusOr<LinkEvents> OpenLinkEvents(const NetworkNamespace& host) {
-  LinkEvents events;
-  ASSIGN_OR_RETURN(RouteSocket requests, RouteSocket::Open());
-  ASSIGN_OR_RETURN(events.host, NamespaceNumber(&requests, host));
-  UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+absl::StatusOr<int> GiveNumber(const NetworkNamespace& other) {
+  ASSIGN_OR_RETURN(RouteSocket socket, RouteSocket::Open());
+  nlmsghdr* const give = BeginNumber(&socket, RTM_NEWNSID, other);
+  mnl_attr_put_u32(give, NETNSA_NSID, static_cast<uint32_t>(kNoNumber));
+  if (absl::Status given = socket.Exchange(give); !given.ok() && !absl::IsAlreadyExists(given))
+    return given;
+  return AskForNumber(&socket, BeginNumber(&socket, RTM_GETNSID, other));
+}
+
+absl::StatusOr<int> NumberOf(const NetworkNamespace& other) {
+  ASSIGN_OR_RETURN(RouteSocket socket, RouteSocket::Open());
+  return AskForNumber(&socket, BeginNumber(&socket, RTM_GETNSID, other));
+}
+
+absl::StatusOr<int> NumberWithin(int inside, const NetworkNamespace& other) {
+  ASSIGN_OR_RETURN(RouteSocket socket, RouteSocket::Open());
+  nlmsghdr* const question = BeginNumber(&socket, RTM_GETNSID, other);
+  mnl_attr_put_u32(question, NETNSA_TARGET_NSID, static_cast<uint32_t>(inside));
+  return AskForNumber(&socket, question);
+}
+
+absl::StatusOr<UniqueFd> OpenLinkEvents() {
+  UniqueFd events(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
   const sockaddr_nl address = {
       .nl_family = AF_NETLINK, .nl_pad = 0, .nl_pid = 0, .nl_groups = RTMGRP_LINK};
-  if (!socket.valid() ||
-      bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+  if (!events.valid() ||
+      bind(events.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return absl::ErrnoToStatus(errno, "the namespace's interfaces cannot be watched");
   }
-  setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &kReceiveBytes, sizeof(kReceiveBytes));
-  events.socket = std::move(socket);
+  setsockopt(events.get(), SOL_SOCKET, SO_RCVBUF, &kReceiveBytes, sizeof(kReceiveBytes));
   return events;
 }
 
@@ -200,11 +210,6 @@ absl::StatusOr<std::vector<Link>> ListLinks(RouteSocket* socket) {
     if (IsLink(part)) links.push_back(LinkOf(part));
   }));
   return links;
-}
-
-absl::StatusOr<int> NamespaceNumber(const NetworkNamespace& other) {
-  ASSIGN_OR_RETURN(RouteSocket socket, RouteSocket::Open());
-  return NamespaceNumber(&socket, other);
 }
 
 absl::Status DeleteLink(int index) {

@@ -29,27 +29,31 @@ struct Link {
   std::optional<int> peer_namespace;
 
   // False for one that leads to interfaces of its own namespace alone, or to a namespace that is
-  // not the host's: one that the container made within. `host`: LinkEvents::host.
+  // not the host's: one that the container made within. `host`: the number that the namespace has
+  // for the host's, or kNoNumber.
   bool MayLeadOut(int host) const;
 };
 
-// Of one namespace.
-struct LinkEvents {
-  // Readable when an interface was added, changed or removed.
-  UniqueFd socket;
-  // The number that the namespace has for the host's.
-  int host = -1;
-};
+// Namespaces have numbers for others (NETNSA_NSID), which the kernel gives as well when an
+// interface has its other end there. By a number whoever has CAP_NET_ADMIN over both of them acts
+// in the other one (IFLA_TARGET_NETNSID, IFLA_LINK_NETNSID): nothing here gives the host's one
+// inside.
+constexpr int kNoNumber = -1;
 
-// In the calling thread's namespace.
-absl::StatusOr<LinkEvents> OpenLinkEvents(const NetworkNamespace& host);
+// Gives `other` a number in the calling thread's namespace, if it has none.
+absl::StatusOr<int> GiveNumber(const NetworkNamespace& other);
+// That the calling thread's namespace has for `other`, or kNoNumber.
+absl::StatusOr<int> NumberOf(const NetworkNamespace& other);
+// That `inside` has for `other`, or kNoNumber; asked from the calling thread's namespace, which has
+// the number `inside` for the one.
+absl::StatusOr<int> NumberWithin(int inside, const NetworkNamespace& other);
+
+// Readable when an interface of the calling thread's namespace was added, changed or removed.
+absl::StatusOr<UniqueFd> OpenLinkEvents();
 // Has it report all that there is. OK although the answer is not there yet.
 absl::Status AskForLinks(const UniqueFd& events);
 // Calls `take` for what is there to be read, or a part of it. RESOURCE_EXHAUSTED: events were lost.
 absl::Status ReadLinkEvents(const UniqueFd& events, const std::function<void(const Link&)>& take);
-
-// The number that the calling thread's namespace has for another one.
-absl::StatusOr<int> NamespaceNumber(const NetworkNamespace& other);
 
 // Of the socket's namespace.
 absl::StatusOr<std::vector<Link>> ListLinks(RouteSocket* socket);

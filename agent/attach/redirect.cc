@@ -1,5 +1,6 @@
 #include "agent/attach/redirect.h"
 
+#include "agent/attach/links.h"
 #include "agent/attach/ruleset.h"
 #include "common/base/status.h"
 
@@ -14,12 +15,11 @@ absl::Status RoutesAndListeners(ContainerSockets* sockets) {
 
 }  // namespace
 
-absl::StatusOr<Redirected> RedirectNamespace(const NetworkNamespace& network,
-                                             const NetworkNamespace& host) {
+absl::StatusOr<Redirected> RedirectNamespace(const NetworkNamespace& network) {
   Redirected redirected;
   RETURN_IF_ERROR(network.Run([&]() -> absl::Status {
     // First: what comes after the check is reported.
-    ASSIGN_OR_RETURN(redirected.links, OpenLinkEvents(host));
+    ASSIGN_OR_RETURN(redirected.link_events, OpenLinkEvents());
     RETURN_IF_ERROR(CheckOnlyLoopback());
     RETURN_IF_ERROR(InstallRuleset());
     absl::Status status = RoutesAndListeners(&redirected.sockets);
@@ -33,11 +33,10 @@ absl::StatusOr<Redirected> RedirectNamespace(const NetworkNamespace& network,
 }
 
 absl::StatusOr<Redirected> RedirectRoutedNamespace(const NetworkNamespace& network,
-                                                   const NetworkNamespace& host,
                                                    const OwnAddresses& own) {
   Redirected redirected;
   RETURN_IF_ERROR(network.Run([&]() -> absl::Status {
-    ASSIGN_OR_RETURN(redirected.links, OpenLinkEvents(host));
+    ASSIGN_OR_RETURN(redirected.link_events, OpenLinkEvents());
     RETURN_IF_ERROR(InstallRoutedRuleset(own));
     RETURN_IF_ERROR(MakeWhatBeginsHereLocal(own));
     ASSIGN_OR_RETURN(redirected.sockets, OpenListeners());

@@ -33,8 +33,7 @@ struct Family {
 class RedirectTest : public testing::TestWithParam<Family> {
  protected:
   void SetUp() override {
-    absl::StatusOr<Redirected> sockets =
-        RedirectNamespace(network_.Open(), NetworkNamespace::Own().value());
+    absl::StatusOr<Redirected> sockets = RedirectNamespace(network_.Open());
     ASSERT_TRUE(sockets.ok()) << sockets.status();
     sockets_ = std::move(sockets->sockets);
   }
@@ -190,8 +189,7 @@ TEST_P(RedirectTest, WithTheRulesFlushedNothingLeavesAndNobodyAnswers) {
 
 TEST_P(RedirectTest, ANamespaceCanBeRedirectedAnew) {
   sockets_ = ContainerSockets();
-  absl::StatusOr<Redirected> sockets =
-      RedirectNamespace(network_.Open(), NetworkNamespace::Own().value());
+  absl::StatusOr<Redirected> sockets = RedirectNamespace(network_.Open());
   ASSERT_TRUE(sockets.ok()) << sockets.status();
   sockets_ = std::move(sockets->sockets);
   UniqueFd client = network_.Socket(family(), SOCK_STREAM);
@@ -204,8 +202,7 @@ TEST_P(RedirectTest, Ipv6TurnedOffIsTurnedOn) {
     UniqueFd setting(open("/proc/sys/net/ipv6/conf/all/disable_ipv6", O_WRONLY));
     ASSERT_EQ(write(setting.get(), "1\n", 2), 2);
   });
-  absl::StatusOr<Redirected> sockets =
-      RedirectNamespace(network.Open(), NetworkNamespace::Own().value());
+  absl::StatusOr<Redirected> sockets = RedirectNamespace(network.Open());
   ASSERT_TRUE(sockets.ok()) << sockets.status();
   UniqueFd client = network.Socket(family(), SOCK_STREAM);
   EXPECT_EQ(Connect(client, TestAddress(GetParam().elsewhere, 80)), 0);
@@ -232,13 +229,13 @@ TEST(RedirectFailureTest, ManyDescriptorsAreNoFailure) {
     ASSERT_TRUE(taken.back().valid()) << "raise the limit of descriptors: ulimit -n";
   }
   TestNetwork network;
-  EXPECT_TRUE(RedirectNamespace(network.Open(), NetworkNamespace::Own().value()).ok());
+  EXPECT_TRUE(RedirectNamespace(network.Open()).ok());
 }
 
 TEST(RedirectFailureTest, AWireIsRefusedAndNothingIsTouched) {
   TestNetwork network;
   network.Run([] { ASSERT_EQ(std::system("ip link add wire0 type veth peer name wire1"), 0); });
-  EXPECT_EQ(RedirectNamespace(network.Open(), NetworkNamespace::Own().value()).status().code(),
+  EXPECT_EQ(RedirectNamespace(network.Open()).status().code(),
             absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(PrintsNothing(network, "/usr/sbin/nft list ruleset"));
   EXPECT_TRUE(PrintsNothing(network, "ip addr show dev lo up"));
@@ -254,8 +251,7 @@ TEST(RedirectFailureTest, ATakenPortLeavesNothingBehind) {
       UniqueFd taken = network.Socket(address.family(), type);
       ASSERT_EQ(bind(taken.get(), address.get(), address.length()), 0);
       if (type == SOCK_STREAM) ASSERT_EQ(listen(taken.get(), 1), 0);
-      const absl::Status status =
-          RedirectNamespace(network.Open(), NetworkNamespace::Own().value()).status();
+      const absl::Status status = RedirectNamespace(network.Open()).status();
       EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
       EXPECT_TRUE(PrintsNothing(network, "/usr/sbin/nft list ruleset"));
       EXPECT_TRUE(PrintsNothing(network, "ip route show table all | grep default"));

@@ -95,12 +95,11 @@ absl::StatusOr<std::vector<RoutedLink>> FindRoutedLinks(const NetworkNamespace& 
                                                         const NetworkNamespace& host) {
   std::vector<Link> links;
   std::map<int, Found> found;
-  int number = -1;
+  int number = kNoNumber;
   RETURN_IF_ERROR(inside.Run([&]() -> absl::Status {
-    ASSIGN_OR_RETURN(const LinkEvents events, OpenLinkEvents(host));
-    number = events.host;
     ASSIGN_OR_RETURN(RouteSocket socket, RouteSocket::Open());
     ASSIGN_OR_RETURN(links, ListLinks(&socket));
+    ASSIGN_OR_RETURN(number, NumberOf(host));
     ASSIGN_OR_RETURN(found, ListAddresses(&socket));
     return absl::OkStatus();
   }));

@@ -2,14 +2,34 @@
 
 import os
 import socket
+import struct
 import time
 import unittest
 
 from attacks import CONTROL_ADDRESS, EVIL, METADATA, ORIGIN, ORIGIN_V6, AttackTest, inside, ipv4, send_datagram, tcp_syn
 from harness import eventually
-from netns import in_namespace
+from netns import in_namespace, run
 
 HALF_OPEN_FLOWS = 20_000
+
+
+def numbers_of_namespaces():
+    """Those of 0 to 15 by which this namespace can ask for another's interfaces (rtnetlink(7): RTM_GETLINK)."""
+    numbers = []
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as netlink:
+        for number in range(16):
+            # nlmsghdr, ifinfomsg, and the attribute IFLA_TARGET_NETNSID (46); NLM_F_REQUEST | NLM_F_DUMP.
+            netlink.send(struct.pack("=IHHII16xHHi", 40, 18, 0x301, number, 0, 8, 46, number))
+            kinds = []
+            while not kinds or kinds[-1] not in (2, 3):  # NLMSG_ERROR, NLMSG_DONE
+                part = netlink.recv(65536)
+                while part:
+                    length, kind = struct.unpack_from("=IH", part)
+                    kinds.append(kind)
+                    part = part[(length + 3) & ~3:]
+            if 16 in kinds:  # RTM_NEWLINK
+                numbers.append(number)
+    return numbers
 
 
 class WallsTest(AttackTest):
@@ -85,6 +105,17 @@ class WallsTest(AttackTest):
         with self.assertRaises(ConnectionRefusedError):
             inside(self.open, connect)
         self.assertEqual(self.open.run("grep", "-c", "containerd-shim", "/proc/thread-self/net/unix").stdout.strip(), "0")
+
+    def test_NB38_the_hosts_network_cannot_be_administered_from_inside(self):
+        """CAP_NET_ADMIN holds in each network namespace of its user namespace that can be named: by a number (IFLA_TARGET_NETNSID)."""
+        for container in (self.open, self.closed):
+            self.assertEqual(container.run("ip", "netns", "list-id").stdout, "")
+            self.assertEqual(inside(container, numbers_of_namespaces), [])
+        # The test can fail: here is one.
+        run("ip", "netns", "attach", "sp-numbered", str(self.closed.holder.pid))
+        self.addCleanup(run, "ip", "netns", "delete", "sp-numbered")
+        run("ip", "-n", self.world.host.name, "netns", "set", "sp-numbered", "5")
+        self.assertIn(5, in_namespace(f"/run/netns/{self.world.host.name}", numbers_of_namespaces))
 
     def test_NB36_half_open_flows_of_one_hurt_no_other(self):
         container = self.fresh("closed", "flooder")

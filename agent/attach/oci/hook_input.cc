@@ -1,5 +1,6 @@
 #include "agent/attach/oci/hook_input.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "agent/attach/trust.h"
@@ -33,6 +34,16 @@ absl::StatusOr<std::string> Text(const Json& object, const char* name) {
   const Json* const field = Find(object, name);
   if (field == nullptr || !field->is_string()) return Wrong(StrCat("lacks ", Quote(name)));
   return field->get<std::string>();
+}
+
+absl::StatusOr<bool> HasUserNamespace(const Json& config) {
+  const Json* const platform = Find(config, "linux");
+  const Json* const namespaces = platform == nullptr ? nullptr : Find(*platform, "namespaces");
+  if (namespaces == nullptr || !namespaces->is_array()) return Wrong("lacks the namespaces");
+  return std::ranges::any_of(*namespaces, [](const Json& entry) {
+    const Json* const type = Find(entry, "type");
+    return type != nullptr && *type == "user";
+  });
 }
 
 absl::StatusOr<Annotations> AnnotationsOf(const Json& json) {
@@ -98,15 +109,27 @@ absl::StatusOr<HookInput> ParseHookInput(std::string_view json_text) {
 
 absl::Status CheckNetworkIsFinal(std::string_view config_json) {
   ASSIGN_OR_RETURN(const Json json, Parse(config_json));
-  const Json* const platform = Find(json, "linux");
-  const Json* const namespaces = platform == nullptr ? nullptr : Find(*platform, "namespaces");
-  if (namespaces == nullptr || !namespaces->is_array()) return Wrong("lacks the namespaces");
-  for (const Json& entry : *namespaces) {
-    const Json* const type = Find(entry, "type");
-    if (type == nullptr || *type != "user") continue;
+  ASSIGN_OR_RETURN(const bool has_user_namespace, HasUserNamespace(json));
+  if (!has_user_namespace) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "podman may give a container with a user namespace a network after it is attached, and so "
+      "another way out; leave out --userns, --uidmap and --gidmap");
+}
+
+absl::Status CheckMayBeRouted(std::string_view config_json) {
+  ASSIGN_OR_RETURN(const Json json, Parse(config_json));
+  const Json* const process = Find(json, "process");
+  const Json* const sets = process == nullptr ? nullptr : Find(*process, "capabilities");
+  if (sets == nullptr) return absl::OkStatus();  // It has none.
+  ASSIGN_OR_RETURN(const bool has_user_namespace, HasUserNamespace(json));
+  if (has_user_namespace) return absl::OkStatus();  // They are none on the host.
+  if (!sets->is_object()) return Wrong("has capabilities that are no object");
+  for (const Json& set : *sets) {
+    if (!set.is_array()) return Wrong("has a set of capabilities that is no list");
+    if (std::ranges::find(set, Json("CAP_NET_ADMIN")) == set.end()) continue;
     return absl::FailedPreconditionError(
-        "podman may give a container with a user namespace a network after it is attached, and so "
-        "another way out; leave out --userns, --uidmap and --gidmap");
+        "with CAP_NET_ADMIN root inside reaches the host's own interfaces by way of its bridge; "
+        "leave out --cap-add NET_ADMIN (or --privileged), or use --network none");
   }
   return absl::OkStatus();
 }

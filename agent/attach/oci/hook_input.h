@@ -35,6 +35,11 @@ absl::StatusOr<HookInput> ParseHookInput(std::string_view json);
 // their network namespace has nothing but `lo`, whatever it is going to have.
 absl::Status CheckNetworkIsFinal(std::string_view config_json);
 
+// Of a config.json: FAILED_PRECONDITION if the container's programs may have CAP_NET_ADMIN. An
+// interface whose other end is on the host has a number for the host's network namespace inside,
+// and by it that capability reaches the host's interfaces (agent/attach/links.h).
+absl::Status CheckMayBeRouted(std::string_view config_json);
+
 // Of a config.json: where the container's root file system is on the host, absolute.
 absl::StatusOr<std::string> RootPathOf(std::string_view config_json, const std::string& bundle);
 

@@ -71,6 +71,23 @@ TEST(HookInputTest, PodmansUserNamespacesGetTheirNetworkLater) {
   EXPECT_FALSE(CheckNetworkIsFinal("{}").ok());
 }
 
+TEST(HookInputTest, WhoeverMayAdministerNetworksIsNotRouted) {
+  const auto check = [](const std::string& sets, const std::string& type) {
+    return CheckMayBeRouted(R"({"process":{"capabilities":)" + sets +
+                            R"(},"linux":{"namespaces":[{"type":")" + type + R"("}]}})")
+        .code();
+  };
+  const std::string with = R"({"effective":["CAP_KILL"],"bounding":["CAP_KILL","CAP_NET_ADMIN"]})";
+  EXPECT_EQ(check(with, "network"), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(check(with, "user"), absl::StatusCode::kOk);
+  EXPECT_EQ(check(R"({"bounding":["CAP_KILL","CAP_NET_RAW"]})", "network"), absl::StatusCode::kOk);
+  EXPECT_EQ(check("{}", "network"), absl::StatusCode::kOk);
+  EXPECT_FALSE(CheckMayBeRouted(R"({"process":{"capabilities":7}})").ok());
+  EXPECT_FALSE(
+      CheckMayBeRouted(R"({"process":{"capabilities":{"bounding":"CAP_NET_ADMIN"}}})").ok());
+  EXPECT_TRUE(CheckMayBeRouted(R"({"process":{}})").ok());
+}
+
 TEST(HookInputTest, TheRootIsInTheBundleUnlessItIsAbsolute) {
   EXPECT_EQ(RootPathOf(kConfig, "/b").value(), "/b/rootfs");
   EXPECT_EQ(RootPathOf(R"({"root":{"path":"/elsewhere"}})", "/b").value(), "/elsewhere");

@@ -94,6 +94,7 @@ absl::Status OnCreateRuntime(const Options& options, const HookInput& input,
   const UniqueFd file(open((input.bundle + "/config.json").c_str(), O_RDONLY | O_CLOEXEC));
   ASSIGN_OR_RETURN(const std::string config, ReadText(file, "the bundle's config.json"));
   if (IsPodmanBundle(input.id, input.bundle)) RETURN_IF_ERROR(CheckNetworkIsFinal(config));
+  if (annotations.routed) RETURN_IF_ERROR(CheckMayBeRouted(config));
   ASSIGN_OR_RETURN(const std::string rootfs, RootPathOf(config, input.bundle));
   ASSIGN_OR_RETURN(const std::string ca_certificate,
                    Attach(options, annotations, input.pid, deadline));
