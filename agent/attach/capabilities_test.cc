@@ -1,6 +1,7 @@
 #include "agent/attach/capabilities.h"
 
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -8,8 +9,6 @@
 
 #include <csignal>
 #include <functional>
-
-#include <linux/capability.h>
 
 namespace sallyport::agent {
 namespace {

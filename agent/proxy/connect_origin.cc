@@ -39,7 +39,7 @@ OriginFailure TlsFailure(const absl::Status& status) {
 
 Task<ReachResult> Reach(ContainerPtr container, OriginKey key, SteadyTime deadline) {
   DialResult dialled = co_await Dial(container->dial_context(), container->policy_source(),
-                                     key.host, key.port, deadline);
+                                     key.host, key.port, deadline, key.within);
   if (auto* denial = std::get_if<Denial>(&dialled)) co_return std::move(*denial);
   if (auto* failed = std::get_if<DialFailed>(&dialled))
     co_return OriginFailureOf(failed->reason, std::move(failed->detail));

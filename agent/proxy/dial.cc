@@ -229,7 +229,7 @@ Task<absl::StatusOr<std::unique_ptr<TcpStream>>> ConnectTo(boost::asio::io_conte
 }
 
 Task<DialResult> Dial(DialContext context, PolicySource policy, Host host, uint16_t port,
-                      SteadyTime deadline) {
+                      SteadyTime deadline, std::optional<Cidr> within) {
   Gauge::Token connection;
   Gauge::Token dial;
   if (context.budget != nullptr) {
@@ -244,6 +244,13 @@ Task<DialResult> Dial(DialContext context, PolicySource policy, Host host, uint1
   }
   if (!addresses.ok())
     co_return DialFailed{"origin_unreachable", std::string(addresses.status().message())};
+  if (within.has_value()) {
+    std::erase_if(*addresses, [&](const IpAddress& one) { return !within->Contains(one); });
+    if (addresses->empty()) {
+      co_return Denial{Reason::kForbiddenAddress, StrCat("the address dialled: ", host.text(),
+                                                         " has none in ", within->ToString())};
+    }
+  }
   const auto race = std::make_shared<Race>(*context.context);
   DialResult result = co_await RunRace(context, std::move(policy), std::move(host),
                                        *std::move(addresses), port, deadline, race);

@@ -42,11 +42,11 @@ struct DialContext {
 
 // Resolves `host` and connects to the first of its addresses that answers, each checked against
 // `denied_hosts` and the platform deny set right before the connect(2). The policy is asked for
-// anew at that point, so that a change during resolution counts. Denial: no address may be dialled,
-// or the policy is gone.
+// anew at that point, so that a change during resolution counts. `within`: other addresses of the
+// host are left out. Denial: no address may be dialled, or the policy is gone.
 using PolicySource = std::function<std::shared_ptr<const EffectivePolicy>()>;
 Task<DialResult> Dial(DialContext context, PolicySource policy, Host host, uint16_t port,
-                      SteadyTime deadline);
+                      SteadyTime deadline, std::optional<Cidr> within = {});
 
 // Connects to one address, without any policy: for handlers, which the operator chose.
 Task<absl::StatusOr<std::unique_ptr<TcpStream>>> ConnectTo(boost::asio::io_context* context,

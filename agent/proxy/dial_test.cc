@@ -104,12 +104,13 @@ class DialTest : public testing::Test {
   }
   DialResult DialAll(std::vector<std::string> addresses, uint16_t port,
                      PolicySource policy = Policies({""}),
-                     milliseconds time = std::chrono::seconds(20)) {
+                     milliseconds time = std::chrono::seconds(20),
+                     std::optional<Cidr> within = {}) {
     FakeResolver resolver(context_, std::move(addresses));
     const auto begin = steady_clock::now();
     DialResult result =
         RunTask(context_, Dial(DialContext{&context_, &resolver, &open_ranges_, budget_},
-                               std::move(policy), HostOf("a.test"), port, begin + time));
+                               std::move(policy), HostOf("a.test"), port, begin + time, within));
     took_ = steady_clock::now() - begin;
     RunReady(context_);
     return result;
@@ -198,6 +199,23 @@ TEST_F(DialTest, SaysWhyNoneMayBeDialled) {
               "forbidden_address");
     EXPECT_EQ(AddressIn(DialAll({kA}, a.port(), Policies({"none"}))), "no_policy");
     EXPECT_FALSE(a.Contacted());
+  });
+}
+
+TEST_F(DialTest, OutsideOfTheNetworkNoneIsTried) {
+  Inside([this] {
+    Listening other(kA);
+    const auto dial = [&](std::vector<std::string> addresses) {
+      return DialAll(std::move(addresses), other.port(), Policies({""}), std::chrono::seconds(20),
+                     *Cidr::Parse("203.0.113.2/31"));
+    };
+    const Listening meant("203.0.113.2", other.port());
+    EXPECT_EQ(AddressIn(dial({kA, "203.0.113.2"})), "203.0.113.2");
+    const DialResult result = dial({kA, kV6});
+    ASSERT_EQ(ReasonIn(result), "forbidden_address");
+    EXPECT_EQ(std::get<Denial>(result).rule,
+              "the address dialled: a.test has none in 203.0.113.2/31");
+    EXPECT_FALSE(other.Contacted());
   });
 }
 

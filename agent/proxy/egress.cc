@@ -34,7 +34,7 @@ bool NeedsHttp2(const OriginRequest& request) {
 
 OriginKey KeyOf(Container& container, const OriginRequest& request) {
   OriginKey key{request.scheme == RequestScheme::kHttps, OriginHttp::kHttp1, request.host,
-                request.port};
+                request.port, request.within};
   if (key.tls) {
     if (!container.origins().http2.RequiresHttp1(key)) key.http = OriginHttp::kByAlpn;
   } else if (NeedsHttp2(request)) {

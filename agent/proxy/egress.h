@@ -3,6 +3,7 @@
 #ifndef SALLYPORT_AGENT_PROXY_EGRESS_H_
 #define SALLYPORT_AGENT_PROXY_EGRESS_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct OriginRequest : RequestHead {
   // Not the container's, but a handler's choice: where policy does not let it go, it is the handler
   // that failed.
   bool host_is_handlers = false;
+  std::optional<Cidr> within = {};  // As Exchange::within; absent if the handler chose the host.
   // A handler has set or removed these: trailers of their names, in any spelling, stay behind.
   std::vector<std::string> withheld_trailers;
 };

@@ -65,6 +65,14 @@ Outcome Monitored(Outcome outcome, std::optional<Reason> would_deny) {
   return outcome;
 }
 
+Task<Outcome> Handle(const Exchange& exchange, const ToHandler& verdict) {
+  std::shared_ptr<const HandlerSpec> handler =
+      exchange.client.container->handler(verdict.reference->handler);
+  if (handler != nullptr && handler->builtin != nullptr)
+    co_return co_await RunBuiltin(exchange, verdict, std::move(handler));
+  co_return co_await AskHandler(exchange, verdict, std::move(handler));
+}
+
 // Decides, and acts on the verdict. The last line of the switch is the default: nothing leaves.
 Task<Outcome> Act(const Exchange& exchange) {
   if (exchange.policy == nullptr)
@@ -72,14 +80,11 @@ Task<Outcome> Act(const Exchange& exchange) {
   const Verdict verdict = DecideRequest(*exchange.policy, exchange.destination.scheme,
                                         exchange.destination.host, exchange.client.origin.address);
   if (const auto* to_handler = std::get_if<ToHandler>(&verdict)) {
-    std::shared_ptr<const HandlerSpec> handler =
-        exchange.client.container->handler(to_handler->reference->handler);
-    if (handler != nullptr && handler->builtin != nullptr) {
-      Outcome outcome = co_await RunBuiltin(exchange, *to_handler, std::move(handler));
-      co_return Monitored(std::move(outcome), to_handler->would_deny);
-    }
-    co_return Monitored(co_await AskHandler(exchange, *to_handler, std::move(handler)),
-                        to_handler->would_deny);
+    Exchange handled = exchange;
+    const Pattern* const pattern = to_handler->rule.pattern;
+    if (pattern != nullptr && !pattern->Matches(exchange.destination.host))
+      handled.within = pattern->network();
+    co_return Monitored(co_await Handle(handled, *to_handler), to_handler->would_deny);
   }
   if (const auto* egress = std::get_if<Egress>(&verdict)) {
     Outcome outcome =

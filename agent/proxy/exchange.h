@@ -34,6 +34,10 @@ struct Exchange {
   const Destination& destination;
   std::shared_ptr<const EffectivePolicy> policy;
   const std::string& request_id;
+  // Of the rule that names a handler, if it matched by the address that the container dialled and
+  // not by the host: what the handler adds is meant for these addresses, and a request that it lets
+  // go where the container said goes to one of them or nowhere.
+  std::optional<Cidr> within = {};
 };
 
 // Why a handler is asked. `rule` in words.

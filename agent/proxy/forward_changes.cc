@@ -26,6 +26,7 @@ OriginRequest Changed(const Exchange& exchange, const Forward& forward) {
   OriginRequest request = OriginRequestOf(exchange);
   if (!forward.method.empty()) request.method = forward.method;
   if (!forward.path.empty()) request.target = forward.path;
+  if (!forward.authority.has_value()) request.within = exchange.within;
   const bool raised = forward.scheme == "https" && request.scheme == RequestScheme::kHttp;
   if (raised) request.scheme = RequestScheme::kHttps;
   if (forward.authority.has_value()) {

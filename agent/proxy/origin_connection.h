@@ -9,6 +9,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "agent/proxy/http/http_exchange.h"
+#include "common/net/address.h"
 #include "common/net/host.h"
 #include "common/policy/decide.h"
 
@@ -21,13 +22,15 @@ enum class OriginHttp {
   kHttp2,   // Without TLS, with prior knowledge.
 };
 
-// What makes two connections of a container differ. The address is not in it: it is checked again
-// when a connection is taken.
+// What makes two connections of a container differ. The address is not in it: policy is asked about
+// it again when a connection is taken.
 struct OriginKey {
   bool tls = false;
   OriginHttp http = OriginHttp::kHttp1;
   Host host;
   uint16_t port = 0;
+  // Its address is of this network (Exchange::within).
+  std::optional<Cidr> within = {};
 
   friend bool operator==(const OriginKey&, const OriginKey&) = default;
   template <typename H>

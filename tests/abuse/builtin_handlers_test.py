@@ -97,6 +97,26 @@ class BuiltinAbuseTest(unittest.TestCase):
                 self.assertEqual(json.loads(response.body)["x-api-key"], "mine")
                 self.assertNotIn(SECRET, response.body + response.error)
 
+    def test_HS31_a_rule_by_an_address_adds_nothing_to_what_goes_elsewhere(self):
+        """The container says where to in two ways: by the address that it dials, which the rule is for, and by the host."""
+        for rule in (ORIGIN, "203.0.113.0/28"):
+            self.use(rule, **TOKEN)
+            for scheme in ("http", "https"):
+                response = self.container.curl(f"{scheme}://a.test/headers", address=ORIGIN)
+                self.assertEqual(response.status, 200, response)
+                self.assertIn(SECRET, response.body)
+                before = len(self.world.origin_requests())
+                for host in ("b.test", ELSEWHERE):
+                    response = self.container.curl(f"{scheme}://{host}/headers", address=ORIGIN)
+                    self.assertEqual((response.status, response.reason), (520, "forbidden_address"), response)
+                self.assertEqual(self.world.origin_requests()[before:], [])
+            # Not even over a connection that is there.
+            self.assertEqual(self.container.curl("http://b.test/headers", address=ELSEWHERE).status, 200)
+            self.assertEqual(self.container.curl("http://b.test/headers", address=ORIGIN).status, 520)
+            # Where it goes by the handler's word, the handler meant it.
+            self.use(rule, authority="b.test", **TOKEN)
+            self.assertIn(SECRET, self.container.curl("http://a.test/headers", address=ORIGIN).body)
+
     def test_HS31_its_own_redirect_takes_no_secret_along(self):
         self.use("a.test", redirect={"location": "http://b.test{path}{query}"})
         response = self.container.curl("http://a.test/headers", "--location")
