@@ -109,7 +109,7 @@ class PrivilegesTest(unittest.TestCase):
         with open(f"{self.world.dir}/run/containers/{container_id}/ca.crt", encoding="ascii") as file:
             certificate = ssl.PEM_cert_to_DER_cert(file.read())
         return next(key for _, data in self.regions(self.world.agent.process.pid)
-                    for key, public in re.findall(rb"\x30\x77\x02\x01\x01\x04\x20(.{32})\xa0.{12}\xa1\x44\x03\x42\x00(\x04.{64})", data, re.DOTALL)
+                    for key, public in re.findall(rb"\x30\x77\x02\x01\x01\x04\x20(.{32})\xa0.{11}\xa1\x44\x03\x42\x00(\x04.{64})", data, re.DOTALL)
                     if public in certificate)
 
     def places_of(self, key):

@@ -8,7 +8,7 @@ import unittest
 
 from attacks import CONTROL_ADDRESS, EVIL, METADATA, ORIGIN, ORIGIN_V6, AttackTest, inside, ipv4, send_datagram, tcp_syn
 from harness import eventually
-from netns import in_namespace, run
+from netns import in_namespace
 
 HALF_OPEN_FLOWS = 20_000
 
@@ -111,11 +111,8 @@ class WallsTest(AttackTest):
         for container in (self.open, self.closed):
             self.assertEqual(container.run("ip", "netns", "list-id").stdout, "")
             self.assertEqual(inside(container, numbers_of_namespaces), [])
-        # The test can fail: here is one.
-        run("ip", "netns", "attach", "sp-numbered", str(self.closed.holder.pid))
-        self.addCleanup(run, "ip", "netns", "delete", "sp-numbered")
-        run("ip", "-n", self.world.host.name, "netns", "set", "sp-numbered", "5")
-        self.assertIn(5, in_namespace(f"/run/netns/{self.world.host.name}", numbers_of_namespaces))
+        # The other way round there are numbers.
+        self.assertGreaterEqual(len(in_namespace(f"/run/netns/{self.world.host.name}", numbers_of_namespaces)), 2)
 
     def test_NB36_half_open_flows_of_one_hurt_no_other(self):
         container = self.fresh("closed", "flooder")
