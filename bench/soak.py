@@ -3,8 +3,8 @@
 At random, from a fixed seed: containers are detached, or end, and others take their place; inside them clients make requests, large
 and small, plain and decrypted, with a handler and without, relays and queries, and hang up, dawdle and send what is nothing; rules are
 changed, and each change is tried as soon as it is enforced. Every answer is checked. Now and then all of it pauses, and what the
-programs hold is counted: memory, descriptors, threads, mounts, files. It ends with 1 if an answer was wrong, or if anything is more in
-all of the last third of the counts than in any of the first.
+programs hold is counted: memory, descriptors, threads, mounts, files, and on the host network namespaces and rules. It ends with 1 if an
+answer was wrong, or if anything is more in all of the last third of the counts than in any of the first.
 
 Usage: bench/run.sh soak [--minutes N] [--containers N] [--users N] [--counts N]
        bench/run.sh --config=asan soak …    under AddressSanitizer, whose own memory is not judged
@@ -27,7 +27,7 @@ import traceback
 import measure
 from measure import harness
 from harness import Container, World, eventually, read_text
-from netns import in_namespace
+from netns import in_namespace, run
 from sockets import read_response
 
 ORIGIN = "203.0.113.10"
@@ -44,6 +44,8 @@ CLASSES = {
 CHANGES = {True: (("DenyHost", 520), ("RemoveDeniedHost", 200)), False: (("AllowHost", 200), ("RemoveAllowedHost", 520))}
 LARGE_BYTES = 1_000_000
 UPLOAD_BYTES = 256_000
+# Of so many containers one is in routed mode.
+ROUTED_EACH = 9
 CHANGE_SECONDS = 0.1
 TURNOVER_SECONDS = 0.5
 CLIENT_SECONDS = 30
@@ -69,6 +71,25 @@ def expect(what, expected):
         raise Wrong(f"{str(what)[:200]!r} instead of {str(expected)[:200]!r}")
 
 
+class RoutedContainer(Container):
+    """With a pair to the host, as on a bridge: rules on the host hold it."""
+
+    routed = True
+
+    def __init__(self, world, container_id, class_name, number):
+        self.pair = container_id.replace("c-", "veth")
+        self.addresses = [f"10.100.{number // 64}.{number % 64 * 4 + end}/30" for end in (1, 2)]
+        super().__init__(world, container_id, class_name)
+
+    def attach(self, wait="5s"):
+        for command in (f"link add {self.pair} type veth peer name eth0 netns {self.holder.pid}",
+                        f"address add {self.addresses[0]} dev {self.pair}", f"link set {self.pair} up"):
+            self.world.host_run("ip", *command.split())
+        for command in (f"address add {self.addresses[1]} dev eth0", "link set eth0 up"):
+            run(*self.command("ip", *command.split()))
+        return super().attach(wait)
+
+
 class Slot:
     """One container after the other."""
 
@@ -85,7 +106,11 @@ class Slot:
         # Always of one class: what a container holds depends on it, and the counts are to compare.
         self.generation += 1
         class_name = list(CLASSES)[self.number % len(CLASSES)]
-        self.container = Container(self.world, f"c-{self.number}-{self.generation}", class_name)
+        container_id = f"c-{self.number}-{self.generation}"
+        if self.number % ROUTED_EACH == 0:
+            self.container = RoutedContainer(self.world, container_id, class_name, self.number)
+        else:
+            self.container = Container(self.world, container_id, class_name)
         self.leaving = False
 
     def empty(self, how):
@@ -349,6 +374,9 @@ def held(world):
         counts[name, "descriptors"] = len(os.listdir(f"/proc/{pid}/fd"))
         counts[name, "threads"] = thread_count(pid)
     counts["agent", "files"] = files_below(f"{world.dir}/run") + files_below(f"{world.dir}/agent")
+    # The agent gives each container's namespace a number there, which ends with the namespace.
+    counts["host", "namespaces"] = world.host_run("ip", "netns", "list-id").stdout.count("nsid")
+    counts["host", "words of rules"] = len(world.host_run("nft", "list", "ruleset").stdout.split())
     counts["agent", "mounts"] = read_text(f"/proc/{world.agent.pid}/mountinfo").count(world.dir)
     return counts
 

@@ -73,6 +73,8 @@ def spare(address, used):
 class Container:
     """A network namespace attached to the agent, held by a process that does nothing: without CAP_NET_ADMIN, as engines start them."""
 
+    routed = False
+
     def __init__(self, world, container_id, class_name, wait="5s", params=None, dropped="-net_admin"):
         self.world = world
         self.id = container_id
@@ -88,7 +90,7 @@ class Container:
     def attach(self, wait="5s"):
         """The agent's answer. Again, after an agent that has forgotten it."""
         answer = self.world.agent_api.call("Attach", pid=self.holder.pid, containerId=self.id, className=self.class_name, wait=wait,
-                                           params=self.params)
+                                           params=self.params, routed=self.routed)
         with open(self.ca, "w", encoding="ascii") as file:
             file.write(answer["caCertificatePem"])
         with open(self.bundle, "w", encoding="ascii") as file:

@@ -6,7 +6,8 @@
 #   tests/run.sh --full                   what a release has to pass: every test also under AddressSanitizer
 #                                         and UndefinedBehaviorSanitizer, and under ThreadSanitizer (but for
 #                                         rootless_test, which it keeps from making a user namespace);
-#                                         clang-tidy, 1,000 kills of the control plane, and a minute for
+#                                         clang-tidy, 1,000 kills of the control plane, proxies and agents
+#                                         that are restarted and killed at full rates, and a minute for
 #                                         every fuzz target
 #   tests/run.sh --config=CONFIG          the tests of plain, asan or tsan alone; repeatable
 #   tests/run.sh [--config=…] TARGET...   these Bazel targets in place of //...
@@ -68,6 +69,9 @@ for config in "${configs[@]}"; do
 done
 if $full; then
   step "1,000 kills" bazel test --noshow_progress --test_output=streamed //controlplane:kill_full_test
+  step "restarts and kills" bazel test --noshow_progress --nocache_test_results --test_env=RESTART_RATE=1000 \
+    --test_env=RESTART_PROXIES=1000 --test_env=RESTART_AGENTS=200 --test_env=RESTART_KILLS=500 \
+    --test_env=RESTART_BACK_SECONDS=2 //tests:restart_test
   step "fuzz" tools/fuzz.py 60
 fi
 
