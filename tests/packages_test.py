@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import SANITIZED, eventually, run
+from harness import SANITIZED, eventually, read_text, run
 from machine import Machine
 from netns import Namespace
 from packaged_world import AGENT, CONTROL_PLANE, PackagedWorld, install, packages, rebuild
@@ -42,6 +42,7 @@ WITHOUT = {
 }
 # Exposure by `systemd-analyze security`, times ten.
 MOST_EXPOSED = {AGENT: 40, CONTROL_PLANE: 13}
+SCORES = {AGENT: "-900", CONTROL_PLANE: "-500"}
 COMPLETE = r"""
 source /usr/share/bash-completion/completions/sallyport
 COMP_WORDS=("$@")
@@ -176,9 +177,11 @@ class PackagedTest(unittest.TestCase):
                                   "https://good.test/y", check=False)
         self.assertEqual(result.stdout, "origin good.test /y", result)
 
+    def read_proc(self, pid, name):
+        return read_text(self.machine.path(f"/proc/{pid}/{name}"))
+
     def status_of(self, pid):
-        with open(self.machine.path(f"/proc/{pid}/status"), encoding="ascii") as file:
-            return dict(line.rstrip("\n").split(":\t", 1) for line in file)
+        return dict(line.split(":\t", 1) for line in self.read_proc(pid, "status").splitlines())
 
     def test_the_services_are_confined(self):
         agent = self.status_of(self.machine.main_pid(AGENT))
@@ -192,6 +195,18 @@ class PackagedTest(unittest.TestCase):
         for status in (agent, control_plane, proxy):
             self.assertEqual(status["NoNewPrivs"], "1")
             self.assertEqual(status["Seccomp"], "2")
+
+    def test_AG15_others_are_ended_first_for_want_of_memory(self):
+        units = {AGENT: [self.machine.main_pid(AGENT), self.world.proxy_pid()], CONTROL_PLANE: [self.machine.main_pid(CONTROL_PLANE)]}
+        for unit, processes in units.items():
+            wanted = SCORES[unit]
+            self.assertEqual(self.machine.unit(unit, "OOMScoreAdjust")[0], wanted)
+            # In a guest that may not ask for it systemd goes on without.
+            asked = self.machine.run("choom", "--adjust", wanted, "--", "true", check=False)
+            given = wanted if asked.returncode == 0 else self.read_proc(1, "oom_score_adj").strip()
+            for pid in processes:
+                self.assertEqual(self.read_proc(pid, "oom_score_adj").strip(), given, (unit, pid))
+        self.assertEqual(self.machine.unit(AGENT, "OOMPolicy")[0], "continue")
 
     def test_what_the_services_can_write(self):
         for unit, places in ((AGENT, ["/var/lib/sallyport-agent", "/run/sallyport"]), (CONTROL_PLANE, ["/var/lib/sallyport", "/run/sallyportd"])):
