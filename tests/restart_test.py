@@ -284,6 +284,35 @@ class RestartTest(unittest.TestCase):
         again = self.world.container("open", "short-lived")
         self.assertEqual(again.curl("http://good.test/", address=ORIGIN).status, 200)
 
+    def walls(self):
+        """What keeps the container in: rules, routes, and who listens there."""
+        commands = (["nft", "list", "ruleset"], ["ip", "rule"], ["ip", "-6", "rule"], ["ip", "route", "show", "table", "all"],
+                    ["ip", "-6", "route", "show", "table", "all"], ["ss", "-Hlntu"])
+        return [self.container.run(*command).stdout for command in commands]
+
+    def test_NB33_a_container_that_is_paused_meanwhile(self):
+        walls = self.walls()
+        for part in walls:
+            self.assertNotEqual(part, "")
+        for killed in ("agent", "agent and proxy"):
+            with self.subTest(killed):
+                # Its first act is a request; until then it does not run.
+                paused = subprocess.Popen(self.container.command("sh", "-c", "kill -STOP $$; exec curl -sS -m 20 -D - -H 'Host: evil.test' http://" + ORIGIN),
+                                          stdout=subprocess.PIPE, text=True)
+                self.addCleanup(paused.wait)
+                self.addCleanup(paused.stdout.close)
+                self.addCleanup(paused.kill)
+                eventually(lambda pid=paused.pid: state_of(pid) == "T", what="it is paused")
+                if killed == "agent and proxy":
+                    for pid in self.world.proxies():
+                        os.kill(pid, signal.SIGKILL)
+                self.world.replace_agent(signal.SIGKILL)
+                self.assertEqual(self.walls(), walls)
+                os.kill(paused.pid, signal.SIGCONT)
+                self.assertIn("sallyport-reason: not_allowed", paused.communicate()[0])
+        self.assertEqual(self.world.origin_contacts(), 0)
+        self.assert_enforced()
+
     def test_policy_from_disk_while_the_control_plane_is_away(self):
         self.world.control_plane.kill()
         self.world.replace_agent(signal.SIGKILL, connected=False)

@@ -116,7 +116,7 @@ class LifecycleTest(unittest.TestCase):
         eventually(lambda: descriptors(proxy) <= before + 4, 30, "every connection is closed")
         self.assertEqual(container.curl("http://good.test/", address=ORIGIN).status, 200)
 
-    def test_NB33_a_container_that_was_paused_meanwhile(self):
+    def test_NB33_a_container_that_was_paused_meanwhile_has_no_way_out_without_a_keeper(self):
         container = self.world.container("closed", "paused")
         self.addCleanup(container.close)
         os.kill(container.holder.pid, signal.SIGSTOP)
@@ -124,7 +124,8 @@ class LifecycleTest(unittest.TestCase):
         before = self.world.origin_contacts()
         self.world.start_agent()
         os.kill(container.holder.pid, signal.SIGCONT)
-        # Its sockets went with the agent: nothing until it is attached again, and policy from then on.
+        # With a keeper they stay: tests/restart_test.py. Without one its sockets went with the agent: nothing until it is
+        # attached again, and policy from then on.
         with self.assertRaises(OSError):
             container.connect(ORIGIN, 80, 0.5)
         self.assertEqual(self.world.origin_contacts(), before)
