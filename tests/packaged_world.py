@@ -83,11 +83,15 @@ class PackagedWorld(World):
 
     def start_agent(self, connected=True):
         self.machine.copy(self.root_certificate, "/etc/sallyport/origins.crt")
-        self.machine.write("/etc/default/sallyport-agent", 'SALLYPORT_AGENT_FLAGS="--resolver {} --origin-roots /etc/sallyport/origins.crt {}"\n'
-                           .format(self.resolver, " ".join(self.agent_flags)))
+        self.write_flags()
         self.audit = Lines(self.machine.path("/var/lib/sallyport-agent/audit.jsonl"))
         self.machine.systemctl("restart", AGENT)
         self.await_agent(connected)
+
+    def write_flags(self, *more):
+        """Of the agent that is started next."""
+        self.machine.write("/etc/default/sallyport-agent", 'SALLYPORT_AGENT_FLAGS="--resolver {} --origin-roots /etc/sallyport/origins.crt {}"\n'
+                           .format(self.resolver, " ".join([*self.agent_flags, *more])))
 
     def await_agent(self, connected=True):
         eventually(lambda: self.status().get("proxyPid") and (self.status().get("controlPlaneConnected") or not connected),

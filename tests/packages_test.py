@@ -156,6 +156,29 @@ class PackagedTest(unittest.TestCase):
         decisions = [record["decision"] for record in self.world.audit.since(before)]
         self.assertEqual((decisions.count("egress"), decisions.count("deny")), (1, 1), decisions)
 
+    def test_records_in_the_journal(self):
+        self.world.write_flags("--audit", "stdout")
+        self.addCleanup(self.with_all)
+        self.addCleanup(self.world.write_flags)
+        self.machine.systemctl("restart", AGENT)
+        self.world.await_agent()
+        container = self.container()
+        # Of another proxy, too.
+        for _ in range(2):
+            self.assert_enforced(container)
+            self.machine.run("sallyport", "restart-proxy")
+
+        def records(lines):
+            """Those of the container, among whatever the journal has of the unit."""
+            return [record for record in map(json.loads, filter(lambda line: line.startswith("{"), lines)) if record["containerId"] == container.id]
+
+        def journal(output):
+            return self.machine.run("journalctl", "-u", "sallyport-agent", "-o", output).stdout.splitlines()
+
+        found = eventually(lambda: len(records(journal("cat"))) >= 4 and records(journal("cat")), what="a record of each request")
+        self.assertEqual([(one["host"], one["path"], one["decision"]) for one in found], [("good.test", "/x", "egress"), ("evil.test", "/", "deny")] * 2)
+        self.assertEqual(records(json.loads(line)["MESSAGE"] for line in journal("json")), found)
+
     def test_ipv6_that_a_runtime_has_turned_off(self):
         setting = "net.ipv6.conf.lo.disable_ipv6"
         self.machine.run("ip", "netns", "add", "without6")
