@@ -2,15 +2,24 @@
 
 import json
 import os
+import re
+import tempfile
 import unittest
 
 from harness import World, binary, eventually
+from netns import run
 from oci_engine import Engine, make_busybox_root
 
 NAMES = {"good.test": "203.0.113.10"}
 URL = "https://good.test/x"
 # They look for roots by variables that `sallyport run` sets, or in the file that it replaces.
 TRUSTING = {"curl", "wget", "busybox", "git", "openssl", "python3", "node", "go"}
+# What each is advised where nothing was put in place for it.
+ADVICE = {"curl": "CURL_CA_BUNDLE", "wget": "ca_certificate", "busybox": "SSL_CERT_FILE", "git": "GIT_SSL_CAINFO", "openssl": "SSL_CERT_FILE",
+          "python3": "SSL_CERT_FILE", "node": "NODE_EXTRA_CA_CERTS", "go": "SSL_CERT_FILE", "java": "keytool"}
+# As an image without the variables, whose roots are its own. What follows it is run there.
+UNPREPARED = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+              'mount --bind "$1" /etc/ssl/certs/ca-certificates.crt && shift && exec env -i "PATH=$PATH" HOME=/tmp "$@"', "sh")
 # A program of an image that says what it may do, and fails.
 NOSY = """#!/bin/sh
 echo "CapBnd $(grep CapBnd /proc/self/status | tr -d '\\t'), $(id -u), $(ls -l /proc/$PPID/exe 2>&1 | grep -c denied), $(echo $SALLYPORT_SEEN)"
@@ -66,6 +75,49 @@ class DoctorTest(unittest.TestCase):
         self.assertEqual((status, self.problems(findings)), (1, {"java"}), findings)
         self.assertIn("keytool", findings["java"]["advice"])
 
+    def test_programs_that_do_not(self):
+        with tempfile.NamedTemporaryFile() as roots:
+            with open(self.world.root_certificate, "rb") as certificate:
+                roots.write(certificate.read())
+            roots.flush()
+            _, findings = self.inside(*UNPREPARED, roots.name)
+        self.assertEqual(self.problems(findings), set(ADVICE), findings)
+        for name, advice in ADVICE.items():
+            with self.subTest(name):
+                self.assertIn(advice, findings[name]["advice"])
+                # It was refused for the certificate, and not for want of an answer; two say nothing of why.
+                if name not in ("wget", "busybox"):
+                    self.assertRegex(findings[name]["detail"], "certifica")
+
+    def java_runtime(self):
+        """A folder with a Java of its own, without a compiler, whose store can be written."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        run("jlink", "--add-modules", "java.base,jdk.crypto.ec", "--output", f"{folder.name}/java")
+        return f"{folder.name}/java"
+
+    def java_alone(self, runtime, *steps, flags=()):
+        """The finding of a container that has no program but this Java, after the steps."""
+        # PATH leads to the runtime's programs first, and then to no others.
+        script = f'PATH={runtime}/bin:$PATH; {"".join(f"{step} >&2 && " for step in steps)} PATH={runtime}/bin exec "$@"'
+        _, findings = self.inside("sh", "-c", script, "sh", flags=flags)
+        self.assertEqual(set(findings), {"java"})
+        return findings["java"]
+
+    def test_a_java_without_compiler_that_does_as_it_is_advised(self):
+        runtime = self.java_runtime()
+        store, copy = f"{runtime}/lib/security/cacerts", f"{runtime}/copy"
+        before = self.java_alone(runtime)
+        self.assertFalse(before["good"])
+        self.assertIn("unable to find valid certification path", before["detail"])
+        add, elsewhere, here, options = re.findall("`(.*?)`", before["advice"])
+        variable, _, value = options.replace("FILE", copy).partition("=")
+        steps = [f"cp {store} {copy}", add.replace(here, elsewhere.replace("FILE", copy)), f"export {variable}='{value}'"]
+        self.assertEqual(self.java_alone(runtime, *steps), {"subject": "java", "good": True, "detail": "is answered", "advice": ""})
+        self.assertFalse(self.java_alone(runtime)["good"])
+        self.assertTrue(self.java_alone(runtime, add)["good"])
+        self.assertTrue(self.java_alone(runtime, f"keytool -delete -cacerts -storepass changeit -alias sallyport && {add}", flags=("--url", URL))["good"])
+
     def test_another_url(self):
         requests = len(self.world.origin_requests())
         status, findings = self.inside(flags=("--url", URL))
@@ -82,7 +134,7 @@ class DoctorTest(unittest.TestCase):
     def test_https_that_is_not_decrypted(self):
         self.world.apply_class("relayed", enable_internet=False, allowed_hosts=["good.test"])
         _, findings = self.inside(class_name="relayed")
-        for name in ("curl", "python3", "node", "go"):
+        for name in ("curl", "python3", "node", "go", "java"):
             self.assertIn("not decrypted", findings[name]["advice"], findings)
 
     def test_a_variable_that_is_missing(self):

@@ -12,7 +12,7 @@
 namespace sallyport::cli {
 namespace {
 
-// A JVM that compiles its program first, on a busy machine.
+// Of a JVM that starts on a busy machine.
 constexpr std::chrono::seconds kTime{30};
 
 constexpr char kPython[] =
@@ -24,10 +24,9 @@ constexpr char kPython[] =
 constexpr char kNode[] =
     "require('https').get(process.argv[1], answer => answer.resume())"
     ".on('error', error => { console.error(error.message); process.exit(1); });";
-// Any answer will do, and what cannot be trusted is an exception.
-constexpr char kJava[] =
-    "((java.net.HttpURLConnection) new java.net.URL(\"{url}\").openConnection()).getResponseCode();"
-    "System.out.println(\"answered\");\n/exit\n";
+// In every Java there is, also one without a compiler. It asks for a list of revoked certificates,
+// by Java's own client and what that trusts, and says what became of it.
+constexpr char kJava[] = "sun.security.tools.keytool.Main";
 
 // Asks a module proxy for a module, by Go's own client, without compiling anything. What it is
 // answered is no module, and Go says what it has read.
@@ -45,6 +44,7 @@ struct Runtime {
   std::vector<std::string> command;   // {url}, {host} and {port} stand for the URL's.
   std::vector<std::string> answered;  // Any of it in the output is an answer, too.
   std::string advice;
+  std::string complaint = "";  // Begins the line that says what is wrong: the last of those.
 };
 
 const std::vector<Runtime>& Runtimes() {
@@ -52,16 +52,18 @@ const std::vector<Runtime>& Runtimes() {
       {"curl",
        {"curl", "--silent", "--show-error", "--output", "/dev/null", "--max-time", "20", "{url}"},
        {},
-       "set CURL_CA_BUNDLE=/etc/sallyport/certs/bundle.crt"},
+       "set CURL_CA_BUNDLE=/etc/sallyport/certs/bundle.crt",
+       "curl: ("},
       {"wget",
        {"wget", "-q", "-O", "/dev/null", "{url}"},
        {"server returned error"},
        "put `ca_certificate = /etc/sallyport/certs/bundle.crt` into /etc/wgetrc"},
-      // Of most builds it does not look at certificates at all.
+      // With an openssl beside it, it has that verify. Else most builds look at no certificates.
       {"busybox",
        {"busybox", "wget", "-q", "-O", "/dev/null", "{url}"},
        {"server returned error", "not an http or ftp url", "applet not found"},
-       "use a wget or curl that verifies certificates"},
+       "set SSL_CERT_FILE=/etc/sallyport/certs/bundle.crt for the openssl that it asks, or use a "
+       "wget or curl that verifies certificates itself"},
       {"git",
        {"git", "ls-remote", "{url}"},
        {"not found", "not valid", "The requested URL returned error"},
@@ -84,21 +86,24 @@ const std::vector<Runtime>& Runtimes() {
        {"reading {url}", "invalid character"},
        "set SSL_CERT_FILE=/etc/sallyport/certs/bundle.crt"},
       {"java",
-       {"sh", "-c",
-        StrCat("printf '%s' '", kJava, "' | jshell -s - | tee /dev/stderr | grep -q answered")},
-       {},
+       {"java", kJava, "-printcrl", "-file", "{url}"},
+       {"Server returned HTTP response code", "FileNotFoundException: {url}", "CRLException"},
        "run `keytool -importcert -cacerts -noprompt -storepass changeit -alias sallyport -file "
-       "/etc/sallyport/certs/sallyport-ca.crt`"},
+       "/etc/sallyport/certs/sallyport-ca.crt`; where that file cannot be written, with "
+       "`-keystore FILE` in place of `-cacerts`, FILE being a copy of it, and set "
+       "`JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=FILE "
+       "-Djavax.net.ssl.trustStorePassword=changeit`"},
   };
   return *runtimes;
 }
 
-bool IsThere(const Runtime& runtime) {
-  return HasProgram(runtime.name == "java" ? "jshell" : runtime.name);
-}
-
-std::string LastLine(const std::string& output) {
-  std::vector<std::string> lines = absl::StrSplit(output, '\n', absl::SkipWhitespace());
+// Without one that begins so, the last line.
+std::string LastLine(const std::string& output, const std::string& beginning) {
+  const std::vector<std::string> lines = absl::StrSplit(output, '\n', absl::SkipWhitespace());
+  const auto found = std::find_if(lines.rbegin(), lines.rend(), [&](const std::string& line) {
+    return line.starts_with(beginning);
+  });
+  if (found != lines.rend()) return *found;
   return lines.empty() ? "" : lines.back();
 }
 
@@ -123,8 +128,12 @@ std::string AdviceFor(const Runtime& runtime, const CheckUrl& url, const std::st
   }
   if (SaysAny(output, {"reset", "ECONNRESET", "unexpected eof", "SSL_ERROR_SYSCALL", "errno=104",
                        "Connection refused"})) {
-    return "HTTPS of this container is not decrypted, so there is nothing to trust: its class has "
-           "no --intercept-https, or passes this host through";
+    constexpr std::string_view kNotDecrypted =
+        "HTTPS of this container is not decrypted, so there is nothing to trust: its class has "
+        "no --intercept-https, or passes this host through";
+    // Where the openssl that it asks does not trust, it says no more than that.
+    if (runtime.name == "busybox") return StrCat(kNotDecrypted, ". Or: ", runtime.advice);
+    return std::string(kNotDecrypted);
   }
   return runtime.advice;
 }
@@ -141,7 +150,8 @@ Finding Check(const Runtime& runtime, const CheckUrl& url) {
         return end->output.find(Insert(text, url)) != std::string::npos;
       });
   if (good) return {runtime.name, true, "is answered", ""};
-  return {runtime.name, false, StrCat("exit ", end->status, ": ", LastLine(end->output)),
+  return {runtime.name, false,
+          StrCat("exit ", end->status, ": ", LastLine(end->output, runtime.complaint)),
           AdviceFor(runtime, url, end->output)};
 }
 
@@ -171,7 +181,7 @@ absl::StatusOr<CheckUrl> ParseCheckUrl(std::string_view url) {
 std::vector<Finding> CheckRuntimes(const CheckUrl& url) {
   std::vector<Finding> findings;
   for (const Runtime& runtime : Runtimes()) {
-    if (IsThere(runtime)) findings.push_back(Check(runtime, url));
+    if (HasProgram(runtime.name)) findings.push_back(Check(runtime, url));
   }
   if (findings.empty()) {
     findings.push_back({"programs", false, "none is here that could be tried",
