@@ -6,23 +6,20 @@ import time
 import unittest
 
 import harness
-from harness import World, eventually, read_response
+from budgets import ECHO_PORT, GET, GOOD, BudgetCase
+from harness import eventually, read_response
 from slow_clients import client_hello
 from sockets import read_all
 
-NAMES = {"good.test": "203.0.113.10", "ws.test": "203.0.113.20", "evil.test": "203.0.113.10"}
-GOOD, WS = NAMES["good.test"], NAMES["ws.test"]
-ECHO_PORT = 22
+WS = "203.0.113.20"
 RAW_PORT = 8080
 LIMITS = {
     "connections": 24, "handshakes": 4, "handshake_timeout_ms": 2000, "requests": 10, "websockets": 3, "handler_calls": 4,
     "handler_calls_per_second": 20, "origin_connections": 12, "header_bytes": 2048, "header_count": 20, "head_timeout_ms": 1000,
     "idle_timeout_ms": 4000, "refusal_records_per_second": 5, "leaves_per_second": 1, "relay_idle_timeout_ms": 6000,
-    "dns_queries_per_second": 20, "dns_queries_burst_seconds": 1, "dns_name_bytes_at_once": 300, "dns_name_bytes_per_minute": 60,
 }
 REFUSAL_RECORDS_BURST = 1000
 
-GET = b"GET / HTTP/1.1\r\nHost: good.test\r\n\r\n"
 DENIED = b"GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n"
 UNFINISHED = b"POST /digest HTTP/1.1\r\nHost: good.test\r\nContent-Length: 10\r\n\r\n1"
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
@@ -30,12 +27,14 @@ WEBSOCKET = (b"GET /" + SWITCH.hex().encode() + b" HTTP/1.1\r\nHost: ws.test:808
              b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 
 
-class BudgetTest(unittest.TestCase):
+class BudgetTest(BudgetCase):
+    NAMES = {"good.test": GOOD, "ws.test": WS, "evil.test": GOOD}
+    LIMITS = LIMITS
+
     @classmethod
     def setUpClass(cls):
-        flags = [part for name, value in LIMITS.items() for part in ("--limit", f"{name}={value}")]
-        cls.world = world = World(NAMES, agent_flags=flags, addresses=[GOOD, WS], ports=[ECHO_PORT, 80, 443])
-        cls.addClassCleanup(world.close)
+        cls.start_world(addresses=[GOOD, WS])
+        world = cls.world
         raw = world.start("raw_origin", [sys.executable, harness.source("fakes/websocket_origin.py"), "--certificate",
                                          f"{world.dir}/origin.pem", "--raw", f"{WS}@{RAW_PORT}"], world.internet, stdin=subprocess.PIPE)
         raw.await_text('"ready"')
@@ -45,54 +44,6 @@ class BudgetTest(unittest.TestCase):
         world.apply_class("stalled", outbound="stall")
         world.apply_class("answered", outbound="respond")
         cls.other = world.container("open", "other")
-        cls.number = 0
-
-    def setUp(self):
-        self.container = self.attach("open")
-
-    def attach(self, class_name):
-        type(self).number += 1
-        container = self.world.container(class_name, f"b-{self.number}")
-        self.addCleanup(container.close)
-        return container
-
-    def connect(self, payload=b"", port=80, address=GOOD, container=None):
-        connection = (container or self.container).connect(address, port)
-        self.addCleanup(connection.close)
-        if payload:
-            connection.sendall(payload)
-        return connection
-
-    def limit(self, name, container=None):
-        """Used and exceeded."""
-        usage = self.world.agent_api.call("AgentControl.Usage")
-        for one in usage.get("containers", []):
-            if one["containerId"] == (container or self.container).id:
-                for limit in one.get("limits", []):
-                    if limit["name"] == name:
-                        return int(limit.get("used", 0)), int(limit.get("exceeded", 0))
-        return 0, 0
-
-    def await_used(self, name, count, container=None):
-        eventually(lambda: self.limit(name, container)[0] == count, what=f"{name} is {count}")
-
-    def records(self, **fields):
-        return self.world.audit.matching(containerId=self.container.id, **fields)
-
-    def await_record(self, **fields):
-        return self.world.audit.await_matching(containerId=self.container.id, **fields)[-1]
-
-    def assert_over_budget(self, connection, status, name):
-        got, headers, body = read_response(connection)
-        self.assertEqual((got, headers.get("sallyport-reason")), (status, "over_budget"))
-        self.assertIn(body, ("over_budget\n", f"over_budget: {name}\n"))
-        self.assertEqual(headers.get("retry-after"), "1")
-        record = self.await_record(reason="over_budget", detail=name)
-        self.assertEqual((record["decision"], record["status"]), ("reject" if status == 429 else "error", status))
-        self.assertGreaterEqual(self.limit(name)[1], 1)
-
-    def assert_served(self, container):
-        self.assertEqual(container.curl("http://good.test/", address=GOOD).status, 200)
 
     def test_connections_wait_until_one_ends(self):
         held = [self.connect() for _ in range(LIMITS["connections"])]
@@ -146,30 +97,6 @@ class BudgetTest(unittest.TestCase):
         with self.assertRaises(ConnectionResetError):
             read_all(connection)
         self.assertGreaterEqual(time.monotonic() - begin, LIMITS["relay_idle_timeout_ms"] / 1000 - 0.1)
-
-    def test_dns_refusals_are_counted_by_limit(self):
-        ask = ["import socket, struct, sys",
-               "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('203.0.113.53', 53)); s.settimeout(5); codes = []",
-               "for i in range(int(sys.argv[2])):",
-               "    name = b''.join(bytes([len(l)]) + l for l in (sys.argv[1] % i).encode().split(b'.')) + b'\\0'",
-               "    s.send(struct.pack('>6H', i, 0x100, 1, 0, 0, 0) + name + struct.pack('>2H', 1, 1)); codes.append(s.recv(4096)[3] & 15)",
-               "print(*codes)"]
-
-        def codes(name, count):
-            result = self.container.run(sys.executable, "-c", "\n".join(ask), name, str(count))
-            return result.stdout.split()
-
-        refused = "5"
-        tunnel = codes("%02d" + "a" * 60 + ".tunnel.test", 10)
-        self.assertGreaterEqual(tunnel.count(refused), 5)
-        self.assertEqual(self.limit("dns_name_bytes_per_minute")[1], tunnel.count(refused))
-        flood = codes("good.test%.0s", 100)
-        self.assertGreaterEqual(flood.count(refused), 20)
-        self.assertEqual(self.limit("dns_queries_per_second")[1], flood.count(refused))
-        status = self.world.cli_text("status")
-        self.assertIn("dns_queries_per_second", status)
-        self.assertIn("dns_name_bytes_per_minute", status)
-        self.assertEqual(self.limit("dns_queries_per_second", self.other)[1], 0)
 
     def test_requests_beyond_are_429_and_the_connection_is_kept(self):
         held = [self.connect(UNFINISHED) for _ in range(LIMITS["requests"])]

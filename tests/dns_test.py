@@ -4,11 +4,11 @@ import ipaddress
 import os
 import re
 import shutil
-import socket
 import struct
 import time
 import unittest
 
+from dns_client import ask_dns, dns_query, response_code
 from harness import World, binary, eventually
 from netns import in_namespace, run
 from sockets import connect_socket
@@ -86,15 +86,6 @@ except socket.gaierror as error:
 """
 
 
-def dns_query(name, number=1, record_type=1):
-    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
-    return struct.pack("!HHHHHH", number & 0xffff, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", record_type, 1)
-
-
-def response_code(answer):
-    return answer[3] & 15
-
-
 def dig(container, *arguments):
     return container.run("dig", "@192.0.2.53", "+time=10", "+tries=1", *arguments).stdout
 
@@ -124,19 +115,6 @@ class DnsTest(unittest.TestCase):
 
     def dig(self, *arguments, container=None):
         return dig(container or self.open, *arguments)
-
-    def ask(self, container, *messages):
-        """The answers to datagrams that are sent at once."""
-
-        def exchange():
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-                client.settimeout(20)
-                client.connect(("192.0.2.53", 53))
-                for message in messages:
-                    client.send(message)
-                return [client.recv(4096) for _ in messages]
-
-        return in_namespace(f"/proc/{container.holder.pid}/ns/net", exchange)
 
     def lookup(self, container, *client):
         """What a client prints, with a resolv.conf of its own: addresses, or why there are none."""
@@ -283,7 +261,7 @@ class DnsTest(unittest.TestCase):
         self.assertEqual(self.upstream(name), ["A"])
 
     def test_many_equal_queries_are_one_upstream(self):
-        answers = self.ask(self.open, *(dns_query("burst.fresh.test", number) for number in range(100)))
+        answers = ask_dns(self.open, *(dns_query("burst.fresh.test", number) for number in range(100)))
         self.assertEqual({response_code(answer) for answer in answers}, {0})
         self.assertEqual(len({answer[:2] for answer in answers}), 100)
         self.assertEqual(self.upstream("burst.fresh.test"), ["A"])
@@ -294,7 +272,7 @@ class DnsTest(unittest.TestCase):
         begin = time.monotonic()
         codes = []
         for number in range(400):
-            (answer,) = self.ask(container, dns_query(f"{number:063d}.exfil.test", number))
+            (answer,) = ask_dns(container, dns_query(f"{number:063d}.exfil.test", number))
             codes.append(response_code(answer))
         self.assertEqual(set(codes), {0, 5})
         # 64 bytes each.
@@ -314,7 +292,7 @@ class DnsTest(unittest.TestCase):
         before = self.world.audit.count()
         begin = time.monotonic()
         for number in range(0, 5000, 50):
-            answers = self.ask(container, *(dns_query(f"n{number + i}.test", i) for i in range(50)))
+            answers = ask_dns(container, *(dns_query(f"n{number + i}.test", i) for i in range(50)))
             self.assertEqual({response_code(answer) for answer in answers}, {3})
         # 1,000 at once and 20 a second.
         records = self.world.audit.await_matching(1000, before, containerId="flood-1")

@@ -6,6 +6,7 @@ import struct
 import time
 import unittest
 
+from dns_client import dns_query, response_code
 from harness import Wire, World
 from netns import in_namespace
 
@@ -13,11 +14,6 @@ NAMES = {"good.test": "203.0.113.10", "metadata.google.internal": "169.254.169.2
          "mapped.test": ["198.51.100.4", "2001:db8::1"], "host.docker.internal": "10.1.2.3"}
 ORIGIN = "203.0.113.10"
 EXFILTRATED_NAMES = 10_000
-
-
-def dns_query(name, number=1):
-    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
-    return struct.pack("!HHHHHH", number & 0xffff, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", 1, 1)
 
 
 def read_dns(connection):
@@ -33,10 +29,6 @@ def read_exactly(file, count):
             raise ConnectionError("the connection ended")
         data += piece
     return data
-
-
-def response_code(answer):
-    return answer[3] & 15
 
 
 class WaysOutTest(unittest.TestCase):
