@@ -159,8 +159,10 @@ Task<Outcome> SendToOrigin(const Exchange& exchange, OriginRequest request, std:
                            Mediation* mediation) {
   Container& container = *exchange.client.container;
   absl::StatusOr<std::string_view> first = "";
-  // A body whose beginning is badly framed is refused before an origin hears of the request.
-  const bool reads_body = mediation == nullptr || !mediation->transforms_request();
+  // A body whose beginning is badly framed is refused before an origin hears of the request. What
+  // follows the request for a WebSocket is no body: it waits for the origin's agreement.
+  const bool reads_body =
+      !request.websocket && (mediation == nullptr || !mediation->transforms_request());
   if (reads_body && HasFirstPiece(*exchange.client.http))
     first = co_await exchange.client.http->body().Read();
   if (!first.ok()) co_return co_await RefuseBody(exchange, first.status());

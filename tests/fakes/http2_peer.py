@@ -1,5 +1,7 @@
 """One side of an HTTP/2 connection with one stream, a step at a time (python3-h2)."""
 
+import contextlib
+
 from h2 import events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -21,16 +23,28 @@ class Http2Peer:
         self.body = b""
         self.unacknowledged = 0
         self.ended = False
+        self.pongs = 0
+        self.gathers = False
         self.h2.initiate_connection()
         self.flush()
 
     def flush(self):
-        self.connection.sendall(self.h2.data_to_send())
+        if not self.gathers:
+            self.connection.sendall(self.h2.data_to_send())
+
+    @contextlib.contextmanager
+    def gathered(self):
+        """What is sent meanwhile goes out in one write."""
+        self.gathers = True
+        yield
+        self.gathers = False
+        self.flush()
 
     def fill(self):
         received = self.connection.recv(65536)
         if not received:
             raise EOFError("the other side has ended")
+        ended_by = None
         for event in self.h2.receive_data(received):
             if isinstance(event, (events.RequestReceived, events.ResponseReceived, events.InformationalResponseReceived,
                                   events.TrailersReceived)):
@@ -42,8 +56,12 @@ class Http2Peer:
                 self.unacknowledged += event.flow_controlled_length
             elif isinstance(event, events.StreamEnded):
                 self.ended = True
+            elif isinstance(event, events.PingAckReceived):
+                self.pongs += 1
             elif isinstance(event, (events.StreamReset, events.ConnectionTerminated)):
-                raise EOFError(f"ended by {event}")
+                ended_by = event  # Others may have come together with it.
+        if ended_by is not None:
+            raise EOFError(f"ended by {ended_by}")
         self.flush()
 
     def send_head(self, *fields, end=False):
@@ -75,6 +93,14 @@ class Http2Peer:
         """As if no stream had been processed."""
         self.h2.close_connection(error, last_stream_id=0)
         self.flush()
+
+    def await_read(self):
+        """Until the other side has read all that was sent."""
+        pongs = self.pongs
+        self.h2.ping(b"read it?")
+        self.flush()
+        while self.pongs == pongs:
+            self.fill()
 
     def read_head(self):
         while not self.heads:
