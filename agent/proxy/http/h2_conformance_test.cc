@@ -42,6 +42,28 @@ class H2ConformanceTest : public H2Fixture {
 
 const std::string kOk = "HEADERS 1 200, DATA 1 END";
 
+// Seven such fields fit into SETTINGS_MAX_HEADER_LIST_SIZE, 60 KiB, and eight do not.
+constexpr size_t kFieldBytes = 8000;
+
+h2::Fields WithFields(int count, const std::string& value) {
+  h2::Fields fields = kGet;
+  for (int i = 0; i < count; ++i) fields.emplace_back("x" + std::to_string(i), value);
+  return fields;
+}
+
+// The header block of a request without body that is too long for one frame.
+std::string InFrames(const std::string& block) {
+  constexpr size_t kMaxFrameBytes = 16'384;
+  std::string frames;
+  for (size_t begin = 0; begin < block.size(); begin += kMaxFrameBytes) {
+    const bool last = begin + kMaxFrameBytes >= block.size();
+    const int flags = (begin == 0 ? h2::kEndStream : 0) | (last ? kEndHeaders : 0);
+    frames += Frame(begin == 0 ? h2::kHeaders : h2::kContinuation, static_cast<uint8_t>(flags), 1,
+                    block.substr(begin, kMaxFrameBytes));
+  }
+  return frames;
+}
+
 // RFC 9113 sections 4, 5.
 TEST_F(H2ConformanceTest, FramesAndStreams) {
   const std::string get = h2::Block(kGet);
@@ -202,8 +224,11 @@ TEST_F(H2ConformanceTest, Messages) {
       {"8.1.1 H215 content-length without DATA", h2::Head(1, With("content-length", "5")), reset},
       {"8.1.1 H215 two of them",
        h2::Head(1, With("Content-length", "5", With("content-length", "5", kPost)), 0), reset},
-      {"10.5.1 431",
-       h2::Head(1, With("x", std::string(8000, 'a'), With("y", std::string(6000, 'a')))), kOk},
+      {"10.5.1 a header list of the announced size",
+       InFrames(h2::Block(WithFields(7, std::string(kFieldBytes, 'a')))), kOk},
+      {"10.5.1 H122 a larger one",
+       InFrames(h2::Block(WithFields(8, std::string(kFieldBytes, 'a')))),
+       "HEADERS 1 431, DATA 1 END"},
   });
 }
 
