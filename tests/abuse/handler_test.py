@@ -21,7 +21,7 @@ NAMES = {"good.test": ORIGIN, "evil.test": ORIGIN, "api.test": ORIGIN, "loop.tes
          "*.elsewhere.test": ORIGIN}
 SECRET = "Bearer of-the-handler"
 CANARY = "canary-7f3a91"
-SWAPS = 1500
+SWAPS = 20_000
 
 
 class CallingBack:

@@ -14,7 +14,7 @@ from netns import UnnamedNamespace
 ORIGIN = "203.0.113.10"
 NAMES = {"good.test": ORIGIN, "evil.test": ORIGIN}
 EVIL = b"GET / HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n"
-NAMESPACES = 60
+NAMESPACES = 200
 # More than a pipe holds.
 RECORDS = 600
 

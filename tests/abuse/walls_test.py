@@ -10,7 +10,7 @@ from attacks import CONTROL_ADDRESS, EVIL, METADATA, ORIGIN, ORIGIN_V6, AttackTe
 from harness import eventually
 from netns import in_namespace
 
-HALF_OPEN_FLOWS = 20_000
+HALF_OPEN_FLOWS = 100_000
 
 
 def numbers_of_namespaces():
