@@ -83,6 +83,37 @@ class RunTest(unittest.TestCase):
         self.assertEqual(result.stdout, "200 520", result)
         self.assertNotIn("run-", json.dumps(self.world.cli("class", "list")))
 
+    def test_a_class_called_like_the_id_stays_as_it_is(self):
+        self.world.apply_class("ci", allowed_hosts=["good.test"])
+        before = self.world.cli("class", "get", "ci")
+        script = "curl -s -o /dev/null -w %{http_code} http://evil.test/ --resolve evil.test:80:203.0.113.10"
+        for flags, status in (((), "200"), (("--deny", "evil.test"), "520")):
+            result = self.run_command("--id", "ci", *flags, "--", "sh", "-c", script)
+            self.assertEqual((result.returncode, result.stdout), (0, status), result)
+            self.assertEqual(self.world.cli("class", "get", "ci"), before)
+        self.assertNotIn("run-", json.dumps(self.world.cli("class", "list")))
+
+    def test_a_container_that_runs_keeps_its_policy_when_its_id_is_taken_for_another(self):
+        first = subprocess.Popen(self.command("--id", "twice", "--allow", "good.test", "--", "sh", "-c", "echo ready; cat"),
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.world.environment())
+        try:
+            self.assertEqual(first.stdout.readline(), "ready\n")
+            before = self.world.cli("class", "list")
+            second = self.run_command("--id", "twice", "--", "true")
+            self.assertEqual(second.returncode, 125, second)
+            self.assertEqual(self.world.cli("class", "list"), before)
+        finally:
+            first.communicate()
+
+    def test_a_record_that_the_id_is_of_stays(self):
+        self.world.cli("container", "create", "web-1", "--class", "agent")
+        self.world.api.call("AllowHost", containerId="web-1", host="more.test")
+        before = self.world.cli("container", "get", "web-1")
+        result = self.run_command("--id", "web-1", "--", "true")
+        self.assertEqual(result.returncode, 125, result)
+        self.assertIn("container web-1 is of class agent", result.stderr)
+        self.assertEqual(self.world.cli("container", "get", "web-1"), before)
+
     def test_policy_file(self):
         path = os.path.join(self.world.dir, "policy.yaml")
         with open(path, "w", encoding="utf-8") as file:

@@ -46,8 +46,10 @@ RunOptions RunOptions::ParseOrExit(const std::vector<std::string>& arguments) {
              "Decrypt HTTPS where there is something to decide inside.");
   flags.String("policy", &options.policy_file, "FILE",
                "Apply this policy file first, and use its class.");
-  flags.String("class", &options.class_name, "NAME",
-               "Use this class of the control plane or of the policy file.");
+  flags.String(
+      "class", &options.class_name, "NAME",
+      "Use this class of the control plane or of the policy file. Default: one of its own, "
+      "run-RANDOM, deleted when the command ends.");
   flags.String("id", &options.id, "ID", "The container's id. Made up by default.");
   std::string params;
   flags.String("params", &params, "JSON",

@@ -170,6 +170,7 @@ absl::StatusOr<int> RunSandboxed(RunOptions options, std::optional<User> user) {
   const Connection agent(Connection::Server::kAgent, options.common);
   ASSIGN_OR_RETURN(const v1::AttachResponse attached,
                    Attach(agent, options, sandbox, policy->class_name(), *printer));
+  policy->Attached(options.id);
   printer->AgentHasIt();
   ASSIGN_OR_RETURN(const SandboxContents contents, ContentsFor(attached, options));
 

@@ -1,7 +1,11 @@
 #include "cli/run/run_policy.h"
 
+#include <sys/random.h>
+#include <unistd.h>
+
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "cli/apply.h"
 #include "cli/policy/policy_file.h"
 #include "common/base/log.h"
@@ -43,9 +47,17 @@ absl::StatusOr<std::string> ApplyFile(const RunOptions& options, const std::stri
   return name;
 }
 
+// Like nobody else's: the id says nothing of classes, and one may be called the same.
+std::string OwnClassName() {
+  uint64_t number = 0;
+  // Cannot fail for so few bytes once the system has started (getrandom(2)).
+  (void)!getrandom(&number, sizeof(number), 0);
+  return StrCat("run-", absl::Hex(number, absl::kZeroPad16));
+}
+
 v1::ContainerClass ClassOf(const RunOptions& options) {
   v1::ContainerClass value;
-  value.set_name(options.id);
+  value.set_name(OwnClassName());
   if (options.no_internet) value.set_enable_internet(false);
   value.set_intercept_https(options.intercept_https);
   if (!options.allow.empty())
@@ -71,12 +83,13 @@ absl::StatusOr<std::unique_ptr<RunPolicy>> RunPolicy::Prepare(const RunOptions& 
   v1::ApplyClassRequest request;
   *request.mutable_class_() = ClassOf(options);
   *request.mutable_options() = Stored();
+  request.mutable_options()->set_expected_revision(0);  // There is none: nobody's is replaced.
   v1::ApplyClassResponse response;
   const grpc::Status status = stub->ApplyClass(ContextFor().get(), request, &response);
   if (!status.ok()) {
     return absl::InvalidArgumentError(StrCat("the policy was refused: ", status.error_message()));
   }
-  return std::unique_ptr<RunPolicy>(new RunPolicy(control_plane, options.id, true));
+  return std::unique_ptr<RunPolicy>(new RunPolicy(control_plane, request.class_().name(), true));
 }
 
 RunPolicy::RunPolicy(std::string control_plane, std::string class_name, bool ephemeral)
@@ -91,14 +104,15 @@ RunPolicy::~RunPolicy() {
   // The container's record is deleted by its detachment, which the agent tells the control plane on
   // a stream of its own: it may be a moment behind.
   v1::DeleteContainerRequest container;
-  container.set_container_id(class_name_);
+  container.set_container_id(container_id_);
   v1::DeleteContainerResponse container_deleted;
   v1::DeleteClassRequest request;
   request.set_name(class_name_);
   v1::DeleteClassResponse deleted;
   grpc::Status status;
   for (int attempt = 0; attempt < 50; ++attempt) {
-    (void)stub->DeleteContainer(ContextFor().get(), container, &container_deleted);
+    if (!container_id_.empty())
+      (void)stub->DeleteContainer(ContextFor().get(), container, &container_deleted);
     status = stub->DeleteClass(ContextFor().get(), request, &deleted);
     if (status.error_code() != grpc::StatusCode::FAILED_PRECONDITION) break;
     usleep(20'000);

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "cli/run/options.h"
@@ -22,6 +23,8 @@ class RunPolicy {
   RunPolicy& operator=(const RunPolicy&) = delete;
 
   const std::string& class_name() const { return class_name_; }
+  // This command's own, of this class: until then a container of that id is somebody else's.
+  void Attached(std::string container_id) { container_id_ = std::move(container_id); }
 
  private:
   RunPolicy(std::string control_plane, std::string class_name, bool ephemeral);
@@ -29,6 +32,7 @@ class RunPolicy {
   const std::string control_plane_;
   const std::string class_name_;
   const bool ephemeral_;
+  std::string container_id_;  // Empty: none is attached.
 };
 
 }  // namespace sallyport::cli
