@@ -87,6 +87,16 @@ class TlsTest(unittest.TestCase):
         self.assertIn("denied to agent test-host", world.control_plane.text())
         self.assert_enforced()
 
+    def test_run_speaks_tls_by_its_flag_alone(self):
+        policy = f"{self.world.dir}/run.json"
+        with open(policy, "w", encoding="ascii") as file:
+            json.dump({"classes": {"from-file": {"enable_internet": False}}}, file)
+        for flags in (["--deny", "evil.test"], ["--policy", policy]):
+            command = self.world.host.command(binary("sallyport"), "run", "--tls-dir", f"{self.world.dir}/alice", *flags, "--", "true")
+            result = run(*command, check=False, env={**self.world.environment(), "SALLYPORT_TLS_DIR": ""})
+            self.assertEqual((result.returncode, result.stderr), (0, ""), flags)
+        self.assertNotIn("run-", json.dumps(self.world.cli("class", "list")))
+
     def test_without_a_certificate(self):
         result = run(*self.world.host.command(binary("sallyport"), "class", "list"), check=False,
                      env={**self.world.environment(), "SALLYPORT_TLS_DIR": ""})

@@ -160,8 +160,7 @@ absl::StatusOr<int> RunSandboxed(RunOptions options, std::optional<User> user) {
     options.common.agent = services->agent();
     options.common.control_plane = services->control_plane();
   }
-  ASSIGN_OR_RETURN(const std::unique_ptr<RunPolicy> policy,
-                   RunPolicy::Prepare(options, options.common.control_plane));
+  ASSIGN_OR_RETURN(const std::unique_ptr<RunPolicy> policy, RunPolicy::Prepare(options));
   const AuditPrinter::Print print = !options.verbose      ? AuditPrinter::Print::kNothing
                                     : options.common.json ? AuditPrinter::Print::kJson
                                                           : AuditPrinter::Print::kText;

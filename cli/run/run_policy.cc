@@ -23,13 +23,7 @@ v1::MutationOptions Stored() {
   return options;
 }
 
-CommonFlags At(const std::string& control_plane) {
-  CommonFlags flags;
-  flags.control_plane = control_plane;
-  return flags;
-}
-
-absl::StatusOr<std::string> ApplyFile(const RunOptions& options, const std::string& control_plane) {
+absl::StatusOr<std::string> ApplyFile(const RunOptions& options) {
   ASSIGN_OR_RETURN(const PolicyFile file, ReadPolicyFiles({options.policy_file}));
   std::string name = options.class_name;
   if (name.empty()) {
@@ -39,7 +33,7 @@ absl::StatusOr<std::string> ApplyFile(const RunOptions& options, const std::stri
     }
     name = file.classes[0].value.name();
   }
-  const Connection connection(Connection::Server::kControlPlane, At(control_plane));
+  const Connection connection(Connection::Server::kControlPlane, options.common);
   v1::ApplyPolicyResponse response;
   const int exit = ApplyPolicyFile(connection, file, ApplyMode::kApply, Stored(), &response);
   if (exit != kDone)
@@ -70,15 +64,14 @@ v1::ContainerClass ClassOf(const RunOptions& options) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<RunPolicy>> RunPolicy::Prepare(const RunOptions& options,
-                                                              const std::string& control_plane) {
+absl::StatusOr<std::unique_ptr<RunPolicy>> RunPolicy::Prepare(const RunOptions& options) {
   if (!options.policy_file.empty()) {
-    ASSIGN_OR_RETURN(const std::string name, ApplyFile(options, control_plane));
-    return std::unique_ptr<RunPolicy>(new RunPolicy(control_plane, name, false));
+    ASSIGN_OR_RETURN(const std::string name, ApplyFile(options));
+    return std::unique_ptr<RunPolicy>(new RunPolicy(options.common, name, false));
   }
   if (!options.class_name.empty())
-    return std::unique_ptr<RunPolicy>(new RunPolicy(control_plane, options.class_name, false));
-  const Connection connection(Connection::Server::kControlPlane, At(control_plane));
+    return std::unique_ptr<RunPolicy>(new RunPolicy(options.common, options.class_name, false));
+  const Connection connection(Connection::Server::kControlPlane, options.common);
   const auto stub = v1::OutboundPolicy::NewStub(connection.channel());
   v1::ApplyClassRequest request;
   *request.mutable_class_() = ClassOf(options);
@@ -89,17 +82,15 @@ absl::StatusOr<std::unique_ptr<RunPolicy>> RunPolicy::Prepare(const RunOptions& 
   if (!status.ok()) {
     return absl::InvalidArgumentError(StrCat("the policy was refused: ", status.error_message()));
   }
-  return std::unique_ptr<RunPolicy>(new RunPolicy(control_plane, request.class_().name(), true));
+  return std::unique_ptr<RunPolicy>(new RunPolicy(options.common, request.class_().name(), true));
 }
 
-RunPolicy::RunPolicy(std::string control_plane, std::string class_name, bool ephemeral)
-    : control_plane_(std::move(control_plane)),
-      class_name_(std::move(class_name)),
-      ephemeral_(ephemeral) {}
+RunPolicy::RunPolicy(CommonFlags common, std::string class_name, bool ephemeral)
+    : common_(std::move(common)), class_name_(std::move(class_name)), ephemeral_(ephemeral) {}
 
 RunPolicy::~RunPolicy() {
   if (!ephemeral_) return;
-  const Connection connection(Connection::Server::kControlPlane, At(control_plane_));
+  const Connection connection(Connection::Server::kControlPlane, common_);
   const auto stub = v1::OutboundPolicy::NewStub(connection.channel());
   // The container's record is deleted by its detachment, which the agent tells the control plane on
   // a stream of its own: it may be a moment behind.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "cli/connection.h"
 #include "cli/run/options.h"
 
 namespace sallyport::cli {
@@ -16,8 +17,8 @@ namespace sallyport::cli {
 // object.
 class RunPolicy {
  public:
-  static absl::StatusOr<std::unique_ptr<RunPolicy>> Prepare(const RunOptions& options,
-                                                            const std::string& control_plane);
+  // By the control plane of `options.common`.
+  static absl::StatusOr<std::unique_ptr<RunPolicy>> Prepare(const RunOptions& options);
   ~RunPolicy();
   RunPolicy(const RunPolicy&) = delete;
   RunPolicy& operator=(const RunPolicy&) = delete;
@@ -27,9 +28,9 @@ class RunPolicy {
   void Attached(std::string container_id) { container_id_ = std::move(container_id); }
 
  private:
-  RunPolicy(std::string control_plane, std::string class_name, bool ephemeral);
+  RunPolicy(CommonFlags common, std::string class_name, bool ephemeral);
 
-  const std::string control_plane_;
+  const CommonFlags common_;
   const std::string class_name_;
   const bool ephemeral_;
   std::string container_id_;  // Empty: none is attached.
