@@ -52,7 +52,7 @@ constexpr AllowRow kTable[] = {
     {POLICY("Explain"),                             kYes,   kNo,   kNo},
     {POLICY("Watch"),                               kYes,   kNo,   kNo},
 
-    // The name is the handler's.
+    // The name is the handler's. Its own registers no built-in one (registry_service.cc).
     {REGISTRY("RegisterHandler"),                   kNo,    kNo,   kOwn},
     {REGISTRY("GetHandler"),                        kYes,   kNo,   kOwn},
     {REGISTRY("ListHandlers"),                      kYes,   kNo,   kNo},

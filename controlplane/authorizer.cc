@@ -46,6 +46,15 @@ absl::Status Authorizer::CheckName(const Caller& caller, std::string_view method
   return Deny(caller, method, "its role may not call it");
 }
 
+absl::Status Authorizer::CheckAllNames(const grpc::CallbackServerContext& context,
+                                       std::string_view method, std::string_view why) const {
+  const absl::StatusOr<Caller> caller = authenticator_->WhoCalls(context);
+  RETURN_IF_ERROR(CheckCall(caller, method));
+  if (caller->is_local()) return absl::OkStatus();
+  if (Permitted(caller->identity->role, method) == Extent::kAll) return absl::OkStatus();
+  return Deny(*caller, method, why);
+}
+
 absl::Status Authorizer::Deny(const Caller& caller, std::string_view method,
                               std::string_view why) const {
   Log(StrCat("denied to ", caller.ToString(), ": ", Quote(method), ": ", why));

@@ -60,6 +60,11 @@ class Authorizer {
   absl::Status CheckName(const Caller& caller, std::string_view method,
                          std::string_view name) const;
 
+  // For what such a method does to more than the name: only who may call it for all names may.
+  // `why`: what is denied to the others.
+  absl::Status CheckAllNames(const grpc::CallbackServerContext& context, std::string_view method,
+                             std::string_view why) const;
+
  private:
   absl::Status Deny(const Caller& caller, std::string_view method, std::string_view why) const;
   void Log(std::string_view text) const;

@@ -1,6 +1,7 @@
 #include "controlplane/registry_service.h"
 
 #include <chrono>
+#include <string_view>
 
 #include "common/base/status.h"
 #include "common/base/strings.h"
@@ -18,6 +19,19 @@ namespace {
 uint64_t LeaseEpochOf(const State& state, const std::string& name) {
   const auto record = state.handlers.Find(name);
   return record == nullptr ? 0 : record->value.lease_epoch();
+}
+
+// Who may register `handler`. A built-in one names secrets and where they are sent: that is more
+// than to say where a service of that name listens.
+absl::Status CheckRegistrar(const Authorizer& authorizer,
+                            const grpc::CallbackServerContext& context,
+                            const v1::Handler& handler) {
+  constexpr std::string_view kMethod = "/sallyport.v1.HandlerRegistry/RegisterHandler";
+  RETURN_IF_ERROR(authorizer.CheckName(context, kMethod, handler.name()));
+  if (!handler.has_builtin()) return absl::OkStatus();
+  return authorizer.CheckAllNames(
+      context, kMethod,
+      "a built-in handler can add any secret to requests, so an admin registers it");
 }
 
 // What the store adds to a registration.
@@ -40,8 +54,7 @@ RegistryService::Reactor* RegistryService::RegisterHandler(
   NormaliseHandler("handler", &handler, &problems);
   CheckOptions(request->options(), &problems);
   if (!problems.empty()) return Answer(context, problems.ToStatus());
-  const absl::Status permitted = control_plane_->authorizer->CheckName(
-      *context, "/sallyport.v1.HandlerRegistry/RegisterHandler", handler.name());
+  const absl::Status permitted = CheckRegistrar(*control_plane_->authorizer, *context, handler);
   if (!permitted.ok()) return Answer(context, permitted);
   *response->mutable_handler() = handler;
   return StartMutation(control_plane_, context,

@@ -161,6 +161,28 @@ TEST_F(WhoMayTest, OwnNamesOnly) {
   EXPECT_GE(checked, 16);
 }
 
+// It may add any secret to what it sends to any host.
+TEST_F(WhoMayTest, BuiltinHandlersAreNotTheHandlersOwnToRegister) {
+  v1::RegisterHandlerRequest request;
+  v1::Handler* const handler = request.mutable_handler();
+  handler->set_name("own");
+  handler->mutable_builtin()->set_scheme("https");
+  v1::GetHandlerRequest get;
+  get.set_name("own");
+  const std::string path = "/sallyport.v1.HandlerRegistry/";
+  const grpc::Status denied = Call(As(Role::kHandler), path + "RegisterHandler", request);
+  EXPECT_EQ(denied.error_code(), StatusCode::PERMISSION_DENIED);
+  EXPECT_THAT(denied.error_message(), testing::HasSubstr("an admin registers it"));
+  EXPECT_EQ(Call(As(Role::kHandler), path + "GetHandler", get).error_code(), StatusCode::NOT_FOUND);
+
+  EXPECT_FALSE(Denied(Call(As(Role::kAdmin), path + "RegisterHandler", request)));
+  // To point it elsewhere is: no secret goes there.
+  handler->clear_builtin();
+  handler->add_endpoints("grpc://127.0.0.1:7070");
+  const grpc::Status pointed = Call(As(Role::kHandler), path + "RegisterHandler", request);
+  EXPECT_FALSE(Denied(pointed)) << pointed.error_message();
+}
+
 TEST_F(WhoMayTest, UnknownMethodsAreDeniedToAll) {
   for (const Role role : {Role::kAdmin, Role::kAgent, Role::kHandler, Role::kViewer}) {
     for (const char* path : {"/sallyport.v1.OutboundPolicy/NoSuch", "/grpc.health.v1.Health/Check",
