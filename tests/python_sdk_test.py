@@ -82,6 +82,24 @@ class PolicyTest(SdkTest):
         self.assertEqual(error.exception.code, "UNAVAILABLE")
         self.assertIn("nobody.sock", str(error.exception))
 
+    def test_a_control_plane_that_is_far_away(self):
+        async def pump(reader, writer):
+            while piece := await reader.read(65536):
+                writer.write(piece)
+            writer.close()
+
+        async def relay(reader, writer):
+            await asyncio.sleep(0.5)  # As several round trips.
+            near = await asyncio.open_unix_connection(f"{self.world.dir}/controlplane.sock")
+            await asyncio.gather(pump(reader, near[1]), pump(near[0], writer))
+
+        async def work():
+            async with await asyncio.start_server(relay, "127.0.0.1", 0) as far:
+                port = far.sockets[0].getsockname()[1]
+                async with sallyport.ControlPlane(f"127.0.0.1:{port}") as control_plane:
+                    return await control_plane.container("web-1").get()
+        self.assertIn("web-1", str(asyncio.run(work())))
+
     def test_stops_on_a_signal(self):
         program = self.start("python_handlers.py")
         os.kill(program.pid, signal.SIGTERM)
