@@ -105,11 +105,16 @@ export class Call {
     return promise;
   }
 
-  /** @param {unknown} value @returns {boolean} whether a handler that returns it has sent its request on and wants no more */
+  /** @param {unknown} value @returns {boolean} whether it is the promise of `forward`; a handler that returned it has ended */
   isForward(value) {
     if (this.#sent === undefined || value !== this.#sent.response.promise) return false;
     this.#sent.response.endsHandler();
     return true;
+  }
+
+  /** Of a handler that returned the promise of `forward`: nothing comes if nobody looked at it, unless the request could not be sent. */
+  async answerSent() {
+    await this.answer(await /** @type {Sent} */ (this.#sent).response.settled());
   }
 
   /** @param {Sent} sent */

@@ -32,6 +32,11 @@ export class Returned {
     this.#byHandler = true;
   }
 
+  /** What the promise settles as. This counts as no look. @returns {Promise<T>} */
+  settled() {
+    return /** @type {Promise<T>} */ (this.#settle(undefined, undefined));
+  }
+
   #then() {
     const byHandler = calledByHandler();
     let calledAtOnce = true;
@@ -53,18 +58,18 @@ export class Returned {
   }
 }
 
-/** That a handler returned the response of a request that it sent on, without a look. */
-export const UNSEEN = Symbol("unseen");
+/** That a handler returned the very promise of the request that it sent on. */
+export const SENT = Symbol("sent");
 
 /**
  * @param {(...args: any[]) => unknown} handler
  * @param {any[]} args
- * @param {(value: unknown) => boolean} isUnseen
- * @returns {Promise<unknown>} what the handler's result settles as, or UNSEEN
+ * @param {(value: unknown) => boolean} isSent
+ * @returns {Promise<unknown>} what the handler's result settles as, or SENT
  */
-export async function runHandler(handler, args, isUnseen) {
+export async function runHandler(handler, args, isSent) {
   const value = handler(...args);
-  if (isUnseen(value)) return UNSEEN;
+  if (isSent(value)) return SENT;
   return await value;
 }
 

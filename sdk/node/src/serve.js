@@ -11,7 +11,7 @@ import { ControlPlane } from "./control.js";
 import { installGlobals } from "./fetch.js";
 import { Health } from "./health.js";
 import { service } from "./proto.js";
-import { runHandler, UNSEEN } from "./returned.js";
+import { runHandler, SENT } from "./returned.js";
 
 // What calls have to end when the server is closed.
 const GRACE_SECONDS = 10;
@@ -195,7 +195,7 @@ export class Server {
   async #ask(call, handler, keep) {
     const context = makeContext(call, keep);
     const ended = runHandler(handler, [call.request, this.#options.env ?? {}, context], (value) => call.isForward(value));
-    const answered = ended.then((response) => (response === UNSEEN ? call.over : call.answer(response)));
+    const answered = ended.then((response) => (response === SENT ? call.answerSent() : call.answer(response)));
     await Promise.race([answered, call.over]);
   }
 

@@ -131,7 +131,17 @@ const refused = {
     ctx.lease({ seconds: 1 });
     return await fetch(request);
   }, {}],
+  "a lease for a request with another body, from a plain function": [(request, env, ctx) => {
+    ctx.lease({ seconds: 1 });
+    return fetch(new Request(request, { body: "another" }));
+  }, { method: "POST" }],
+  "another body that cannot be read": [async (request) => fetch(failing(request)), { method: "POST" }],
+  "another body that cannot be read, from a plain function": [(request) => fetch(failing(request)), { method: "POST" }],
 };
+
+function failing(request) {
+  return new Request(request, { body: new ReadableStream({ pull() { throw new Error("canary"); } }), duplex: "half" });
+}
 
 for (const [name, [handler, start]] of Object.entries(refused)) {
   test(`a handler fails without a word of why to the container: ${name}`, async (t) => {
