@@ -1,5 +1,6 @@
 #include "controlplane/watch_feed.h"
 
+#include <map>
 #include <utility>
 
 namespace sallyport {
@@ -22,6 +23,13 @@ const void* Identity(const State& state, const ResourceId& id) {
     default:
       return Identity(state.handlers, id.name);
   }
+}
+
+// What watchers are told of. Secrets are not: nobody is shown one, sealed or not.
+ResourceRevisions Shown(const State& state, const std::string& container_id) {
+  ResourceRevisions shown = ResourcesNeeded(state, {container_id});
+  std::erase_if(shown, [](const auto& one) { return one.first.kind == v1::RESOURCE_KIND_SECRET; });
+  return shown;
 }
 
 v1::WatchResponse ToEvent(const Waiters::News& news) {
@@ -113,8 +121,8 @@ void WatchFeed::CollectShard() {
 }
 
 void WatchFeed::CollectContainer() {
-  const ResourceRevisions before = ResourcesNeeded(*before_, {container_id_});
-  const ResourceRevisions now = ResourcesNeeded(*now_, {container_id_});
+  const ResourceRevisions before = Shown(*before_, container_id_);
+  const ResourceRevisions now = Shown(*now_, container_id_);
   for (const auto& [id, revision] : now) {
     const bool same = before.contains(id) && Identity(*before_, id) == Identity(*now_, id);
     if (!same) pending_.push_back({What::kUpdated, id});

@@ -218,5 +218,26 @@ TEST_F(WatchFeedTest, HandlersOfOneContainerComeAndGoWithItsRules) {
   EXPECT_THAT(Rest(&one), ElementsAre("web-1 @3", "no kv", "in sync 3"));
 }
 
+// Everything is watched without them too.
+TEST_F(WatchFeedTest, SecretsOfOneContainerAreNotSaid) {
+  WatchFeed one(store_.get(), &waiters_, "web-1");
+  Rest(&one);
+  Write([](Transaction& transaction) {
+    transaction.PutSecret("token", "sealed");
+    v1::Handler handler;
+    handler.set_name("github");
+    handler.mutable_builtin()->add_set_headers()->mutable_secret()->set_secret("token");
+    ASSERT_TRUE(transaction.PutHandler(handler).ok());
+    v1::ContainerPolicy policy = Container("web-1", "web");
+    policy.mutable_outbound()->set_handler("github");
+    transaction.PutContainer(policy);
+  });
+  EXPECT_THAT(Rest(&one), ElementsAre("web-1 @2", "handler github", "in sync 2"));
+  Write([](Transaction& transaction) { transaction.PutSecret("token", "sealed anew"); });
+  EXPECT_THAT(Rest(&one), IsEmpty());
+  SetInternet("web-1", "web", true);
+  EXPECT_THAT(Rest(&one), ElementsAre("web-1 @4", "no github", "in sync 4"));
+}
+
 }  // namespace
 }  // namespace sallyport
