@@ -68,7 +68,10 @@ Connection::Connection(Server server, const CommonFlags& flags)
 int Connection::Report(const grpc::Status& status) const {
   // UNAVAILABLE over a live channel is the server's own word.
   const bool reached = channel_->GetState(false) == GRPC_CHANNEL_READY;
-  if (status.error_code() == grpc::StatusCode::UNAVAILABLE && !reached) {
+  // A server that is there and says nothing lets the time of the call pass.
+  const bool unreachable = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+                           status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+  if (unreachable && !reached) {
     const bool agent = server_ == Server::kAgent;
     if (const std::string why = pki::ExplainConnectFailure(status.error_message());
         tls_ && why != status.error_message()) {

@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -182,6 +183,18 @@ class PolicyFileTest(unittest.TestCase):
         for words in (("apply", "-f", self.policy), ("diff", "-f", self.policy), ("export",), ("watch",),
                       ("explain", "web-1", "http://a.example/")):
             self.assertEqual(run(binary("sallyport"), *words, *nowhere, check=False).returncode, 3, words)
+
+    def test_a_control_plane_that_says_nothing(self):
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.bind(f"{self.plane.dir}/silent.sock")
+            silent.listen()
+            address = f"unix:{self.plane.dir}/silent.sock"
+            commands = [subprocess.Popen([binary("sallyport"), *words, "--control-plane", address], stderr=subprocess.PIPE, text=True)
+                        for words in (("class", "list"), ("explain", "web-1", "http://a.example/"))]
+            for command in commands:
+                _, error = command.communicate(timeout=60)
+                self.assertEqual(command.returncode, 3, error)
+                self.assertIn(f"cannot reach the control plane at {address}", error)
 
 
 class ExplainTest(unittest.TestCase):
