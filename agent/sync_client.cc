@@ -141,13 +141,14 @@ std::optional<Enforcement> SyncClient::Known(const std::string& id, const Contai
   const v1::AttachResult& result = *container.result;
   if (!result.error().empty()) return Enforcement{Enforcement::Kind::kRefused, 0, result.error()};
   const bool acked = enforced_ >= result.revision();
-  if (!acked && !cached) return std::nullopt;
+  std::string reason;
+  const bool rejected = Rejected(id, container, &reason);
+  // An ack may be of a part of the difference that this container is not in.
+  if (!cached && !(acked && rejected)) return std::nullopt;
   if (!acked && Clock::now() < container.answered + kGraceForDelta) {
     *until = container.answered + kGraceForDelta;
     return std::nullopt;
   }
-  std::string reason;
-  const bool rejected = Rejected(id, container, &reason);
   return Enforcement{rejected ? Enforcement::Kind::kPending : Enforcement::Kind::kEnforced,
                      rejected ? 0 : std::max(enforced_, result.revision()), reason};
 }

@@ -140,6 +140,20 @@ TEST_F(SyncClientTest, WithoutADeltaThePolicyThatIsThereCounts) {
   EXPECT_EQ(Wait("web-1").kind, Kind::kEnforced);
 }
 
+TEST_F(SyncClientTest, APartOfADeltaEnforcesNotWhatIsStillToCome) {
+  StartAgent();
+  NextHello();
+  client_->Attached("web-1", "agents");
+  server_.Next();
+  server_.Accept("web-1", 4);
+  Enforce(TestDelta(4, {"other"}));
+  EXPECT_EQ(client_->WaitEnforced("web-1", std::chrono::steady_clock::now()).kind, Kind::kPending);
+  Enforce(TestDelta(4, {"web-1"}));
+  const Enforcement enforcement = Wait("web-1");
+  EXPECT_EQ(enforcement.kind, Kind::kEnforced);
+  EXPECT_EQ(enforcement.revision, 4u);
+}
+
 TEST_F(SyncClientTest, ADetachedContainerIsWaitedForNoMore) {
   StartAgent();
   NextHello();
@@ -211,7 +225,9 @@ TEST_F(SyncClientTest, WhatIsToBeForgottenIsToldLater) {
   // The first answer is for the record that goes.
   server_.Refuse("web-1", "no such record");
   server_.Accept("web-1", 3);
-  Enforce(TestDelta(3, {"web-1"}));
+  v1::Delta delta = TestDelta(3, {"web-1"});
+  delta.mutable_updated(0)->mutable_container()->set_class_name("other");
+  Enforce(delta);
   EXPECT_EQ(Wait("web-1").kind, Kind::kEnforced);
 }
 
