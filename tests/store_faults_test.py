@@ -131,6 +131,22 @@ class StoreFaultsTest(unittest.TestCase):
         self.world.apply_class("later")
         self.assert_enforced()
 
+    def test_a_restore_waits_for_the_mark_of_the_former_epoch_to_be_off_the_disk(self):
+        there = ["--control-plane", f"unix:{self.world.dir}/controlplane.sock", f"{self.world.dir}/backup"]
+        run(binary("sallyportd"), "backup", *there)
+        self.world.set_fault("sync-mark")
+        self.world.apply_class("later")
+        result = run(binary("sallyportd"), "restore", *there, check=False)
+        self.assertEqual(result.returncode, 1, result)
+        self.assertIn("the mark beside the database cannot be cleared", result.stderr)
+        self.assertEqual(self.classes(), {"listed", "later"})
+        self.assert_enforced()
+        os.unlink(self.world.fault)
+        run(binary("sallyportd"), "restore", *there)
+        self.assertEqual(self.classes(), {"listed"})
+        self.world.restart_control_plane()
+        self.assertEqual(self.classes(), {"listed"})
+
     def test_disk_is_read_only(self):
         self.world.set_fault("write")
         self.assert_refused(self.world.cli_result("class", "apply", "new"), "takes no more changes")

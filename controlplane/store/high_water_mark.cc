@@ -61,18 +61,19 @@ void HighWaterMark::Remove(const std::string& database_path) {
   ::unlink(Path(database_path).c_str());
 }
 
-void HighWaterMark::Clear() {
+absl::Status HighWaterMark::Clear() {
   const Record nothing = {};
-  if (::pwrite(file_.get(), &nothing, sizeof(nothing), 0) != sizeof(nothing)) {
-    const int cut = ::ftruncate(file_.get(), 0);
-    if (cut != 0) return;  // Then the next start says that the epoch is another.
-  }
+  const bool cleared = ::pwrite(file_.get(), &nothing, sizeof(nothing), 0) == sizeof(nothing) ||
+                       ::ftruncate(file_.get(), 0) == 0;
+  if (cleared && ::fdatasync(file_.get()) == 0) return absl::OkStatus();
+  return absl::UnavailableError(StrCat("the mark beside the database cannot be cleared: ",
+                                       strerror(errno), "; nothing was changed"));
 }
 
 void HighWaterMark::Set(uint64_t epoch, uint64_t revision) {
   const Record record = MakeRecord(epoch, revision);
   const ssize_t written = ::pwrite(file_.get(), &record, sizeof(record), 0);
-  if (written != sizeof(record)) return;  // See above.
+  if (written != sizeof(record)) return;  // It says what it said, or nothing.
 }
 
 }  // namespace sallyport

@@ -3,8 +3,8 @@
 // and goes on with what came before.
 //
 // 32 bytes: "sallyrev", then epoch, revision and checksum, 8 bytes each, little-endian. Written
-// after each commit and never synced: it survives a kill, and is at most older after a loss of
-// power.
+// after each commit and not synced: it survives a kill, and is at most older after a loss of power.
+// Older is not another epoch: before a change of epoch it is cleared, and that is synced.
 
 #ifndef SALLYPORT_CONTROLPLANE_STORE_HIGH_WATER_MARK_H_
 #define SALLYPORT_CONTROLPLANE_STORE_HIGH_WATER_MARK_H_
@@ -31,9 +31,9 @@ class HighWaterMark {
 
   // Failing to write is no reason to fail the change: the mark is then older than it could be.
   void Set(uint64_t epoch, uint64_t revision);
-  // It says nothing until the next Set: for a change of epoch, which a kill may leave on either
-  // side.
-  void Clear();
+  // It says nothing until the next Set, on the disk too: for a change of epoch, which a kill or a
+  // loss of power may leave on either side.
+  absl::Status Clear();
 
  private:
   explicit HighWaterMark(UniqueFd file) : file_(std::move(file)) {}

@@ -112,7 +112,7 @@ absl::Status SqliteStorage::WriteAndCommit(const State& after, const std::vector
   RETURN_IF_ERROR(SetMeta("revision", after.revision));
   if (after.epoch != epoch_) {
     RETURN_IF_ERROR(SetMeta("epoch", after.epoch));
-    mark_.Clear();
+    RETURN_IF_ERROR(mark_.Clear());
   }
   return commit_->Run();
 }

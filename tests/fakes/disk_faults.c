@@ -1,6 +1,7 @@
 // To be preloaded into sallyportd: while the file that SALLYPORT_DISK_FAULT names is there, what it
-// says fails for the store's files. `sync`: fsync and fdatasync, with EIO. `write`: writing, with
-// EROFS, as after a file system went read-only.
+// says fails for the store's files. `sync`: fsync and fdatasync, with EIO. `sync-mark`: the same, for
+// the mark of the revision alone. `write`: writing, with EROFS, as after a file system went
+// read-only.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,7 +13,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-static int is_faulty(const char* what, int fd) {
+static int is_faulty(const char* what, const char* of_file, int fd) {
   const char* path = getenv("SALLYPORT_DISK_FAULT");
   if (path == NULL) return 0;
   const int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -25,11 +26,16 @@ static int is_faulty(const char* what, int fd) {
   char target[512] = {0};
   snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
   return readlink(link, target, sizeof(target) - 1) > 0 &&
-         strstr(target, "/controlplane.db") != NULL;
+         strstr(target, of_file) != NULL;
+}
+
+static int is_sync_faulty(int fd) {
+  return is_faulty("sync", "/controlplane.db", fd) ||
+         is_faulty("sync-mark", "/controlplane.db-revision", fd);
 }
 
 int fsync(int fd) {
-  if (is_faulty("sync", fd)) {
+  if (is_sync_faulty(fd)) {
     errno = EIO;
     return -1;
   }
@@ -37,7 +43,7 @@ int fsync(int fd) {
 }
 
 int fdatasync(int fd) {
-  if (is_faulty("sync", fd)) {
+  if (is_sync_faulty(fd)) {
     errno = EIO;
     return -1;
   }
@@ -45,7 +51,7 @@ int fdatasync(int fd) {
 }
 
 ssize_t pwrite64(int fd, const void* data, size_t size, off64_t offset) {
-  if (is_faulty("write", fd)) {
+  if (is_faulty("write", "/controlplane.db", fd)) {
     errno = EROFS;
     return -1;
   }
