@@ -339,7 +339,7 @@ class LifecycleTest(unittest.TestCase):
     def dpkg(self, *arguments):
         return self.machine.run("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", *arguments)
 
-    def test_install_upgrade_remove_purge(self):
+    def test_install_upgrade_remove_install_purge(self):
         machine = self.machine
         # `sallyport run` may have made it on this machine.
         machine.run("rm", "-rf", "/etc/sallyport")
@@ -369,6 +369,11 @@ class LifecycleTest(unittest.TestCase):
             self.assertFalse(os.path.lexists(machine.path(path)), path)
         self.assertEqual(machine.run("pgrep", "sallyport", check=False).stdout, "")
         self.assertTrue(os.path.exists(machine.path("/var/lib/sallyport/controlplane.db")))
+
+        # To dpkg it is an upgrade from what was removed.
+        install(machine, *self.packages.values())
+        for unit in (AGENT, CONTROL_PLANE):
+            self.assertEqual(machine.unit(unit, "ActiveState", "UnitFileState"), ["active", "enabled"])
 
         self.dpkg("--purge", *self.packages)
         left = machine.run("find", "/etc", "/lib/systemd", "/run", "/usr/bin", "/usr/lib", "/usr/sbin", "/usr/share", "/var", "-xdev",
