@@ -96,7 +96,7 @@ class TwoHostsTest(unittest.TestCase):
         cp.run("chmod", "-R", "g+rX", "/etc/sallyport/tls")
         cp.systemctl("restart", "sallyportd")
         for name in ("host-a", "host-b"):
-            cls.machines[name].systemctl("restart", "sallyport-agent")
+            cls.machines[name].systemctl("reload", "sallyport-agent")
         # An administrator's machine is none of the three's business; it is host-b here.
         shutil.copytree(f"{cls.directory}/out/admin", cls.machines["host-b"].path("/root/admin"))
         cls.machines["host-b"].copy(example("policy.yaml"), "/root/policy.yaml")
