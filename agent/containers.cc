@@ -65,7 +65,8 @@ void Containers::TakeOver(KeptContainer kept) {
   Attachment& attachment = attachments_[id];
   attachment.stage = Stage::kHere;
   attachment.serial = ++last_serial_;
-  attachment.instance = kept.served->instance;
+  attachment.kept_as = kept.kept_as;
+  kept_names_.NoteTaken(kept.kept_as);
   attachment.network = kept.network;
   if (!kept.served->proxy_token.empty())
     attachment.proxy_address = ProxyAddress(kept.served->sockets.tcp_v4);
@@ -161,7 +162,12 @@ absl::StatusOr<uint64_t> Containers::Reserve(const AttachOrder& order, const Tar
             : absl::StrCat("the network namespace is attached already, as container ",
                            other->first));
   }
+  std::string kept_as;
+  if (store_->exists()) {
+    ASSIGN_OR_RETURN(kept_as, kept_names_.Take());
+  }
   Attachment& attachment = attachments_[order.container_id];
+  attachment.kept_as = std::move(kept_as);
   attachment.serial = ++last_serial_;
   attachment.network = target.network_id();
   attachment.class_name = order.class_name;
@@ -173,7 +179,9 @@ absl::StatusOr<uint64_t> Containers::Reserve(const AttachOrder& order, const Tar
 void Containers::Release(const std::string& container_id) {
   run_directory_->Destroy(container_id);
   MutexLock lock(&mutex_);
-  attachments_.erase(container_id);
+  const auto found = attachments_.find(container_id);
+  kept_names_.GiveBack(found->second.kept_as);
+  attachments_.erase(found);
   released_.SignalAll();
 }
 
@@ -211,14 +219,16 @@ absl::StatusOr<Containers::Served> Containers::Serve(const AttachOrder& order,
                    MakeCertificateAuthority(order.container_id, std::chrono::system_clock::now()));
   RETURN_IF_ERROR(run_directory_->Store(order.container_id, container->ca));
   RETURN_IF_ERROR(supervisor_->AddContainer(container, Clock::now() + kServeDeadline));
+  std::string kept_as;
   {
     MutexLock lock(&mutex_);
     Attachment& attachment = attachments_[order.container_id];
-    attachment.instance = container->instance;
     attachment.proxy_address = std::move(proxy_address);
+    kept_as = attachment.kept_as;
   }
-  KeptContainer kept{container,  order.class_name,          target.network_id(),
-                     target.pid, Duplicate(target.process), order.ephemeral};
+  KeptContainer kept{std::move(kept_as),  container,  order.class_name,
+                     target.network_id(), target.pid, Duplicate(target.process),
+                     order.ephemeral};
   if (const absl::Status status = KeepContainer(*store_, kept); !status.ok()) {
     LogWarning("container ", order.container_id,
                " loses its way out when this agent ends: ", status.message());
@@ -294,7 +304,7 @@ absl::Status Containers::AwaitDetached(const std::string& container_id) {
 
 absl::Status Containers::DetachSerial(const std::string& container_id, uint64_t serial) {
   bool ephemeral = false;
-  uint64_t instance = 0;
+  std::string kept_as;
   uint64_t watched = 0;
   {
     MutexLock lock(&mutex_);
@@ -310,12 +320,12 @@ absl::Status Containers::DetachSerial(const std::string& container_id, uint64_t 
     found->second.stage = Stage::kGoing;
     found->second.process.Reset();
     ephemeral = found->second.ephemeral;
-    instance = found->second.instance;
+    kept_as = found->second.kept_as;
     watched = found->second.serial;
   }
   if (link_watcher_.has_value()) link_watcher_->Forget(watched);
   // First: an agent that is started anew in between finds it in the proxy only, and removes it.
-  ForgetContainer(*store_, instance);
+  store_->Forget(kept_as);
   // The id is free again when nothing of the container is left.
   supervisor_->RemoveContainer(container_id);
   if (ephemeral) supervisor_->ForgetPolicy(container_id);

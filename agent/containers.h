@@ -23,6 +23,7 @@
 #include "agent/attach/run_directory.h"
 #include "agent/keep/fd_store.h"
 #include "agent/kept_container.h"
+#include "agent/kept_names.h"
 #include "agent/link_watcher.h"
 #include "agent/process_watcher.h"
 #include "agent/proxy_supervisor.h"
@@ -95,7 +96,7 @@ class Containers {
   struct Attachment {
     Stage stage = Stage::kComing;
     uint64_t serial = 0;
-    uint64_t instance = 0;
+    std::string kept_as;        // Empty: there is no store.
     NamespaceId network;        // That of nothing: an explicit proxy.
     std::string proxy_address;  // Of an explicit proxy.
     std::string class_name;
@@ -126,8 +127,8 @@ class Containers {
   // The attachment that holds the order's id or its namespace, if there is one.
   Attachments::const_iterator InTheWay(const AttachOrder& order, const Target& target) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Holds id and namespace for one attachment, once one that leaves has let go of them; returns its
-  // serial.
+  // Holds id, namespace and a name in the store for one attachment, once one that leaves has let go
+  // of them; returns its serial.
   absl::StatusOr<uint64_t> Reserve(const AttachOrder& order, const Target& target);
   void Release(const std::string& container_id);
   // Redirect, listeners, CA, proxy: from here on the proxy serves it, by the policy that it has,
@@ -155,6 +156,7 @@ class Containers {
   mutable Mutex mutex_;
   uint64_t last_serial_ ABSL_GUARDED_BY(mutex_) = 0;
   Attachments attachments_ ABSL_GUARDED_BY(mutex_);
+  KeptNames kept_names_ ABSL_GUARDED_BY(mutex_);
   CondVar released_;  // Something was taken out of attachments_.
 
   std::atomic<uint64_t> links_removed_ = 0;

@@ -5,20 +5,15 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "agent/keep/kept.pb.h"
 #include "common/builtin/secret_reference.h"
 
 namespace sallyport::agent {
 namespace {
 
-constexpr char kNamePrefix[] = "container-";
-
 size_t SocketsOf(const internal::KeptContainer& record) {
   return record.proxy_token().empty() ? 4 : 1;
 }
-
-std::string NameOf(uint64_t instance) { return absl::StrCat(kNamePrefix, absl::Hex(instance)); }
 
 internal::KeptContainer RecordOf(const KeptContainer& container) {
   const ProxyContainer& served = *container.served;
@@ -62,19 +57,16 @@ absl::Status KeepContainer(const FdStore& store, const KeptContainer& container)
   if (container.served->audit_stream.valid()) fds.push_back(container.served->audit_stream.get());
   internal::KeptContainer record = RecordOf(container);
   std::string bytes = record.SerializeAsString();
-  const absl::Status kept = store.Keep(NameOf(container.served->instance), bytes, fds);
+  const absl::Status kept = store.Keep(container.kept_as, bytes, fds);
   Wipe(&bytes);
   Wipe(record.mutable_ca_private_key_der());
   Wipe(record.mutable_proxy_token());
   return kept;
 }
 
-void ForgetContainer(const FdStore& store, uint64_t instance) { store.Forget(NameOf(instance)); }
-
 absl::StatusOr<KeptContainer> ReadContainer(const std::string& name, Parcel parcel) {
   internal::KeptContainer record;
-  if (!name.starts_with(kNamePrefix) || !record.ParseFromString(parcel.record) ||
-      parcel.fds.size() != DescriptorsOf(record)) {
+  if (!record.ParseFromString(parcel.record) || parcel.fds.size() != DescriptorsOf(record)) {
     return absl::InvalidArgumentError("it is no container");
   }
   Wipe(&parcel.record);
@@ -95,6 +87,7 @@ absl::StatusOr<KeptContainer> ReadContainer(const std::string& name, Parcel parc
   }
   if (record.has_audit_stream()) served->audit_stream = std::move(parcel.fds.back());
   KeptContainer container;
+  container.kept_as = name;
   if (record.has_process()) container.process = std::move(parcel.fds[SocketsOf(record)]);
   container.served = std::move(served);
   container.class_name = record.class_name();

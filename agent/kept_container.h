@@ -18,6 +18,7 @@
 namespace sallyport::agent {
 
 struct KeptContainer {
+  std::string kept_as;  // See KeptNames.
   std::shared_ptr<const ProxyContainer> served;
   std::string class_name;
   NamespaceId network;  // That of nothing: an explicit proxy.
@@ -30,7 +31,6 @@ struct KeptContainer {
 uint64_t NewInstance();
 
 absl::Status KeepContainer(const FdStore& store, const KeptContainer& container);
-void ForgetContainer(const FdStore& store, uint64_t instance);
 
 // INVALID_ARGUMENT if the parcel is of something else.
 absl::StatusOr<KeptContainer> ReadContainer(const std::string& name, Parcel parcel);

@@ -32,8 +32,8 @@ class FdStore {
   // FileDescriptorStoreMax.
   bool exists() const { return socket_.valid(); }
 
-  // Keeps a parcel of that name. `name`: at most 255 printable characters without a colon, never
-  // used before.
+  // Keeps a parcel of that name. `name`: at most 255 printable characters without a colon, and
+  // that of nothing that is kept.
   absl::Status Keep(std::string_view name, std::string_view record, std::span<const int> fds) const;
   void Forget(std::string_view name) const;
   // Says what state this process is in, such as "READY=1".
