@@ -132,6 +132,8 @@ struct Agent::Parts {
 
 absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config, FdStore store,
                                                     std::vector<Inherited> inherited) {
+  // First: a second agent would take what the first one has.
+  RETURN_IF_ERROR(ControlSocket::CheckFree(config.socket_path()));
   const bool takes_over = !inherited.empty();
   Parts parts;
   parts.kept = ReadKept(std::move(inherited), store);

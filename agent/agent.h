@@ -35,7 +35,8 @@ namespace sallyport::agent {
 // An agent that ends in any other way leaves everything to the next one, if there is a store.
 class Agent {
  public:
-  // `inherited`: what the store has kept of the agent before this one.
+  // `inherited`: what the store has kept of the agent before this one. FAILED_PRECONDITION, and
+  // nothing is changed, if another agent runs with this socket or run directory.
   static absl::StatusOr<std::unique_ptr<Agent>> Start(const Config& config, FdStore store,
                                                       std::vector<Inherited> inherited);
   ~Agent();

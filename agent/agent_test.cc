@@ -295,13 +295,27 @@ TEST_F(AgentTest, StoppingDoesNotWaitForCallsThatWait) {
   caller.join();
 }
 
-TEST_F(AgentTest, OneAgentIsEnoughForASocket) {
-  Config second = config_;
-  second.run_dir += "2";
-  second.state_dir += "2";
-  const absl::Status status = Agent::Start(second, FdStore(), {}).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("another agent"));
+TEST_F(AgentTest, AnotherAgentIsRefusedAndChangesNothing) {
+  TestProcess process;
+  ASSERT_EQ(Attach(ByPid("web-1", process.pid())), StatusCode::OK) << message_;
+  EXPECT_TRUE(server_.Next().value().has_attached());
+  const pid_t proxy = Status().proxy_pid();
+  Config same_socket = config_, same_directory = config_;
+  same_socket.run_dir += "2";
+  same_socket.state_dir += "2";
+  same_directory.socket += "2";
+  for (const Config& second : {config_, same_socket, same_directory}) {
+    const absl::Status status = Agent::Start(second, FdStore(), {}).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(status.message()), testing::HasSubstr("another agent"));
+  }
+  EXPECT_FALSE(fs::exists(same_socket.run_dir));
+  EXPECT_TRUE(fs::exists(CaFiles("web-1") + "/ca.crt"));
+  EXPECT_EQ(List().containers_size(), 1);
+  EXPECT_EQ(Status().proxy_pid(), proxy);
+  // The control plane has heard of no other: what comes next is still this one's.
+  EXPECT_EQ(Detach("web-1"), StatusCode::OK);
+  EXPECT_EQ(server_.Next().value().detached().container_id(), "web-1");
 }
 
 TEST_F(AgentTest, ASocketThatNobodyAnswersIsReplaced) {

@@ -42,16 +42,7 @@ absl::Status MakeRoom(const std::string& path) {
     return absl::FailedPreconditionError(
         StrCat("the directory of --socket ", Quote(path), " cannot be made: ", error.message()));
   }
-  struct stat found;
-  if (lstat(path.c_str(), &found) != 0) return absl::OkStatus();
-  if (!S_ISSOCK(found.st_mode)) {
-    return absl::FailedPreconditionError(StrCat(
-        "--socket ", Quote(path), ": there is something else; remove it or name another path"));
-  }
-  if (SomebodyAnswers(path)) {
-    return absl::FailedPreconditionError(StrCat(
-        "--socket ", Quote(path), ": another agent answers there; one is enough for a host"));
-  }
+  RETURN_IF_ERROR(ControlSocket::CheckFree(path));
   unlink(path.c_str());
   return absl::OkStatus();
 }
@@ -89,6 +80,20 @@ void KeepThreads(grpc::ServerBuilder* builder) {
 }
 
 }  // namespace
+
+absl::Status ControlSocket::CheckFree(const std::string& path) {
+  struct stat found;
+  if (lstat(path.c_str(), &found) != 0) return absl::OkStatus();
+  if (!S_ISSOCK(found.st_mode)) {
+    return absl::FailedPreconditionError(StrCat(
+        "--socket ", Quote(path), ": there is something else; remove it or name another path"));
+  }
+  if (SomebodyAnswers(path)) {
+    return absl::FailedPreconditionError(StrCat(
+        "--socket ", Quote(path), ": another agent answers there; one is enough for a host"));
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<std::unique_ptr<ControlSocket>> ControlSocket::Serve(const std::string& path,
                                                                     grpc::Service* service) {

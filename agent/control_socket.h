@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/unique_fd.h"
 
@@ -21,9 +22,11 @@ namespace sallyport::agent {
 // Anybody else's connection is closed unread.
 class ControlSocket {
  public:
+  // FAILED_PRECONDITION if somebody answers there, or if the path is another kind of file.
+  static absl::Status CheckFree(const std::string& path);
   // Serves `service` on the socket file `path`, mode 0600. Makes its directory, and takes the place
-  // of a socket on which nobody answers; FAILED_PRECONDITION if somebody does, or if the path is
-  // another kind of file. `service` outlives the object.
+  // of a socket on which nobody answers; errors are those of CheckFree. `service` outlives the
+  // object.
   static absl::StatusOr<std::unique_ptr<ControlSocket>> Serve(const std::string& path,
                                                               grpc::Service* service);
   ~ControlSocket() { Shutdown(std::chrono::system_clock::now()); }

@@ -370,6 +370,22 @@ class RestartTest(unittest.TestCase):
             self.container.connect(ORIGIN, 80, 0.5)
         self.assertEqual(wire.frames(), [])
 
+    def test_a_second_agent_by_hand_changes_nothing(self):
+        agent, proxy = self.world.agent_pid(), self.world.proxy_pid()
+        with open(f"/proc/{agent}/cmdline", encoding="utf-8") as file:
+            flags = file.read().split("\0")[1:-1]
+        with Steady(self.world, self.container) as load:
+            for more in ([], ["--socket", f"unix:{self.world.dir}/another.sock"]):
+                second = self.world.start("second", [binary("sallyport-agent"), *flags, *more], self.world.host)
+                self.assertEqual(second.process.wait(20), 1)
+                self.assertIn("another agent", second.text())
+            self.assert_nobody_failed(load.report())
+        self.assertEqual((self.world.agent_pid(), self.world.proxy_pid()), (agent, proxy))
+        self.assertEqual(os.listdir(f"{self.world.dir}/run/containers"), ["web-1"])
+        # The control plane has heard of no other: it would have sent the changes there.
+        self.world.api.enforced("AllowHost", containerId="web-1", host="evil.test")
+        self.assertEqual(self.container.curl("http://evil.test/", address=ORIGIN).status, 200)
+
     def test_an_agent_that_never_begins_ends_its_keeper(self):
         program = Program(self.world, "second", [binary("sallyport-agent"), "--keeper", "--state-dir", f"{self.world.dir}/agent2", "--run-dir",
                                                  f"{self.world.dir}/run2", "--socket", f"unix:{self.world.dir}/agent.sock", "--proxy-binary",

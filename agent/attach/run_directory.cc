@@ -1,6 +1,7 @@
 #include "agent/attach/run_directory.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,7 +13,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
-#include "common/base/unique_fd.h"
 
 namespace sallyport::agent {
 namespace {
@@ -29,6 +29,16 @@ absl::Status MakeDirectory(const std::string& path, mode_t mode) {
   }
   if (chmod(path.c_str(), mode) != 0) return PathError("cannot set the mode of", path);
   return absl::OkStatus();
+}
+
+// Ends with this process, however that ends.
+absl::StatusOr<UniqueFd> Lock(const std::string& path) {
+  UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.valid()) return PathError("cannot open", path);
+  if (flock(directory.get(), LOCK_EX | LOCK_NB) == 0) return directory;
+  if (errno != EWOULDBLOCK) return PathError("cannot lock", path);
+  return absl::FailedPreconditionError(
+      StrCat("--run-dir ", Quote(path), ": another agent has it; one is enough for a host"));
 }
 
 void RemoveContents(const std::string& path, const std::set<std::string>& but) {
@@ -53,13 +63,14 @@ absl::Status WriteFile(const std::string& path, mode_t mode, std::string_view co
 absl::StatusOr<std::unique_ptr<RunDirectory>> RunDirectory::Open(
     const std::string& path, const std::set<std::string>& kept) {
   RETURN_IF_ERROR(MakeDirectory(path, 0755));
+  ASSIGN_OR_RETURN(UniqueFd lock, Lock(path));
   std::string containers = absl::StrCat(path, "/containers");
   RETURN_IF_ERROR(MakeDirectory(containers, 0711));
   RemoveContents(containers, kept);
   // For handlers' sockets. Its rights are the operator's to change.
   std::error_code ignored;
   std::filesystem::create_directory(absl::StrCat(path, "/handlers"), ignored);
-  return std::unique_ptr<RunDirectory>(new RunDirectory(std::move(containers)));
+  return std::unique_ptr<RunDirectory>(new RunDirectory(std::move(containers), std::move(lock)));
 }
 
 RunDirectory::~RunDirectory() {

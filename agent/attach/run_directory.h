@@ -8,21 +8,24 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "agent/attach/ca.h"
+#include "common/base/unique_fd.h"
 
 namespace sallyport::agent {
 
 //   PATH/containers/ID/ca.crt    0644, PEM
 //   PATH/handlers                the operator's to open to handlers
 //
-// The certificates' keys are in no file.
+// The certificates' keys are in no file. PATH itself is locked for as long as the object lives
+// (flock(2)).
 // Thread-safe for different container ids.
 class RunDirectory {
  public:
   // Makes the directory if need be, and removes what an agent before this one left in it, but for
-  // the containers in `kept`.
+  // the containers in `kept`. FAILED_PRECONDITION, and nothing is removed, if another agent has it.
   static absl::StatusOr<std::unique_ptr<RunDirectory>> Open(const std::string& path,
                                                             const std::set<std::string>& kept = {});
   // Removes every container's files.
@@ -35,10 +38,12 @@ class RunDirectory {
   void Destroy(std::string_view container_id);
 
  private:
-  explicit RunDirectory(std::string containers) : containers_(std::move(containers)) {}
+  RunDirectory(std::string containers, UniqueFd lock)
+      : containers_(std::move(containers)), lock_(std::move(lock)) {}
   std::string DirectoryOf(std::string_view container_id) const;
 
   const std::string containers_;
+  const UniqueFd lock_;
 };
 
 }  // namespace sallyport::agent

@@ -68,6 +68,15 @@ TEST_F(RunDirectoryTest, WhatAnAgentBeforeLeftIsRemoved) {
   EXPECT_TRUE(fs::is_empty(path_ + "/containers"));
 }
 
+TEST_F(RunDirectoryTest, OneAgentHasIt) {
+  auto directory = Open(path_);
+  ASSERT_TRUE(directory->Store("web-1", authority_).ok());
+  EXPECT_EQ(RunDirectory::Open(path_).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(fs::exists(path_ + "/containers/web-1/ca.crt"));
+  directory.reset();
+  EXPECT_TRUE(RunDirectory::Open(path_).ok());
+}
+
 TEST_F(RunDirectoryTest, OfWhatAnAgentBeforeLeftWhatIsStillAttachedStays) {
   for (const char* id : {"old", "web-1"}) fs::create_directories(path_ + "/containers/" + id);
   std::ofstream(path_ + "/containers/web-1/ca.crt") << "kept";
