@@ -189,9 +189,9 @@ absl::StatusOr<Redirected> Containers::Redirect(const AttachOrder& order,
                                                 const NetworkNamespace& network) {
   if (!order.routed) return RedirectNamespace(network);
   ASSIGN_OR_RETURN(const NetworkNamespace host, NetworkNamespace::Own());
-  ASSIGN_OR_RETURN(const std::vector<RoutedLink> routed, FindRoutedLinks(network, host));
-  RETURN_IF_ERROR(rules_->Hold(routed));
-  return RedirectRoutedNamespace(network, AddressesOf(routed));
+  ASSIGN_OR_RETURN(std::vector<RoutedLink> found, FindRoutedLinks(network, host));
+  ASSIGN_OR_RETURN(const std::vector<RoutedLink> held, rules_->Hold(std::move(found)));
+  return RedirectRoutedNamespace(network, AddressesOf(held));
 }
 
 absl::StatusOr<Containers::Served> Containers::Serve(const AttachOrder& order,

@@ -85,6 +85,11 @@ def ip_packet(protocol, source, destination, payload):
     return head[:10] + struct.pack("!H", ~total & 0xffff) + head[12:] + payload
 
 
+def arp_request(sender, source, target):
+    return (b"\xff" * 6 + mac(sender) + struct.pack("!HHHBBH", 0x0806, 1, 0x0800, 6, 4, 1) + mac(sender) + socket.inet_aton(source) + bytes(6) +
+            socket.inet_aton(target))
+
+
 def udp_packet(source, destination, payload):
     return ip_packet(17, source, destination, struct.pack("!HHHH", 4242, 9999, 8 + len(payload), 0) + payload)
 
@@ -294,6 +299,28 @@ class RoutedTest(unittest.TestCase):
         self.assertIn(own["inet"], self.host_rules())
         self.world.start_agent()
         self.assertNotIn(own["inet"], self.host_rules())
+
+    def test_an_address_of_its_own_choice_does_not_pass_when_it_is_attached_again(self):
+        stolen, stolen_mac = "10.89.7.66", "02:00:00:00:00:66"
+        pid = self.start("held", "--ip", "10.89.7.50", "--cap-add", "NET_ADMIN,NET_RAW")
+        own_mac, own = self.addresses(pid)
+        for again in ("by the next agent", "by the same one"):
+            if again == "by the same one":
+                self.world.cli("container", "detach", "held")
+            else:
+                self.world.agent.kill()
+                self.enter(pid, "ip", "address", "add", f"{stolen}/24", "dev", "eth0")
+                self.enter(pid, "ip", "link", "set", "eth0", "address", stolen_mac)
+                self.world.start_agent()
+            self.world.cli("container", "attach", "--routed", "--pid", str(pid), "--id", "held", "--class", "agent")
+            self.assertNotIn(stolen, self.host_rules(), again)
+            bridge = in_namespace(f"/run/netns/{self.world.host.name}", sniffer, "podman1")
+            self.addCleanup(bridge.close)
+            for sender, source in ((own_mac, stolen), (stolen_mac, stolen), (stolen_mac, own["inet"]), (own_mac, own["inet"])):
+                self.inside(pid, send_frame, "eth0", arp_request(sender, source, GATEWAY))
+            frames, last = [], arp_request(own_mac, own["inet"], GATEWAY)
+            eventually(lambda frames=frames, bridge=bridge, last=last: frames.extend(received(bridge)) or last in frames, 5, "its own ARP passes")
+            self.assertEqual([frame.hex() for frame in frames if mac(stolen_mac) in frame or socket.inet_aton(stolen) in frame], [], again)
 
     def test_a_network_that_is_connected_later_is_removed(self):
         pid = self.start("held")

@@ -1,6 +1,8 @@
 #include "agent/attach/host_rules.h"
 
+#include <arpa/inet.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -105,7 +107,13 @@ std::string RemovalOf(std::string_view set, const std::vector<std::string>& memb
 
 std::string ToLine(const RoutedLink& link) {
   return absl::StrCat(link.name, " ", link.mac, " ", absl::StrJoin(link.addresses.v4, " "), " ",
-                      absl::StrJoin(link.addresses.v6, " "), "\n");
+                      absl::StrJoin(link.addresses.v6, " "), " ",
+                      absl::StrJoin(link.link_local, " "), "\n");
+}
+
+bool IsLinkLocal(const std::string& address) {
+  in6_addr bytes{};
+  return inet_pton(AF_INET6, address.c_str(), &bytes) == 1 && IN6_IS_ADDR_LINKLOCAL(&bytes);
 }
 
 RoutedLink FromLine(int index, const std::string& line) {
@@ -114,8 +122,11 @@ RoutedLink FromLine(int index, const std::string& line) {
   link.index = index;
   words >> link.name >> link.mac;
   for (std::string address; words >> address;) {
-    (address.find(':') == std::string::npos ? link.addresses.v4 : link.addresses.v6)
-        .push_back(address);
+    if (address.find(':') == std::string::npos) {
+      link.addresses.v4.push_back(address);
+    } else {
+      (IsLinkLocal(address) ? link.link_local : link.addresses.v6).push_back(address);
+    }
   }
   return link;
 }
@@ -170,11 +181,13 @@ absl::Status HostRules::WriteDown(const RoutedLink& link) const {
   return absl::InternalError(StrCat("cannot write ", Quote(PathOf(link.index))));
 }
 
-absl::Status HostRules::Hold(const std::vector<RoutedLink>& links) {
+absl::StatusOr<std::vector<RoutedLink>> HostRules::Hold(std::vector<RoutedLink> links) {
   std::string commands = absl::StrCat(kSets, kChains);
   std::vector<std::string> addresses;
   MutexLock lock(&mutex_);
-  for (const RoutedLink& link : links) {
+  for (RoutedLink& link : links) {
+    // What the namespace says of itself counts once: root inside may have changed it since.
+    if (const auto held = held_.find(link.index); held != held_.end()) link = held->second;
     // First: what is held and not written down would be held for ever.
     RETURN_IF_ERROR(WriteDown(link));
     held_[link.index] = link;
@@ -183,7 +196,8 @@ absl::Status HostRules::Hold(const std::vector<RoutedLink>& links) {
     addresses.insert(addresses.end(), link.addresses.v6.begin(), link.addresses.v6.end());
   }
   RETURN_IF_ERROR(RunNft(commands));
-  return ForgetFlowsTo(addresses);
+  RETURN_IF_ERROR(ForgetFlowsTo(addresses));
+  return links;
 }
 
 absl::Status HostRules::ForgetFlowsTo(const std::vector<std::string>& addresses) {

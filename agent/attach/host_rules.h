@@ -44,9 +44,10 @@ class HostRules {
   HostRules(const HostRules&) = delete;
   HostRules& operator=(const HostRules&) = delete;
 
-  // Holds them all, or returns why not. Flows that were there before are forgotten, so that none
-  // can be carried on.
-  absl::Status Hold(const std::vector<RoutedLink>& links);
+  // Holds them all, or returns why not. What is held already keeps the MAC and the addresses that
+  // it had first, whatever `links` says now. Returns the links as they are held. Flows that were
+  // there before are forgotten, so that none can be carried on.
+  absl::StatusOr<std::vector<RoutedLink>> Hold(std::vector<RoutedLink> links);
   bool Holds(int index) const;
   // The interface is gone from the host.
   void Forget(int index);
