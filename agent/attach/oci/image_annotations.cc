@@ -20,6 +20,8 @@ using Json = nlohmann::json;
 
 // github.com/containers/storage: below its root, with a driver's name,
 //   DRIVER-containers/containers.json      what each container is made of
+//   DRIVER-containers/volatile-containers.json
+//                                          the same of those of `run --rm`, with newer podman
 //   DRIVER-containers/ID/userdata          a container's bundle
 //   DRIVER-images/IMAGE/manifest           an image's manifest; others of it have names of their
 //                                          own, `manifest-…` in base64 behind a `=`
@@ -52,6 +54,14 @@ std::optional<std::string> ImageOf(const Json& table, const std::string& contain
     if (TextOf(entry, "id") == container_id) return TextOf(entry, "image");
   }
   return std::nullopt;
+}
+
+// Of both tables; a container is in one.
+std::optional<std::string> ImageOf(const fs::path& containers, const std::string& container_id) {
+  std::optional<std::string> image =
+      ImageOf(ReadJson(containers / "containers.json"), container_id);
+  if (image.has_value()) return image;
+  return ImageOf(ReadJson(containers / "volatile-containers.json"), container_id);
 }
 
 bool HasOurAnnotations(const Json& manifest) {
@@ -98,8 +108,7 @@ absl::Status CheckImageAnnotations(const std::string& container_id, const std::s
   const fs::path containers = fs::path(bundle).parent_path().parent_path();
   const std::string name = containers.filename().string();
   const absl::string_view driver = absl::StripSuffix(name, ToAbsl(kContainers));
-  const Json table = ReadJson(containers / "containers.json");
-  const std::optional<std::string> image = ImageOf(table, container_id);
+  const std::optional<std::string> image = ImageOf(containers, container_id);
   if (!image.has_value())
     return CannotTell(StrCat("the container is not in podman's ", Quote(containers.string())));
   if (image->empty()) return absl::OkStatus();

@@ -63,6 +63,20 @@ TEST_F(ImageAnnotationsTest, WhatCannotBeToldDoesNotPass) {
   EXPECT_EQ(Check("c1"), absl::StatusCode::kFailedPrecondition);
 }
 
+TEST_F(ImageAnnotationsTest, ContainersThatGoWithTheirEndHaveATableOfTheirOwn) {
+  Write("overlay-containers/volatile-containers.json",
+        R"([{"id":"r1","image":"i1"},{"id":"r0","image":"i0"}])");
+  EXPECT_EQ(Check("r1"), absl::StatusCode::kOk);
+  EXPECT_EQ(Check("r0"), absl::StatusCode::kFailedPrecondition);  // No such image.
+  EXPECT_EQ(Check("r9"), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Check("c1"), absl::StatusCode::kOk);
+  Write("overlay-images/i1/manifest", R"({"annotations":{"sallyport.id":"other"}})");
+  EXPECT_EQ(Check("r1"), absl::StatusCode::kPermissionDenied);
+  // With the other table gone, or never there.
+  fs::remove(root_ + "/overlay-containers/containers.json");
+  EXPECT_EQ(Check("r1"), absl::StatusCode::kPermissionDenied);
+}
+
 TEST_F(ImageAnnotationsTest, OneWithoutImageHasNoneOfItsAnnotations) {
   EXPECT_EQ(Check("c2"), absl::StatusCode::kOk);
 }
