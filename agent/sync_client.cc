@@ -340,8 +340,12 @@ void SyncClient::Receive(const v1::SyncResponse& response) {
   state_ = {.connected = true, .error = "", .lost = {}};
   if (!response.has_attach_result()) return;
   const std::string& id = response.attach_result().container_id();
+  if (const auto due = unanswered_.find(id); due != unanswered_.end()) {
+    if (--due->second > 0) return;
+    unanswered_.erase(due);
+  }
   const auto found = attached_.find(id);
-  if (--unanswered_[id] > 0 || found == attached_.end()) return;
+  if (found == attached_.end()) return;
   found->second.result = response.attach_result();
   found->second.answered = Clock::now();
   Wake(id);
