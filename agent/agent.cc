@@ -1,7 +1,6 @@
 #include "agent/agent.h"
 
 #include <chrono>
-#include <map>
 #include <set>
 #include <string>
 #include <tuple>
@@ -70,10 +69,15 @@ struct Kept {
     for (const KeptContainer& one : containers) ids.insert(one.served->id);
     return ids;
   }
-  std::map<std::string, std::string> classes() const {
-    std::map<std::string, std::string> classes;
-    for (const KeptContainer& one : containers) classes[one.served->id] = one.class_name;
-    return classes;
+  std::vector<v1::Attached> attached() const {
+    std::vector<v1::Attached> attached;
+    for (const KeptContainer& one : containers) {
+      v1::Attached& container = attached.emplace_back();
+      container.set_container_id(one.served->id);
+      container.set_class_name(one.class_name);
+      container.set_ephemeral(one.ephemeral);
+    }
+    return attached;
   }
 };
 
@@ -108,7 +112,7 @@ SyncClient::Options SyncOptions(const Config& config, const TokenKeys* token_key
           .version = kVersion,
           .token_keys = token_keys,
           .audit = audit,
-          .attached = kept.classes()};
+          .attached = kept.attached()};
 }
 
 ProxySupervisor::Found FoundBy(Kept* kept) {

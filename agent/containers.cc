@@ -250,7 +250,7 @@ absl::Status Containers::WatchLinks(const ContainerSockets& sockets, uint64_t se
 absl::Status Containers::Settle(const AttachOrder& order, Target target,
                                 std::optional<UniqueFd> link_events, uint64_t serial) {
   LogInfo("container ", order.container_id, " of class ", order.class_name, " is attached");
-  sync_->Attached(order.container_id, order.class_name);
+  sync_->Attached(order.container_id, order.class_name, order.ephemeral);
   absl::Status watched;
   {
     MutexLock lock(&mutex_);

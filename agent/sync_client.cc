@@ -43,13 +43,6 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const SyncClient::Options
   return grpc::CreateCustomChannel(options.target, credentials, arguments);
 }
 
-v1::SyncRequest AttachedMessage(const std::string& id, const std::string& class_name) {
-  v1::SyncRequest request;
-  request.mutable_attached()->set_container_id(id);
-  request.mutable_attached()->set_class_name(class_name);
-  return request;
-}
-
 v1::SyncRequest DetachedMessage(const std::string& id, bool forget) {
   v1::SyncRequest request;
   request.mutable_detached()->set_container_id(id);
@@ -73,18 +66,29 @@ SyncClient::~SyncClient() {
   thread_.join();
 }
 
+v1::SyncRequest SyncClient::AttachedMessage(const std::string& id, const Container& container) {
+  v1::SyncRequest request;
+  request.mutable_attached()->set_container_id(id);
+  request.mutable_attached()->set_class_name(container.class_name);
+  request.mutable_attached()->set_ephemeral(container.ephemeral);
+  return request;
+}
+
 std::map<std::string, SyncClient::Container> SyncClient::Unanswered(
-    const std::map<std::string, std::string>& classes) {
+    const std::vector<v1::Attached>& containers) {
   std::map<std::string, Container> attached;
-  for (const auto& [id, class_name] : classes) attached[id].class_name = class_name;
+  for (const v1::Attached& one : containers)
+    attached[one.container_id()] = {one.class_name(), one.ephemeral(), std::nullopt, {}};
   return attached;
 }
 
-void SyncClient::Attached(const std::string& container_id, const std::string& class_name) {
+void SyncClient::Attached(const std::string& container_id, const std::string& class_name,
+                          bool ephemeral) {
   MutexLock lock(&mutex_);
-  attached_[container_id] = {class_name, std::nullopt, {}};
+  Container& container = attached_[container_id];
+  container = {class_name, ephemeral, std::nullopt, {}};
   Wake(container_id);
-  Send(AttachedMessage(container_id, class_name));
+  Send(AttachedMessage(container_id, container));
 }
 
 void SyncClient::Detached(const std::string& container_id, bool forget) {
@@ -283,23 +287,23 @@ v1::Hello SyncClient::Greeting() {
   rejections_.clear();
   for (auto& [id, container] : attached_) {
     container.result.reset();
-    if (!to_forget_.contains(id)) Greet(id, container.class_name, &hello);
+    if (!to_forget_.contains(id)) Greet(id, container, &hello);
   }
   // A record is deleted by detaching what is attached. The class is the record's, whatever it is.
   for (const std::string& id : to_forget_) {
-    Greet(id, "", &hello);
+    Greet(id, {.class_name = "", .ephemeral = true, .result = {}, .answered = {}}, &hello);
     outbox_.push_back(DetachedMessage(id, /*forget=*/true));
     const auto again = attached_.find(id);
     if (again == attached_.end()) continue;
-    outbox_.push_back(AttachedMessage(id, again->second.class_name));
+    outbox_.push_back(AttachedMessage(id, again->second));
     ++unanswered_[id];
   }
   greeted_ = true;
   return hello;
 }
 
-void SyncClient::Greet(const std::string& id, const std::string& class_name, v1::Hello* hello) {
-  *hello->add_attached() = AttachedMessage(id, class_name).attached();
+void SyncClient::Greet(const std::string& id, const Container& container, v1::Hello* hello) {
+  *hello->add_attached() = AttachedMessage(id, container).attached();
   ++unanswered_[id];
 }
 

@@ -52,8 +52,8 @@ class SyncClient {
     const TokenKeys* token_keys = nullptr;
     // Publishes over the same connection; null: nobody does. Outlives the client.
     AuditPublisher* audit = nullptr;
-    // Containers that are here already, and their classes.
-    std::map<std::string, std::string> attached = {};
+    // Containers that are here already.
+    std::vector<v1::Attached> attached = {};
     // An announcement counts as heard when the stream that it went out on has lived for so long
     // after it: whether the other end is there is asked more often.
     std::chrono::milliseconds heard_after{30'000};
@@ -70,7 +70,10 @@ class SyncClient {
   SyncClient(Options options, ProxySupervisor* supervisor, PolicyCache* cache);
   ~SyncClient();
 
-  void Attached(const std::string& container_id, const std::string& class_name);
+  // `ephemeral`: the control plane is to delete the container's record when it is gone, also if
+  // nobody is left here to say so.
+  void Attached(const std::string& container_id, const std::string& class_name,
+                bool ephemeral = false);
   // `forget`: the control plane is to delete the container's record.
   void Detached(const std::string& container_id, bool forget);
   // What the keys are now, unless the next Hello says so.
@@ -93,6 +96,7 @@ class SyncClient {
 
   struct Container {
     std::string class_name;
+    bool ephemeral = false;
     // Of this stream; absent: not answered yet.
     std::optional<v1::AttachResult> result;
     Clock::time_point answered;
@@ -105,15 +109,15 @@ class SyncClient {
     CondVar bell;
   };
 
-  static std::map<std::string, Container> Unanswered(
-      const std::map<std::string, std::string>& classes);
+  static v1::SyncRequest AttachedMessage(const std::string& id, const Container& container);
+  static std::map<std::string, Container> Unanswered(const std::vector<v1::Attached>& containers);
 
   void Run();
   // Opens a stream and serves it until it ends.
   grpc::Status RunStream();
   // The first message, and what must follow it. From here on changes go to the outbox.
   v1::Hello Greeting() ABSL_LOCKS_EXCLUDED(mutex_);
-  void Greet(const std::string& id, const std::string& class_name, v1::Hello* hello)
+  void Greet(const std::string& id, const Container& container, v1::Hello* hello)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteOutbox(Stream* stream);
   void Receive(const v1::SyncResponse& response);

@@ -231,6 +231,21 @@ TEST_F(SyncClientTest, WhatIsToBeForgottenIsToldLater) {
   EXPECT_EQ(Wait("web-1").kind, Kind::kEnforced);
 }
 
+TEST_F(SyncClientTest, WhatLivesOnceIsToldAsSuch) {
+  StartAgent();
+  NextHello();
+  client_->Attached("web-1", "agents", /*ephemeral=*/true);
+  EXPECT_TRUE(server_.Next().value().attached().ephemeral());
+  client_->Attached("web-2", "agents");
+  EXPECT_FALSE(server_.Next().value().attached().ephemeral());
+  server_.Stop();
+  server_.Start();
+  const v1::Hello again = NextHello();
+  ASSERT_EQ(again.attached_size(), 2);
+  EXPECT_TRUE(again.attached(0).ephemeral());
+  EXPECT_FALSE(again.attached(1).ephemeral());
+}
+
 TEST_F(SyncClientTest, AnOldRevisionIsNotEnforcedAndAskedForAgain) {
   StartAgent();
   NextHello();

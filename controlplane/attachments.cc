@@ -52,7 +52,8 @@ absl::Status Attach(const std::string& host, const v1::Attached& attached, Arriv
                ", which is not connected; an admin may free it with `sallyport container delete`"));
   }
   RETURN_IF_ERROR(EnsureContainer(attached, transaction));
-  transaction->Place(attached.container_id(), host);
+  transaction->Place(attached.container_id(), host,
+                     attached.ephemeral() ? Stay::kEphemeral : Stay::kLasting);
   return absl::OkStatus();
 }
 
@@ -68,7 +69,12 @@ void DetachOthers(const std::string& host, const std::set<std::string>& containe
   const auto placed = transaction->state().hosts.Find(host);
   if (placed == nullptr) return;
   for (const std::string& id : *placed) {
-    if (!container_ids.contains(id)) transaction->Unplace(id);
+    if (container_ids.contains(id)) continue;
+    if (transaction->state().StayOf(id) == Stay::kEphemeral) {
+      transaction->DeleteContainer(id);
+    } else {
+      transaction->Unplace(id);
+    }
   }
 }
 

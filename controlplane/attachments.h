@@ -37,7 +37,8 @@ absl::Status Attach(const std::string& host, const v1::Attached& attached, Arriv
 // Takes the container off the host, if it is there, and with `forget` deletes its record.
 void Detach(const std::string& host, const v1::Detached& detached, Transaction* transaction);
 
-// A host says which containers it has: others that were placed there are gone from it.
+// A host says which containers it has: others that were placed there are gone from it, and with
+// them the records of those that were ephemeral.
 void DetachOthers(const std::string& host, const std::set<std::string>& container_ids,
                   Transaction* transaction);
 

@@ -149,6 +149,26 @@ TEST_F(SyncTest, ForgottenIsDeleted) {
             StatusCode::NOT_FOUND);
 }
 
+TEST_F(SyncTest, EphemeralOnesThatLeftUnheardAreDeleted) {
+  v1::Hello hello = FakeAgent::Hello("host-7", {{"web-1", "web"}, {"web-2", "web"}});
+  for (v1::Attached& attached : *hello.mutable_attached())
+    attached.set_ephemeral(attached.container_id() == "web-1");
+  auto agent = std::make_unique<FakeAgent>(server_.channel(), hello, Acks::kAtOnce);
+  ASSERT_TRUE(agent->NextDelta().has_value());
+  agent.reset();
+  EXPECT_EQ(server_.GetContainer("web-1").policy().class_name(), "web");
+
+  FakeAgent rebooted(server_.channel(), FakeAgent::Hello("host-7", {{"web-3", "web"}}),
+                     Acks::kAtOnce);
+  ASSERT_TRUE(rebooted.NextDelta().has_value());
+  v1::GetContainerRequest request;
+  request.set_container_id("web-1");
+  v1::GetContainerResponse response;
+  EXPECT_EQ(Call(server_.policy(), &Policy::GetContainer, request, &response).error_code(),
+            StatusCode::NOT_FOUND);
+  EXPECT_EQ(server_.GetContainer("web-2").host(), "");
+}
+
 TEST_F(SyncTest, KnownResourcesAreNotSentAgain) {
   auto agent = std::make_unique<FakeAgent>(
       server_.channel(), FakeAgent::Hello("host-7", {{"web-1", "web"}, {"web-2", "web"}}),

@@ -313,6 +313,19 @@ class RestartTest(unittest.TestCase):
         self.assertEqual(self.world.origin_contacts(), 0)
         self.assert_enforced()
 
+    def test_an_ephemeral_record_goes_although_nobody_was_left_to_say_so(self):
+        container = self.world.container("open", "once")
+        self.world.cli("container", "detach", "once")
+        self.world.cli("container", "attach", "--pid", str(container.holder.pid), "--id", "once", "--class", "open", "--ephemeral")
+        self.world.control_plane.kill()
+        container.close()
+        eventually(lambda: os.listdir(f"{self.world.dir}/run/containers") == ["web-1"], 10, "it is detached")
+        self.world.replace_agent(signal.SIGKILL, connected=False)
+        self.world.start_control_plane()
+        eventually(lambda: self.world.status().get("controlPlaneConnected"), 20, "the control plane is found again")
+        records = [one["policy"]["containerId"] for one in self.world.api.call("ListContainers")["containers"]]
+        self.assertEqual(records, ["web-1"])
+
     def test_policy_from_disk_while_the_control_plane_is_away(self):
         self.world.control_plane.kill()
         self.world.replace_agent(signal.SIGKILL, connected=False)

@@ -43,6 +43,7 @@ State Sample() {
   state.SetHandler(handler, 7);
   state.SetSecret("token", "sealed", 7);
   state.Place("web-1", "host-7");
+  state.Place("web-2", "host-7", Stay::kEphemeral);
   return state;
 }
 
@@ -87,6 +88,8 @@ TEST_F(BackupTest, HoldsEverything) {
   EXPECT_NE(state->handlers.Find("kv"), nullptr);
   EXPECT_EQ(state->secrets.Find("token")->sealed, "sealed");
   EXPECT_EQ(*state->placements.Find("web-1"), "host-7");
+  EXPECT_EQ(state->StayOf("web-1"), Stay::kLasting);
+  EXPECT_EQ(state->StayOf("web-2"), Stay::kEphemeral);
 }
 
 TEST_F(BackupTest, WhatIsNoBackupIsRefused) {

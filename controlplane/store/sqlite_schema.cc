@@ -92,8 +92,8 @@ absl::Status Migrate(SqliteDatabase* database) {
   return database->Execute(
       StrCat("BEGIN IMMEDIATE; ", version < 2 ? CreateTable(Change::Table::kRequests) : "",
              version < 3 ? CreateTable(Change::Table::kSecrets) : "",
-             CreateTable(Change::Table::kIdentityKeys), "UPDATE meta SET value = ", kSchemaVersion,
-             " WHERE key = 'schema_version'; COMMIT"));
+             version < 4 ? CreateTable(Change::Table::kIdentityKeys) : "",
+             "UPDATE meta SET value = ", kSchemaVersion, " WHERE key = 'schema_version'; COMMIT"));
 }
 
 }  // namespace sallyport

@@ -16,8 +16,8 @@
 namespace sallyport {
 
 // Of this program. It reads older ones, too: 1 has no table of requests, 2 none of secrets, 3 none
-// of identity keys.
-inline constexpr int kSchemaVersion = 4;
+// of identity keys, 4 no ephemeral placements.
+inline constexpr int kSchemaVersion = 5;
 
 inline constexpr Change::Table kTables[] = {Change::Table::kClasses,     Change::Table::kContainers,
                                             Change::Table::kHandlers,    Change::Table::kPlacements,

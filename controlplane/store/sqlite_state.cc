@@ -97,7 +97,7 @@ absl::Status WriteTables(const State& state, const SqliteDatabase& database) {
   RETURN_IF_ERROR(WriteRecords(database, Table::kHandlers, state.handlers));
   ASSIGN_OR_RETURN(TableWriter placements, TableWriter::Make(database, Table::kPlacements));
   state.placements.ForEach([&](const std::string& container_id, const std::string& host) {
-    placements.Add(container_id, state.revision, host);
+    placements.Add(container_id, state.revision, PlacementRow(host, state.StayOf(container_id)));
   });
   RETURN_IF_ERROR(placements.status());
   ASSIGN_OR_RETURN(TableWriter secrets, TableWriter::Make(database, Table::kSecrets));
@@ -144,8 +144,10 @@ absl::StatusOr<State> LoadState(const SqliteDatabase& database) {
                 }));
   RETURN_IF_ERROR(ReadTable(database, Table::kPlacements,
                             [&state](const std::string& key, uint64_t, const std::string& value) {
-                              state.Place(key, value);
-                              return true;
+                              const std::string host = value.substr(0, value.find(' '));
+                              const Stay stay = value == host ? Stay::kLasting : Stay::kEphemeral;
+                              state.Place(key, host, stay);
+                              return value == PlacementRow(host, stay);
                             }));
   ASSIGN_OR_RETURN(const int64_t version, ReadMeta(database, "schema_version"));
   if (version >= 2) RETURN_IF_ERROR(LoadRequests(database, &state));

@@ -4,8 +4,9 @@
 //   classes    key, revision, value, checksum       value: a serialized ContainerClass
 //   containers the same, of ContainerPolicy
 //   handlers   the same, of Handler
-//   placements the same: container id → host name. A container that has no record is one that a
-//              restore took away while it was attached.
+//   placements the same: container id → host name, and since schema 5 " ephemeral" behind it if its
+//              record goes with it. A container that has no record is one that a restore took away
+//              while it was attached.
 //   requests   the same: request id → "NUMBER REVISION FINGERPRINT"; since schema 2
 //   secrets    the same: name → what SecretSealer made of the value; since schema 3
 //   identity_keys  the same: host name → a serialized IdentityKeys; since schema 4. Not in backups:

@@ -252,6 +252,37 @@ TEST_F(SqliteStoreTest, ThirdSchemaIsBroughtToThePresentOne) {
   EXPECT_EQ((*store)->Read()->identity_keys.size(), 0u);
 }
 
+TEST_F(SqliteStoreTest, FourthSchemaIsBroughtToThePresentOne) {
+  MakeOne();
+  Sql("UPDATE meta SET value = 4 WHERE key = 'schema_version'");
+  auto store = OpenSqliteStore(dir_);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_NE((*store)->Read()->containers.Find("web-1"), nullptr);
+}
+
+TEST_F(SqliteStoreTest, WhatBecomesOfARecordIsKeptWithItsPlacement) {
+  {
+    const auto store = OpenSqliteStore(dir_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    ASSERT_TRUE((*store)
+                    ->Write([](Transaction& transaction) {
+                      transaction.Place("web-1", "host-7", Stay::kEphemeral);
+                      transaction.Place("web-2", "host-7", Stay::kLasting);
+                      transaction.Place("web-3", "host-7", Stay::kEphemeral);
+                      transaction.Place("web-3", "host-7", Stay::kLasting);
+                      transaction.Place("web-4", "host-7", Stay::kEphemeral);
+                      transaction.Unplace("web-4");
+                      return absl::OkStatus();
+                    })
+                    .ok());
+  }
+  const auto state = (*OpenSqliteStore(dir_))->Read();
+  EXPECT_EQ(*state->placements.Find("web-1"), "host-7");
+  EXPECT_EQ(state->hosts.Find("host-7")->size(), 3u);
+  EXPECT_EQ(state->StayOf("web-1"), Stay::kEphemeral);
+  for (const char* id : {"web-2", "web-3", "web-4"}) EXPECT_EQ(state->StayOf(id), Stay::kLasting);
+}
+
 TEST_F(SqliteStoreTest, IdentityKeysAreKeptAndTakeNoRevision) {
   {
     const auto store = OpenSqliteStore(dir_);

@@ -50,8 +50,9 @@ void State::SetSecret(const std::string& name, std::string sealed, uint64_t revi
               std::make_shared<SecretRecord>(SecretRecord{std::move(sealed), revision_of_change}));
 }
 
-void State::Place(const std::string& container_id, const std::string& host) {
+void State::Place(const std::string& container_id, const std::string& host, Stay stay) {
   Unplace(container_id);
+  if (stay == Stay::kEphemeral) ephemerals.Set(container_id, std::make_shared<Stay>(stay));
   placements.Set(container_id, std::make_shared<std::string>(host));
   const auto before = hosts.Find(host);
   auto after = before == nullptr ? std::make_shared<std::set<std::string>>()
@@ -64,6 +65,7 @@ void State::Unplace(const std::string& container_id) {
   const auto host = placements.Find(container_id);
   if (host == nullptr) return;
   placements.Erase(container_id);
+  ephemerals.Erase(container_id);
   auto after = std::make_shared<std::set<std::string>>(*hosts.Find(*host));
   after->erase(container_id);
   if (after->empty()) {
@@ -71,6 +73,10 @@ void State::Unplace(const std::string& container_id) {
   } else {
     hosts.Set(*host, std::move(after));
   }
+}
+
+Stay State::StayOf(const std::string& container_id) const {
+  return ephemerals.Find(container_id) == nullptr ? Stay::kLasting : Stay::kEphemeral;
 }
 
 std::shared_ptr<const std::string> State::RequestInPlaceOf(uint64_t number) const {

@@ -47,6 +47,12 @@ struct RequestRecord {
   std::string fingerprint;  // Of the call's method and content.
 };
 
+// What becomes of a container's record when it leaves its host.
+enum class Stay {
+  kLasting,    // It is there when the container comes again.
+  kEphemeral,  // It goes along.
+};
+
 // So many request ids are remembered.
 inline constexpr uint64_t kMaxRequests = 100'000;
 
@@ -66,6 +72,8 @@ struct State {
   CowMap<std::string> placements;
   // The same the other way round. Derived.
   CowMap<std::set<std::string>> hosts;
+  // Ids of placed containers that are Stay::kEphemeral.
+  CowMap<Stay> ephemerals;
   // The newest kMaxRequests by id.
   CowMap<RequestRecord> requests;
   // Number of the newest; 0: there was none.
@@ -78,8 +86,10 @@ struct State {
   void SetContainer(v1::ContainerPolicy value, uint64_t revision_of_change);
   void SetHandler(v1::Handler value, uint64_t revision_of_change);
   void SetSecret(const std::string& name, std::string sealed, uint64_t revision_of_change);
-  void Place(const std::string& container_id, const std::string& host);
+  void Place(const std::string& container_id, const std::string& host, Stay stay = Stay::kLasting);
   void Unplace(const std::string& container_id);
+  // Of a container that is placed.
+  Stay StayOf(const std::string& container_id) const;
   // The id of the request whose place in the ring a request of that number takes; null: the place
   // is free.
   std::shared_ptr<const std::string> RequestInPlaceOf(uint64_t number) const;

@@ -118,11 +118,11 @@ void Transaction::DeleteSecret(const std::string& name) {
   state_.secrets.Erase(name);
 }
 
-void Transaction::Place(const std::string& container_id, const std::string& host) {
+void Transaction::Place(const std::string& container_id, const std::string& host, Stay stay) {
   const auto before = state_.placements.Find(container_id);
-  if (before != nullptr && *before == host) return;
-  Add(Change::Table::kPlacements, container_id, host);
-  state_.Place(container_id, host);
+  if (before != nullptr && *before == host && state_.StayOf(container_id) == stay) return;
+  Add(Change::Table::kPlacements, container_id, PlacementRow(host, stay));
+  state_.Place(container_id, host, stay);
 }
 
 void Transaction::Unplace(const std::string& container_id) {
@@ -174,7 +174,7 @@ void Transaction::Restore(const State& backup, uint64_t epoch) {
       [&](const std::string& name, const SecretRecord& record) { PutSecret(name, record.sealed); });
   if (base_revision_ > 0) return;
   backup.placements.ForEach(
-      [&](const std::string& id, const std::string& host) { Place(id, host); });
+      [&](const std::string& id, const std::string& host) { Place(id, host, backup.StayOf(id)); });
 }
 
 template <typename Record>
@@ -207,6 +207,10 @@ absl::Status Transaction::UpdateContainer(
   RETURN_IF_ERROR(edit(&policy));
   PutContainer(policy);
   return absl::OkStatus();
+}
+
+std::string PlacementRow(const std::string& host, Stay stay) {
+  return stay == Stay::kEphemeral ? StrCat(host, " ephemeral") : host;
 }
 
 absl::Status NoContainer(const std::string& container_id) {

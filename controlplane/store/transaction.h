@@ -30,11 +30,14 @@ struct Change {
   std::string key;
   // Of the transaction that made it.
   uint64_t revision = 0;
-  // Serialized message (v1::IdentityKeys for kIdentityKeys), a host's name for kPlacements, "NUMBER
-  // REVISION FINGERPRINT" for kRequests, or what SecretSealer made for kSecrets. nullopt: the row
-  // is deleted.
+  // Serialized message (v1::IdentityKeys for kIdentityKeys), a PlacementRow for kPlacements,
+  // "NUMBER REVISION FINGERPRINT" for kRequests, or what SecretSealer made for kSecrets. nullopt:
+  // the row is deleted.
   std::optional<std::string> value;
 };
+
+// "HOST", or "HOST ephemeral".
+std::string PlacementRow(const std::string& host, Stay stay);
 
 // Sees its own changes. Putting what is already there, or deleting what is not, changes nothing and
 // takes no revision. Not thread-safe.
@@ -69,7 +72,7 @@ class Transaction {
   // Also of the same value: a sealed one does not tell.
   void PutSecret(const std::string& name, const std::string& sealed);
   void DeleteSecret(const std::string& name);
-  void Place(const std::string& container_id, const std::string& host);
+  void Place(const std::string& container_id, const std::string& host, Stay stay = Stay::kLasting);
   void Unplace(const std::string& container_id);
   // `keys`: a serialized v1::IdentityKeys. Takes no revision.
   void PutIdentityKeys(const std::string& host, const std::string& keys);
