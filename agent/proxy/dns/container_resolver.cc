@@ -52,7 +52,7 @@ absl::Status Admit(ContainerResolver::State& state, const Host& name, SteadyTime
   state.dns->on_exceeded(DnsLimit::kNameBytes);
   return absl::PermissionDeniedError(StrCat("too many new names below ",
                                             LikelyRegisteredName(name.text()),
-                                            ": this looks like data in DNS names"));
+                                            ", or in all: this looks like data in DNS names"));
 }
 
 Task<Answer> Follow(std::shared_ptr<Flight> flight) {

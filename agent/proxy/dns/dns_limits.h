@@ -18,7 +18,8 @@ struct DnsLimits {
   // On one worker.
   size_t max_upstream_under_way = 128;
   // Bytes of new names below one registered name, without that name: what data smuggled out in
-  // names is made of. A page with five hundred hosts of one company stays below.
+  // names is made of. A page with five hundred hosts of one company stays below. All registered
+  // names together may have a few times as much (query_budget.cc).
   double name_bytes_per_second = 8192.0 / 60;
   double name_bytes_at_once = 8192;
   // Answers that are kept, and their bytes.

@@ -32,7 +32,11 @@ TEST(LikelyRegisteredNameTest, IsTheEndOfAName) {
       {"example.com.au", "example.com.au"},
       {"co.uk", "co.uk"},
       {"a.github.io", "github.io"},
-      {"a.ab.io", "a.ab.io"},
+      {"www.example.ac.jp", "example.ac.jp"},
+      {"a.ab.io", "ab.io"},
+      {"a.b.7qk.cc", "7qk.cc"},
+      {"a.co.test", "co.test"},
+      {"io", "io"},
       {"4.3.2.1.in-addr.arpa", "in-addr.arpa"},
   };
   for (const auto& test : cases) {
@@ -73,6 +77,55 @@ TEST(QueryBudgetTest, DN04_ATunnelIsNoticedAndNobodyElseSuffers) {
   EXPECT_EQ(budget.AdmitUpstream(Name("www.good.test"), kNow), Upstream::kAdmitted);
   const SteadyTime later = kNow + std::chrono::minutes(1);
   EXPECT_EQ(budget.AdmitUpstream(Name(Smuggled(2000, "evil.test")), later), Upstream::kAdmitted);
+}
+
+// How many of at most `most` names in a row are admitted: Smuggled(i, below(i)).
+template <typename Below>
+int SmuggledBelow(QueryBudget& budget, int most, Below below, SteadyTime now = kNow) {
+  for (int i = 0; i < most; ++i) {
+    if (budget.AdmitUpstream(Name(Smuggled(i, below(i))), now) != Upstream::kAdmitted) return i;
+  }
+  return most;
+}
+
+TEST(QueryBudgetTest, DN04_AShortNameIsNoRegistry) {
+  QueryBudget budget(DnsLimits(), kNow);
+  EXPECT_EQ(SmuggledBelow(budget, 1000, [](int) { return "7qk.cc"; }), 128);
+}
+
+TEST(QueryBudgetTest, DN04_OtherNamesDoNotMakeItForgetATunnel) {
+  QueryBudget budget(DnsLimits(), kNow);
+  ASSERT_EQ(SmuggledBelow(budget, 1000, [](int) { return "a.evil.test"; }), 124);
+  // As fast as names are admitted.
+  SteadyTime now = kNow;
+  for (size_t i = 0; i < 3 * QueryBudget::kMaxRegisteredNames; ++i) {
+    now += std::chrono::milliseconds(5);
+    ASSERT_EQ(budget.AdmitUpstream(Name("a.x" + std::to_string(i) + ".test"), now),
+              Upstream::kAdmitted);
+  }
+  // No more than a quarter of a minute's.
+  EXPECT_LE(SmuggledBelow(budget, 1000, [](int) { return "b.evil.test"; }, now), 32);
+}
+
+TEST(QueryBudgetTest, DN04_ATunnelOverManyNamesIsNoticed) {
+  constexpr int kInAll = 16 * 8192 / 64;
+  const auto own = [](int i) { return "evil" + std::to_string(i / 8) + ".test"; };
+  const DnsLimits limits = {.upstream_at_once = 1e6};
+  QueryBudget many(limits, kNow);
+  EXPECT_EQ(SmuggledBelow(many, 10'000, own), kInAll);
+  EXPECT_EQ(many.AdmitUpstream(Name("new.test"), kNow), Upstream::kAdmitted);
+  // Somebody may have got hold of what looks like a registry.
+  QueryBudget registry(limits, kNow);
+  EXPECT_EQ(SmuggledBelow(registry, 10'000, [](int) { return "co.io"; }), kInAll);
+}
+
+TEST(QueryBudgetTest, ThousandsOfHostsOfHundredsOfCompaniesAreNoTunnel) {
+  QueryBudget budget({.upstream_at_once = 1e6}, kNow);
+  for (int i = 0; i < 5000; ++i) {
+    const std::string host =
+        "d" + std::to_string(10'000 + i) + "abcdefghij.cdn" + std::to_string(i % 500) + ".test";
+    ASSERT_EQ(budget.AdmitUpstream(Name(host), kNow), Upstream::kAdmitted) << host;
+  }
 }
 
 TEST(QueryBudgetTest, AFewHundredHostsOfOneCompanyAreNoTunnel) {

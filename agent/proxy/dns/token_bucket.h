@@ -17,15 +17,21 @@ class TokenBucket {
 
   // False: there are fewer, and none is taken.
   bool Take(double tokens, SteadyTime now) {
-    const std::chrono::duration<double> passed = now - filled_;
-    tokens_ = std::min(capacity_, tokens_ + std::max(0.0, passed.count()) * per_second_);
-    filled_ = now;
+    tokens_ = Left(now);
+    filled_ = std::max(filled_, now);
     if (tokens_ < tokens) return false;
     tokens_ -= tokens;
     return true;
   }
+  bool Has(double tokens, SteadyTime now) const { return Left(now) >= tokens; }
+  bool IsFull(SteadyTime now) const { return Has(capacity_, now); }
 
  private:
+  double Left(SteadyTime now) const {
+    const std::chrono::duration<double> passed = now - filled_;
+    return std::min(capacity_, tokens_ + std::max(0.0, passed.count()) * per_second_);
+  }
+
   double per_second_;
   double capacity_;
   double tokens_;

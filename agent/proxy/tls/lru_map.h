@@ -40,6 +40,9 @@ class LruMap {
     return &entries_.front().second;
   }
 
+  // What Set would forget for a new key. Does not count as use. REQUIRES: there is an entry.
+  const std::pair<std::string, Value>& Oldest() const { return entries_.back(); }
+
   void Erase(const std::string& key) {
     const auto found = index_.find(key);
     if (found == index_.end()) return;

@@ -16,6 +16,15 @@ TEST(LruMapTest, ForgetsWhatWasNotUsedForLongest) {
   EXPECT_EQ(*map.Find("c"), 3);
 }
 
+TEST(LruMapTest, SaysWhatItWouldForget) {
+  LruMap<int> map(2);
+  map.Set("a", 1);
+  map.Set("b", 2);
+  EXPECT_EQ(map.Oldest().first, "a");
+  map.Find("a");
+  EXPECT_EQ(map.Oldest().first, "b");
+}
+
 TEST(LruMapTest, ReplacesWithoutGrowing) {
   LruMap<int> map(2);
   map.Set("a", 1);
