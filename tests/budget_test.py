@@ -17,6 +17,7 @@ LIMITS = {
     "connections": 24, "handshakes": 4, "handshake_timeout_ms": 2000, "requests": 10, "websockets": 3, "handler_calls": 4,
     "handler_calls_per_second": 20, "origin_connections": 12, "header_bytes": 2048, "header_count": 20, "head_timeout_ms": 1000,
     "idle_timeout_ms": 4000, "refusal_records_per_second": 5, "leaves_per_second": 1, "relay_idle_timeout_ms": 6000,
+    "memory_bytes": 3 << 19,
 }
 REFUSAL_RECORDS_BURST = 1000
 
@@ -74,6 +75,26 @@ class BudgetTest(BudgetCase):
         # The unfinished ones end by themselves.
         self.await_used("handshakes", 0)
         self.await_used("connections", 0)
+        self.assertEqual(self.container.curl("https://good.test/", address=GOOD).status, 200)
+
+    def test_large_hellos_need_memory(self):
+        """Before they are whole: what every connection is reckoned to hold does not cover them."""
+        begun = b"\x16\x03\x01\x40\x00\x01\x00\xff\x00".ljust(12_000, b"a")
+        held = 2 * 64 * 1024 + 16 * 1024
+        at_once = LIMITS["memory_bytes"] // held + 2
+        self.assertLess(at_once, LIMITS["connections"])
+
+        def refused():
+            connections = [self.connect(begun, port=443) for _ in range(at_once)]
+            found = self.records(decision="reject", scheme="tls", reason="over_budget", detail="memory_bytes")
+            for one in connections:
+                one.close()
+            return found
+
+        eventually(refused, what="a hello without room")
+        self.assertGreaterEqual(self.limit("memory_bytes")[1], 1)
+        self.assertEqual(self.limit("memory_bytes", self.other)[1], 0)
+        self.await_used("memory_bytes", 0)
         self.assertEqual(self.container.curl("https://good.test/", address=GOOD).status, 200)
 
     def test_certificates_beyond_wait(self):

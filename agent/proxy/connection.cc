@@ -59,7 +59,7 @@ Task<Sniffed> SniffFirst(ContainerPtr container, Stream* stream, std::string ear
   const OpenStream open(container, stream);
   co_return co_await Sniff(
       stream, std::chrono::steady_clock::now() + container->limits().Time(Limit::kHeadTimeoutMs),
-      std::move(early));
+      std::move(early), &container->budget());
 }
 
 Task<void> ServeHttp2(ContainerPtr container, Origin origin, std::shared_ptr<const TlsFacts> tls,
@@ -87,10 +87,11 @@ Task<void> AnswerAndClose(Stream* stream, std::string answer) {
 }
 
 Task<void> ServeDecrypted(ContainerPtr container, Origin origin,
-                          std::unique_ptr<TcpStream> transport, std::string early, Host name) {
+                          std::unique_ptr<TcpStream> transport, SniffedTls sniffed, Host name) {
   const std::string& host = name.text();
   absl::StatusOr<Terminated> terminated =
-      co_await Terminate(container, origin, std::move(transport), std::move(early), name);
+      co_await Terminate(container, origin, std::move(transport), std::move(sniffed.early), name);
+  sniffed.room.Release();
   if (!terminated.ok()) {
     std::string_view reason = "handshake_failed";
     if (absl::IsUnauthenticated(terminated.status())) reason = "intercept_pin_failure";
@@ -127,9 +128,10 @@ Task<void> ServeTls(ContainerPtr container, Origin origin, std::unique_ptr<TcpSt
     co_return;
   }
   if (IsToBeDecrypted(*container, *name, origin)) {
-    co_await ServeDecrypted(container, origin, std::move(stream), std::move(sniffed.early),
+    co_await ServeDecrypted(container, origin, std::move(stream), std::move(sniffed),
                             *std::move(name));
   } else {
+    // Nothing tells when the origin has taken all of a large ClientHello: its room is kept.
     co_await ServeTlsTunnel(container, origin, std::move(stream), std::move(sniffed.early),
                             *std::move(name));
   }
@@ -144,6 +146,13 @@ Task<void> ServeNeither(ContainerPtr container, Origin origin, std::unique_ptr<T
       "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nsallyport-reason: bad_request\r\n"
       "content-length: 13\r\nconnection: close\r\n\r\nbad_request\r\n";
   co_await AnswerAndClose(stream.get(), is_tls ? FatalAlert(*sniffed.alert) : kBadRequest);
+}
+
+// A ClientHello that the container has no memory left for.
+Task<void> ServeTooMuch(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> stream) {
+  Reject(*container, origin, "tls", "over_budget", std::string(InfoOf(HeadRoom::kLimit).name));
+  stream->Close(Stream::How::kReset);
+  co_return;
 }
 
 // Whatever server the container asks: the agent answers.
@@ -182,6 +191,8 @@ Task<Task<void>> Choose(ContainerPtr container, Origin origin, std::unique_ptr<T
     co_return ServeTls(container, origin, std::move(*stream), std::move(*tls));
   if (auto* neither = std::get_if<SniffedNeither>(&sniffed))
     co_return ServeNeither(container, origin, std::move(*stream), std::move(*neither));
+  if (std::holds_alternative<SniffedTooMuch>(sniffed))
+    co_return ServeTooMuch(container, origin, std::move(*stream));
   co_return Leave();
 }
 
@@ -201,10 +212,12 @@ ClientConnection ToProxy(ContainerPtr container, Origin own) {
 // The proxy's own TLS, whatever name it is asked for: its certificate is for the address that it
 // was reached by. What it carries is served as without.
 Task<void> ServeProxyTls(ContainerPtr container, Origin own, std::unique_ptr<TcpStream> transport,
-                         std::string early) {
+                         SniffedTls sniffed) {
   const Host host = Host::FromAddress(own.address);
-  absl::StatusOr<Terminated> terminated = co_await TerminateForProxy(
-      container, std::move(transport), std::move(early), host, {std::string(kHttp2), "http/1.1"});
+  absl::StatusOr<Terminated> terminated =
+      co_await TerminateForProxy(container, std::move(transport), std::move(sniffed.early), host,
+                                 {std::string(kHttp2), "http/1.1"});
+  sniffed.room.Release();
   if (!terminated.ok()) {
     Reject(*container, own, "https", "handshake_failed",
            std::string(terminated.status().message()));
@@ -231,9 +244,11 @@ Task<void> ServeProxyClient(ContainerPtr container, Origin own, std::unique_ptr<
   } else if (auto* http2 = std::get_if<SniffedHttp2>(&sniffed)) {
     co_await ServeH2(ToProxy(container, own), stream.get(), std::move(http2->early));
   } else if (auto* tls = std::get_if<SniffedTls>(&sniffed)) {
-    co_await ServeProxyTls(container, own, std::move(stream), std::move(tls->early));
+    co_await ServeProxyTls(container, own, std::move(stream), std::move(*tls));
   } else if (auto* neither = std::get_if<SniffedNeither>(&sniffed)) {
     co_await ServeNeither(container, own, std::move(stream), std::move(*neither));
+  } else if (std::holds_alternative<SniffedTooMuch>(sniffed)) {
+    co_await ServeTooMuch(container, own, std::move(stream));
   }
 }
 

@@ -144,10 +144,10 @@ Task<void> ServeBadMessage(ClientConnection client, int status, std::string deta
   AuditRecord record = RecordOf(client);
   Outcome outcome;
   outcome.decision = "reject";
-  outcome.reason = "bad_request";
+  outcome.reason = status == 503 ? "over_budget" : "bad_request";
   outcome.detail = detail;
   if (status != 0)
-    outcome = co_await RefuseRequest(client, Refusal{status, "bad_request", std::move(detail)});
+    outcome = co_await RefuseRequest(client, Refusal{status, outcome.reason, std::move(detail)});
   Finish(client, std::move(outcome), start, &record);
 }
 

@@ -72,7 +72,7 @@ struct Outcome {
 Task<void> ServeRequest(ClientConnection client, RequestHead head);
 
 // A message that is not HTTP as the RFC of its version has it: nothing of it is forwarded. `status`
-// 0: there is nobody to answer.
+// 0: there is nobody to answer. 503: there is no room for it, by the limit that `detail` names.
 Task<void> ServeBadMessage(ClientConnection client, int status, std::string detail);
 
 }  // namespace sallyport::proxy

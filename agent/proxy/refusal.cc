@@ -58,7 +58,8 @@ Task<Outcome> RefuseRequest(const ClientConnection& client, Refusal refusal) {
   outcome.status = refusal.status;
   outcome.detail = refusal.detail;
   const std::string body = StrCat(refusal.reason, ": ", refusal.detail, "\n");
-  const ResponseHead head = TextHead(refusal.status, refusal.reason, "text/plain");
+  ResponseHead head = TextHead(refusal.status, refusal.reason, "text/plain");
+  if (refusal.status == kUnavailable) head.headers.Add("retry-after", kRetryAfterSeconds);
   // The answer is a courtesy; whether it arrives changes nothing.
   (void)co_await client.http->WriteResponse(head, body, false);
   co_return outcome;

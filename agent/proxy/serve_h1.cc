@@ -44,7 +44,7 @@ bool EndsWithThisRequest(const Container& container) {
 // is set if it has become one.
 Task<bool> ServeNext(const ClientConnection& client, H1ServerConnection* http,
                      std::optional<OpenedTunnel>* tunnel) {
-  H1ServerConnection::HeadResult result = co_await http->ReadHead();
+  H1ServerConnection::HeadResult result = co_await http->ReadHead(&client.container->budget());
   if (std::get_if<H1ServerConnection::Closed>(&result) != nullptr) co_return false;
   if (auto* bad = std::get_if<BadMessage>(&result)) {
     co_await ServeBadMessage(client, bad->status, std::move(bad->detail));

@@ -27,7 +27,8 @@ class ServedConnection final : public ClosableConnection {
                    std::string_view early)
       : client(std::move(client)),
         http(context, stream, early, H2LimitsOf(this->client.container->limits()),
-             H2TimeoutsOf(this->client.container->limits()), this->client.to_proxy),
+             H2TimeoutsOf(this->client.container->limits()), this->client.to_proxy,
+             &this->client.container->budget()),
         all_done(context),
         over(context),
         context_(context),

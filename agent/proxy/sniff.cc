@@ -28,8 +28,10 @@ bool IsOtherTlsRecord(std::string_view bytes) {
 
 }  // namespace
 
-Task<Sniffed> Sniff(Stream* stream, SteadyTime deadline, std::string early) {
+Task<Sniffed> Sniff(Stream* stream, SteadyTime deadline, std::string early,
+                    ContainerBudget* budget) {
   stream->SetDeadline(deadline);
+  HeadRoom room(budget, kMaxClientHelloBytes);
   ClientHelloReader reader;
   std::array<char, 4096> buffer;
   bool unread = early.empty();
@@ -55,9 +57,10 @@ Task<Sniffed> Sniff(Stream* stream, SteadyTime deadline, std::string early) {
     }
     auto parsed = reader.Read(early);
     if (auto* hello = std::get_if<ClientHello>(&parsed))
-      co_return SniffedTls{std::move(early), std::move(*hello)};
+      co_return SniffedTls{std::move(early), std::move(*hello), std::move(room)};
     if (auto* bad = std::get_if<NotClientHello>(&parsed))
       co_return SniffedNeither{std::move(bad->detail), bad->alert};
+    if (!room.Has(early.size())) co_return SniffedTooMuch{};
   }
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <variant>
 
+#include "agent/proxy/head_room.h"
 #include "agent/proxy/stream.h"
 #include "agent/proxy/tls/client_hello.h"
 
@@ -23,6 +24,7 @@ struct SniffedHttp2 {  // The connection preface (RFC 9113 section 3.4), whole.
 struct SniffedTls {
   std::string early;
   ClientHello hello;
+  HeadRoom room;  // As long as `early` is held.
 };
 struct SniffedNeither {
   std::string detail;
@@ -30,13 +32,17 @@ struct SniffedNeither {
   std::optional<uint8_t> alert = std::nullopt;
 };
 struct SniffedNothing {};  // The peer left, or stayed silent until the deadline.
-using Sniffed = std::variant<SniffedHttp, SniffedHttp2, SniffedTls, SniffedNeither, SniffedNothing>;
+struct SniffedTooMuch {};  // There is no room for a ClientHello as large.
+using Sniffed = std::variant<SniffedHttp, SniffedHttp2, SniffedTls, SniffedNeither, SniffedNothing,
+                             SniffedTooMuch>;
 
 // Reads until it is clear which. A ClientHello is read whole, at most kMaxClientHelloBytes. Bytes
 // that cannot begin an HTTP request line are neither; that the rest of a line is legal is for the
 // HTTP parser to say, as it is for what only begins like HTTP/2's preface.
-// `early` was read before.
-Task<Sniffed> Sniff(Stream* stream, SteadyTime deadline, std::string early = "");
+// `early` was read before. `budget` has room for what is large, and outlives what is returned;
+// null: nobody counts.
+Task<Sniffed> Sniff(Stream* stream, SteadyTime deadline, std::string early = "",
+                    ContainerBudget* budget = nullptr);
 
 }  // namespace sallyport::proxy
 

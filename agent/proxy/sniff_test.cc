@@ -20,6 +20,17 @@ std::string SmallHello() {
   return std::string("\x16\x03\x01\x00", 4) + static_cast<char>(handshake.size()) + handshake;
 }
 
+// 9,000 cipher suites and as many bytes again, over two records.
+std::string LargeHello() {
+  const std::string body = std::string("\x03\x03", 2) + std::string(32, 'r') +
+                           std::string("\x00\x46\x50", 3) + std::string(0x4650, 'c') +
+                           std::string("\x01\x00", 2);
+  const std::string handshake = std::string("\x01\x00\x46\x77", 4) + body;
+  constexpr size_t kFirst = 0x4000;
+  return std::string("\x16\x03\x01\x40\x00", 5) + handshake.substr(0, kFirst) +
+         std::string("\x16\x03\x01\x06\x7b", 5) + handshake.substr(kFirst);
+}
+
 class SniffTest : public testing::Test {
  protected:
   Sniffed SniffBytes(std::string_view bytes, bool end, size_t max_read = 1 << 20) {
@@ -29,12 +40,15 @@ class SniffTest : public testing::Test {
     pair.first->set_faults(faults);
     pair.first->Receive(bytes);
     if (end) pair.first->ReceiveEnd();
-    return RunTask(context_,
-                   Sniff(pair.first.get(),
-                         steady_clock::now() + std::chrono::milliseconds(end ? 10'000 : 20)));
+    return RunTask(
+        context_,
+        Sniff(pair.first.get(), steady_clock::now() + std::chrono::milliseconds(end ? 10'000 : 20),
+              "", &budget_));
   }
+  int64_t memory() const { return budget_.held(Limit::kMemoryBytes); }
 
   boost::asio::io_context context_;
+  ContainerBudget budget_{ContainerLimits()};
 };
 
 TEST_F(SniffTest, OneLetterMakesItHttp) {
@@ -74,6 +88,22 @@ TEST_F(SniffTest, AClientHelloIsReadWhole) {
     EXPECT_EQ(std::get<SniffedTls>(sniffed).early, hello);
     EXPECT_EQ(std::get<SniffedTls>(sniffed).hello.server_name, std::nullopt);
   }
+}
+
+TEST_F(SniffTest, ALargeClientHelloNeedsRoom) {
+  {
+    const Sniffed sniffed = SniffBytes(LargeHello(), false);
+    ASSERT_TRUE(std::holds_alternative<SniffedTls>(sniffed));
+    EXPECT_EQ(memory(), 2 * static_cast<int64_t>(kMaxClientHelloBytes));
+  }
+  EXPECT_EQ(memory(), 0);
+  SniffBytes(LargeHello().substr(0, 0x4000), false);
+  EXPECT_EQ(memory(), 0);
+  const int64_t most = budget_.limits()[Limit::kMemoryBytes];
+  const Gauge::Token others = budget_.Hold(Limit::kMemoryBytes, most);
+  EXPECT_TRUE(std::holds_alternative<SniffedTooMuch>(SniffBytes(LargeHello(), false)));
+  EXPECT_EQ(budget_.exceeded(Limit::kMemoryBytes), 1u);
+  EXPECT_TRUE(std::holds_alternative<SniffedTls>(SniffBytes(SmallHello(), false)));
 }
 
 TEST_F(SniffTest, AHalfClientHelloIsNothingToServe) {

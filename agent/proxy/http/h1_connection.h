@@ -10,6 +10,7 @@
 #include <string>
 #include <variant>
 
+#include "agent/proxy/head_room.h"
 #include "agent/proxy/http/h1_parse.h"
 #include "agent/proxy/http/http_exchange.h"
 #include "agent/proxy/stream.h"
@@ -43,8 +44,9 @@ class H1ServerConnection final : public ServerExchange {
   // If it is waiting for a request now, it waits no longer than `grace` from now.
   void LeaveSoon(std::chrono::milliseconds grace);
   // A stream error is Closed if no byte of a head came in, else BadMessage with status 408
-  // (deadline) or 0 (gone).
-  Task<HeadResult> ReadHead();
+  // (deadline) or 0 (gone). `budget` has room for a large head, else BadMessage with status 503 and
+  // the limit's name; null: nobody counts.
+  Task<HeadResult> ReadHead(ContainerBudget* budget = nullptr);
   // Whether, after FinishBody, the connection may carry another request once the request's body has
   // been read to its end (ReadHead gives Closed before).
   bool reusable() const;

@@ -27,7 +27,7 @@ inline bool IsConnect(const RequestHead& head) { return head.method == "CONNECT"
 
 struct NeedMore {};
 // What the sender did wrong. `status` is what a client is to be told (400, 405, 414, 431, 501,
-// 505).
+// 505; 503: not the sender is at fault, there is no room).
 struct BadMessage {
   int status = 400;
   std::string detail;  // For the operator; may quote nothing of the message but its structure.

@@ -19,6 +19,7 @@ namespace {
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr int kFirstFinalStatus = 200;
 constexpr int kLastStatus = 599;
+constexpr int kNoRoom = 503;
 
 // What a client may send before a request without having begun one.
 bool IsNoHead(std::string_view bytes) { return bytes.empty() || bytes == "\r\n" || bytes == "\r"; }
@@ -262,13 +263,14 @@ void H1ServerConnection::LeaveSoon(std::chrono::milliseconds grace) {
     state_->deadlines.BeginRead(Deadlines::In(std::min(grace, state_->timeouts.idle)));
 }
 
-Task<H1ServerConnection::HeadResult> H1ServerConnection::ReadHead() {
+Task<H1ServerConnection::HeadResult> H1ServerConnection::ReadHead(ContainerBudget* budget) {
   State& s = *state_;
   if (!s.MayReadHead()) co_return Closed{};
   if (s.context == nullptr) s.context = &co_await ThisContext();
   s.response_begun = false;
   s.keeps_alive = false;
   HeadProgress progress(s.limits);
+  HeadRoom room(budget, s.limits.head_bytes);
   SteadyTime deadline = Deadlines::In(s.buffer.empty() ? s.timeouts.idle : s.timeouts.head);
   while (true) {
     if (progress.WorthParsing(s.buffer.bytes())) {
@@ -280,6 +282,8 @@ Task<H1ServerConnection::HeadResult> H1ServerConnection::ReadHead() {
         co_return std::move(head->head);
       }
     }
+    if (!room.Has(s.buffer.size()))
+      co_return s.Refuse({kNoRoom, std::string(InfoOf(HeadRoom::kLimit).name)});
     const bool was_empty = s.buffer.empty();
     s.deadlines.BeginRead(deadline);
     s.awaits_request = was_empty;

@@ -41,7 +41,7 @@ class H1ServerTest : public testing::Test {
   }
   // The request's target, "closed", or the status of what is bad.
   std::string ReadHead() {
-    const H1ServerConnection::HeadResult result = RunTask(context_, server_->ReadHead());
+    const H1ServerConnection::HeadResult result = RunTask(context_, server_->ReadHead(&budget_));
     if (const auto* bad = std::get_if<BadMessage>(&result)) return std::to_string(bad->status);
     if (std::holds_alternative<H1ServerConnection::Closed>(result)) return "closed";
     return std::get<RequestHead>(result).target;
@@ -84,6 +84,7 @@ class H1ServerTest : public testing::Test {
   }
 
   boost::asio::io_context context_{1};
+  ContainerBudget budget_{ContainerLimits()};
   std::unique_ptr<MemoryStream> stream_, client_;
   std::unique_ptr<H1ServerConnection> server_;
   size_t written_ = 0;

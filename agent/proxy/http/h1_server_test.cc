@@ -15,6 +15,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
+Task<void> ReadTarget(H1ServerConnection* server, ContainerBudget* budget, std::string* target) {
+  const H1ServerConnection::HeadResult result = co_await server->ReadHead(budget);
+  *target = std::get<RequestHead>(result).target;
+}
+
 TEST_F(H1ServerTest, ServesOneAfterTheOther) {
   stream_->Receive(kGet);
   EXPECT_EQ(ReadHead(), "/a");
@@ -44,6 +49,33 @@ TEST_F(H1ServerTest, EarlyBytesComeFirst) {
   Restart({}, std::string(kGet.substr(0, 10)));
   stream_->Receive(kGet.substr(10));
   EXPECT_EQ(ReadHead(), "/a");
+}
+
+TEST_F(H1ServerTest, ALargeHeadNeedsRoom) {
+  const std::string large =
+      std::string(kGet.substr(0, kGet.size() - 2)) + "X: " + std::string(20'000, 'x') + "\r\n";
+  stream_->Receive(large);
+  std::string target;
+  Spawn(context_, ReadTarget(server_.get(), &budget_, &target));
+  RunReady(context_);
+  EXPECT_EQ(budget_.held(Limit::kMemoryBytes), 2 * 60 * 1024);
+  stream_->Receive("\r\n");
+  RunReady(context_);
+  EXPECT_EQ(target, "/a");
+  EXPECT_EQ(budget_.held(Limit::kMemoryBytes), 0);
+  EXPECT_TRUE(Respond("").ok());
+
+  const int64_t most = budget_.limits()[Limit::kMemoryBytes];
+  const Gauge::Token others = budget_.Hold(Limit::kMemoryBytes, most);
+  stream_->Receive(kGet);
+  EXPECT_EQ(ReadHead(), "/a");
+  EXPECT_TRUE(Respond("").ok());
+  EXPECT_EQ(budget_.exceeded(Limit::kMemoryBytes), 0u);
+  stream_->Receive(large);
+  EXPECT_EQ(ReadHead(), "503");
+  EXPECT_EQ(budget_.exceeded(Limit::kMemoryBytes), 1u);
+  EXPECT_TRUE(Respond("", true, 503).ok());
+  EXPECT_FALSE(server_->reusable());
 }
 
 TEST_F(H1ServerTest, H129PipelinedRequestsStayInOrder) {

@@ -60,7 +60,8 @@ class H2Fixture : public testing::Test {
     if (server_ != nullptr) End();
     std::tie(end_, peer_) = MemoryStream::MakePair(context_);
     end_->set_faults({.capacity = 64 * 1024 * 1024});
-    server_ = std::make_unique<H2ServerConnection>(context_, end_.get(), "", limits, timeouts);
+    server_ = std::make_unique<H2ServerConnection>(context_, end_.get(), "", limits, timeouts,
+                                                   /*connect_to_proxy=*/false, &budget_);
     log_.clear();
     seen_ = 0;
     running_ = 1;
@@ -146,6 +147,7 @@ class H2Fixture : public testing::Test {
   }
 
   boost::asio::io_context context_{1};
+  ContainerBudget budget_{ContainerLimits()};
   std::unique_ptr<MemoryStream> end_, peer_;
   std::unique_ptr<H2ServerConnection> server_;
   std::unique_ptr<h2::FrameReader> reader_;

@@ -31,10 +31,13 @@ void H2Session::OnFrameBegins(const nghttp2_frame_hd& frame) {
   switch (frame.type) {
     case NGHTTP2_HEADERS:
       continuations_ = 0;
+      block_held_ = 0;
+      CountBlock(frame.length);
       budget_.OnUsefulFrame(now_);
       break;
     case NGHTTP2_CONTINUATION:
       within = ++continuations_ <= limits_.continuations;
+      CountBlock(frame.length);
       break;
     case NGHTTP2_DATA:
       if (frame.length > 0) {
@@ -64,6 +67,14 @@ void H2Session::EndAbusive(std::string_view what) {
   Terminate(H2Error::kEnhanceYourCalm, absl::ResourceExhaustedError(StrCat("the peer ", what)));
 }
 
+// Field by field they go from the one to the other; a field that is not all there is nghttp2's.
+void H2Session::CountBlock(size_t more) {
+  block_held_ += more;
+  if (block_room_.Has(block_held_) || terminated_) return;
+  Terminate(H2Error::kEnhanceYourCalm,
+            absl::ResourceExhaustedError("there is no room for the header list"));
+}
+
 void H2Session::OnHeadBegins(int32_t stream_id) {
   in_head_ = true;
   block_ = H2Head{};
@@ -87,12 +98,14 @@ void H2Session::OnField(int32_t stream_id, std::string_view name, std::string_vi
   const size_t max_bytes = trailers ? limits_.trailer_bytes : limits_.head_bytes;
   // Crumbs of one cookie (RFC 9113 section 8.2.3) are one field.
   const bool cookie = name == "cookie" && role_ == Role::kServer;
-  block_bytes_ += name.size() + value.size() + kFieldOverhead;
+  const size_t bytes = name.size() + value.size() + kFieldOverhead;
+  block_bytes_ += bytes;
   if (!cookie || cookie_.empty()) ++block_fields_;
   if (block_bytes_ > kAbsurd * limits_.head_bytes) EndAbusive("sends an absurd header list");
   block_.too_large =
       block_.too_large || block_bytes_ > max_bytes || block_fields_ > limits_.field_count;
   if (block_.too_large) return;
+  CountBlock(bytes);
   if (cookie) {
     if (!cookie_.empty()) cookie_ += "; ";
     cookie_ += value;
@@ -103,6 +116,7 @@ void H2Session::OnField(int32_t stream_id, std::string_view name, std::string_vi
 
 void H2Session::OnHeadEnds(int32_t stream_id, bool ends_stream) {
   in_head_ = false;
+  block_room_.Release();
   const std::shared_ptr<H2Stream> stream = Find(stream_id);
   if (stream == nullptr || terminated_) return;
   block_.ends_stream = ends_stream;
@@ -140,6 +154,7 @@ void H2Session::OnHeadEnds(int32_t stream_id, bool ends_stream) {
 // nghttp2 resets the stream.
 void H2Session::OnBadHead(int32_t stream_id) {
   in_head_ = false;
+  block_room_.Release();
   const std::shared_ptr<H2Stream> stream = Find(stream_id);
   if (stream == nullptr) return;
   FailStream(*stream,

@@ -9,10 +9,11 @@ namespace sallyport::proxy {
 
 H2ServerConnection::H2ServerConnection(boost::asio::io_context& context, Stream* stream,
                                        std::string_view early, const H2Limits& limits,
-                                       const H2Timeouts& timeouts, bool connect_to_proxy)
+                                       const H2Timeouts& timeouts, bool connect_to_proxy,
+                                       ContainerBudget* budget)
     : timeouts_(timeouts),
       connect_to_proxy_(connect_to_proxy),
-      session_(context, H2Session::Role::kServer, limits),
+      session_(context, H2Session::Role::kServer, limits, budget),
       transport_(stream, &session_, timeouts, early),
       idle_until_(Deadlines::In(timeouts.idle)),
       head_until_(Deadlines::In(timeouts.head)) {}

@@ -22,10 +22,10 @@ namespace sallyport::proxy {
 class H2ServerConnection {
  public:
   // `stream` outlives this. `early` was read from it before: the client's preface, or its
-  // beginning. `connect_to_proxy` as in ParseH2Request.
+  // beginning. `connect_to_proxy` as in ParseH2Request, `budget` as in H2Session.
   H2ServerConnection(boost::asio::io_context& context, Stream* stream, std::string_view early,
                      const H2Limits& limits, const H2Timeouts& timeouts,
-                     bool connect_to_proxy = false);
+                     bool connect_to_proxy = false, ContainerBudget* budget = nullptr);
 
   struct Request {
     std::unique_ptr<H2ServerExchange> exchange;

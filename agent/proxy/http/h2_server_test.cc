@@ -301,6 +301,36 @@ TEST_F(H2ServerTest, AnAbsurdHeaderListEndsTheConnection) {
   EXPECT_TRUE(log_.empty());
 }
 
+TEST_F(H2ServerTest, ALargeHeaderListNeedsRoom) {
+  const auto memory = [this] { return budget_.held(Limit::kMemoryBytes); };
+  constexpr uint8_t kEndBoth = h2::kEndHeaders | h2::kEndStream;
+  const std::string block = h2::Block(With("x", std::string(10'000, 'a')));
+  const std::string begun = h2::Frame(h2::kHeaders, h2::kEndStream, 1, block.substr(0, 9'000));
+  const std::string entry = std::string("\x40\x01x\x7f\xa1\x1e", 6) + std::string(4000, 'a');
+  const std::string small =
+      h2::Frame(h2::kHeaders, kEndBoth, 1, h2::Block(kGet) + entry + std::string(3, '\xbe'));
+  Begin();
+  Give(begun);
+  EXPECT_EQ(memory(), 2 * 60 * 1024);
+  EXPECT_EQ(StatusOf(Give(h2::Frame(h2::kContinuation, h2::kEndHeaders, 1, block.substr(9'000)))),
+            "200");
+  EXPECT_EQ(memory(), 0);
+  Begin();
+  EXPECT_EQ(StatusOf(Give(small)), "200");
+
+  const int64_t most = budget_.limits()[Limit::kMemoryBytes];
+  const Gauge::Token others = budget_.Hold(Limit::kMemoryBytes, most);
+  Begin();
+  EXPECT_EQ(StatusOf(Give(h2::Head(1, kGet))), "200");
+  EXPECT_EQ(budget_.exceeded(Limit::kMemoryBytes), 0u);
+  for (const std::string& bytes : {begun, small}) {
+    Begin();
+    EXPECT_EQ(Summary(Give(bytes)), "GOAWAY 11");
+    EXPECT_TRUE(log_.empty());
+  }
+  EXPECT_EQ(budget_.exceeded(Limit::kMemoryBytes), 2u);
+}
+
 TEST_F(H2ServerTest, NoMoreStreamsAtOnceThanAnnounced) {
   Begin();
   Give(h2::SettingsAck());

@@ -34,12 +34,14 @@ absl::Status Lost(const H2Stream& stream, const absl::Status& status) {
 
 }  // namespace
 
-H2Session::H2Session(boost::asio::io_context& context, Role role, const H2Limits& limits)
+H2Session::H2Session(boost::asio::io_context& context, Role role, const H2Limits& limits,
+                     ContainerBudget* budget)
     : context_(context),
       role_(role),
       limits_(limits),
       budget_(limits),
       connection_window_(limits.connection_window),
+      block_room_(budget, limits.head_bytes),
       now_(std::chrono::steady_clock::now()),
       greeted_(role == Role::kClient),
       output_ready_(context) {

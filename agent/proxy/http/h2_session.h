@@ -18,6 +18,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "agent/proxy/event.h"
+#include "agent/proxy/head_room.h"
 #include "agent/proxy/http/h2_budget.h"
 #include "agent/proxy/http/h2_limits.h"
 #include "agent/proxy/http/h2_stream.h"
@@ -44,7 +45,9 @@ enum class H2Error : uint32_t {
 class H2Session {
  public:
   enum class Role { kServer, kClient };
-  H2Session(boost::asio::io_context& context, Role role, const H2Limits& limits);
+  // `budget` has room for large header blocks, and outlives this; null: nobody counts.
+  H2Session(boost::asio::io_context& context, Role role, const H2Limits& limits,
+            ContainerBudget* budget = nullptr);
   ~H2Session();
   H2Session(const H2Session&) = delete;
   H2Session& operator=(const H2Session&) = delete;
@@ -144,6 +147,8 @@ class H2Session {
   void AppendOutgoing(H2Stream& stream, size_t length);
   void FailStream(H2Stream& stream, absl::Status status);
   void EndAbusive(std::string_view what);
+  // The header block that is coming in has `more` bytes, or nghttp2 will hold so many of it.
+  void CountBlock(size_t more);
   // Of the frames that `first` begins with, which are the session's first.
   void AnnounceStreams(char* first) const;
   // `bytes` of a stream were read.
@@ -167,6 +172,8 @@ class H2Session {
   std::string cookie_;
   size_t block_bytes_ = 0;
   size_t block_fields_ = 0;
+  size_t block_held_ = 0;
+  HeadRoom block_room_;
   size_t continuations_ = 0;
   bool in_head_ = false;
   std::vector<nghttp2_nv> fields_;  // Of the head being sent; kept for its memory.
