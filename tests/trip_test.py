@@ -166,6 +166,18 @@ class TripTest(unittest.TestCase):
     def test_host_must_equal_sni(self):
         response = self.listed.curl("https://good.test/", "-H", "Host: api.test", address="203.0.113.10")
         self.assertEqual((response.status, response.reason), (421, "misdirected"), response)
+        self.assert_whole(self.record(self.listed, "https"), "misdirected")
+
+    def test_a_request_that_is_none_is_recorded_as_the_others_are(self):
+        answer = self.listed.raw("203.0.113.10", 80, b"GET / HTTP/1.1\r\nHost: good.test\r\nHost: evil.test\r\n\r\n")
+        self.assertTrue(answer.startswith(b"HTTP/1.1 400 "), answer)
+        self.assert_whole(self.record(self.listed, "http"), "bad_request")
+
+    def assert_whole(self, record, reason):
+        """Found by class, and says by which policy."""
+        self.assertEqual((record["decision"], record["reason"], record["className"]), ("reject", reason, "listed"), record)
+        self.assertGreater(record["revision"], 0)
+        self.assertTrue(record["requestId"])
 
     def test_tls_that_is_not_decrypted_is_relayed(self):
         response = self.open.curl("https://good.test/r")

@@ -26,10 +26,16 @@ int64_t MicrosecondsSince(Clock::time_point start) {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
 }
 
-AuditRecord RecordOf(const ClientConnection& client) {
+// `policy`: that of this moment, or null.
+AuditRecord RecordOf(const ClientConnection& client, const EffectivePolicy* policy) {
   AuditRecord record;
   record.time = std::chrono::system_clock::now();
+  record.request_id = client.container->NewRequestId();
   record.container_id = client.container->id();
+  if (policy != nullptr) {
+    record.class_name = policy->class_name;
+    record.revision = policy->revision;
+  }
   record.dialled = DialledText(client.origin);
   record.port = client.origin.port;
   record.scheme = client.tls != nullptr ? "https" : "http";
@@ -100,8 +106,8 @@ Task<Outcome> Act(const Exchange& exchange) {
 
 Task<void> ServeRequest(ClientConnection client, RequestHead head) {
   const Clock::time_point start = Clock::now();
-  AuditRecord record = RecordOf(client);
-  record.request_id = client.container->NewRequestId();
+  std::shared_ptr<const EffectivePolicy> policy = client.container->policy();
+  AuditRecord record = RecordOf(client, policy.get());
   record.method = head.method.substr(0, kMaxAuditMethodBytes);
   record.path = AuditPath(head.target);
   record.host = head.authority.host.text();
@@ -122,12 +128,8 @@ Task<void> ServeRequest(ClientConnection client, RequestHead head) {
   Outcome outcome;
   {
     // Held for the whole exchange: a change of policy counts for the next request.
-    const Exchange exchange{client, head, std::get<Destination>(destination),
-                            client.container->policy(), record.request_id};
-    if (exchange.policy != nullptr) {
-      record.class_name = exchange.policy->class_name;
-      record.revision = exchange.policy->revision;
-    }
+    const Exchange exchange{client, head, std::get<Destination>(destination), std::move(policy),
+                            record.request_id};
     if (const auto* over = std::get_if<OverBudget>(&admitted)) {
       outcome = co_await RefuseOverBudget(exchange, *over);
     } else {
@@ -141,7 +143,7 @@ Task<void> ServeRequest(ClientConnection client, RequestHead head) {
 
 Task<void> ServeBadMessage(ClientConnection client, int status, std::string detail) {
   const Clock::time_point start = Clock::now();
-  AuditRecord record = RecordOf(client);
+  AuditRecord record = RecordOf(client, client.container->policy().get());
   Outcome outcome;
   outcome.decision = "reject";
   outcome.reason = status == 503 ? "over_budget" : "bad_request";
