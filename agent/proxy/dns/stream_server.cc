@@ -1,5 +1,6 @@
 #include "agent/proxy/dns/stream_server.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <limits>
@@ -24,20 +25,22 @@ Task<bool> ReadFully(Stream* stream, std::span<char> buffer) {
   co_return true;
 }
 
-// One message; empty: there is none, or it is longer than a query may be.
-Task<std::string> ReadMessage(const DnsServerOptions* options, Stream* stream) {
+// One message; empty: there is none. Of one that is longer than a query may be, as much as shows
+// it; the rest is dropped, since an answer may be lost where something is left unread.
+Task<std::string> ReadMessage(Stream* stream) {
   stream->SetDeadline(std::chrono::steady_clock::now() + kIdleTime);
   std::array<char, kLengthBytes> prefix = {};
   const bool begun = co_await ReadFully(stream, prefix);
   if (!begun) co_return "";
   const size_t length = static_cast<size_t>(static_cast<unsigned char>(prefix[0])) << 8 |
                         static_cast<unsigned char>(prefix[1]);
-  if (length > kMaxDnsQueryBytes) {
-    AnswerMalformed(*options, {.reply = "", .why = "too long"});
-    co_return "";
+  std::string message(std::min(length, kMaxDnsQueryBytes + 1), '\0');
+  bool complete = co_await ReadFully(stream, message);
+  for (size_t left = length - message.size(); complete && left > 0;) {
+    std::string dropped(std::min(left, kMaxDnsQueryBytes), '\0');
+    complete = co_await ReadFully(stream, dropped);
+    left -= dropped.size();
   }
-  std::string message(length, '\0');
-  const bool complete = co_await ReadFully(stream, message);
   if (!complete) co_return "";
   co_return message;
 }
@@ -64,7 +67,7 @@ Task<DnsReply> Answer(const DnsServerOptions* options, DnsQuery query) {
 Task<void> ServeDnsStream(const DnsServerOptions* options, Stream* stream) {
   bool open = true;
   while (open) {
-    const std::string message = co_await ReadMessage(options, stream);
+    const std::string message = co_await ReadMessage(stream);
     if (message.empty()) break;
     std::variant<DnsQuery, BadDnsQuery> parsed = ParseDnsQuery(message);
     if (const BadDnsQuery* bad = std::get_if<BadDnsQuery>(&parsed)) {
