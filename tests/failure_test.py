@@ -9,6 +9,8 @@ import threading
 import unittest
 
 from harness import Wire, World, eventually, in_namespace, read_response
+from slow_clients import client_hello
+from sockets import read_all
 
 NAMES = {"good.test": "203.0.113.10", "evil.test": "203.0.113.10", "api.test": "203.0.113.10"}
 
@@ -116,6 +118,16 @@ class FailureTest(unittest.TestCase):
         with self.assertRaises(OSError):
             self.container.connect("203.0.113.10", 80, timeout=1)
         self.assertFalse(os.path.exists(f"{self.world.dir}/run/containers/{self.container.id}"))
+
+    def test_a_detached_containers_handshake_is_cut_off(self):
+        with self.container.connect("203.0.113.10", 443) as connection:
+            connection.sendall(client_hello("good.test"))
+            self.assertTrue(connection.recv(65536), "the proxy's first flight")
+            self.world.cli("container", "detach", self.container.id)
+            # Far sooner than handshake_timeout_ms.
+            connection.settimeout(4)
+            with self.assertRaises(ConnectionResetError):
+                read_all(connection)
 
     def test_container_that_ends_is_detached(self):
         self.container.close()

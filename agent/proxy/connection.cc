@@ -79,7 +79,8 @@ void Reject(Container& container, const Origin& origin, std::string_view scheme,
 }
 
 // For a client that is answered this and nothing else.
-Task<void> AnswerAndClose(Stream* stream, std::string answer) {
+Task<void> AnswerAndClose(ContainerPtr container, Stream* stream, std::string answer) {
+  const OpenStream open(std::move(container), stream);
   stream->SetDeadline(std::chrono::steady_clock::now() + kAnswerTime);
   const std::string_view bytes = answer;
   const absl::Status written = co_await stream->Write(std::span(&bytes, 1));
@@ -124,7 +125,7 @@ Task<void> ServeTls(ContainerPtr container, Origin origin, std::unique_ptr<TcpSt
     const bool other = absl::IsFailedPrecondition(name.status());
     Reject(*container, origin, "tls", other ? "misdirected" : "bad_request",
            std::string(name.status().message()));
-    co_await AnswerAndClose(stream.get(), FatalAlert(kAlertUnrecognizedName));
+    co_await AnswerAndClose(container, stream.get(), FatalAlert(kAlertUnrecognizedName));
     co_return;
   }
   if (IsToBeDecrypted(*container, *name, origin)) {
@@ -145,7 +146,8 @@ Task<void> ServeNeither(ContainerPtr container, Origin origin, std::unique_ptr<T
   static constexpr char kBadRequest[] =
       "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nsallyport-reason: bad_request\r\n"
       "content-length: 13\r\nconnection: close\r\n\r\nbad_request\r\n";
-  co_await AnswerAndClose(stream.get(), is_tls ? FatalAlert(*sniffed.alert) : kBadRequest);
+  co_await AnswerAndClose(container, stream.get(),
+                          is_tls ? FatalAlert(*sniffed.alert) : kBadRequest);
 }
 
 // A ClientHello that the container has no memory left for.

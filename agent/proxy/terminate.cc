@@ -5,6 +5,7 @@
 
 #include "agent/proxy/admission.h"
 #include "agent/proxy/mirror_alpn.h"
+#include "agent/proxy/open_stream.h"
 
 namespace sallyport::proxy {
 
@@ -45,6 +46,8 @@ Task<absl::StatusOr<Terminated>> ShakeHands(ContainerPtr container,
 Task<absl::StatusOr<Terminated>> Terminate(ContainerPtr container, Origin origin,
                                            std::unique_ptr<TcpStream> transport, std::string early,
                                            Host name) {
+  // Also while the TLS stream has it.
+  const OpenStream open(container, transport.get());
   const absl::StatusOr<Gauge::Token> handshake = co_await Admit(container, name, transport.get());
   if (!handshake.ok()) co_return handshake.status();
   // It may have a connection to the origin made, which is to cost what a handshake may.
@@ -57,6 +60,7 @@ Task<absl::StatusOr<Terminated>> TerminateForProxy(ContainerPtr container,
                                                    std::unique_ptr<TcpStream> transport,
                                                    std::string early, Host own,
                                                    std::vector<std::string> protocols) {
+  const OpenStream open(container, transport.get());
   const absl::StatusOr<Gauge::Token> handshake = co_await Admit(container, own, transport.get());
   if (!handshake.ok()) co_return handshake.status();
   co_return co_await ShakeHands(container, std::move(transport), std::move(early), std::move(own),
