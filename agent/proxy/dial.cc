@@ -210,6 +210,14 @@ Task<DialResult> RunRace(DialContext context, PolicySource policy, Host host,
                     std::get<MayDial>(still).would_deny};
 }
 
+// Of a name that has no addresses: the container's DNS budget is for its egress, too.
+std::string_view UnresolvedReason(const absl::Status& status) {
+  if (absl::IsDeadlineExceeded(status)) return "origin_timeout";
+  if (absl::IsPermissionDenied(status)) return "dns_tunnel";
+  if (absl::IsResourceExhausted(status)) return "overloaded";
+  return "origin_unreachable";
+}
+
 DialFailed OverBudgetBy(ContainerBudget& budget, Limit limit) {
   budget.CountExceeded(limit);
   return DialFailed{"over_budget", std::string(InfoOf(limit).name)};
@@ -239,11 +247,10 @@ Task<DialResult> Dial(DialContext context, PolicySource policy, Host host, uint1
     if (!dial) co_return OverBudgetBy(*context.budget, Limit::kDials);
   }
   absl::StatusOr<std::vector<IpAddress>> addresses = co_await context.resolver->Resolve(host);
-  if (absl::IsDeadlineExceeded(addresses.status())) {
-    co_return DialFailed{"origin_timeout", std::string(addresses.status().message())};
+  if (!addresses.ok()) {
+    co_return DialFailed{UnresolvedReason(addresses.status()),
+                         std::string(addresses.status().message())};
   }
-  if (!addresses.ok())
-    co_return DialFailed{"origin_unreachable", std::string(addresses.status().message())};
   if (within.has_value()) {
     std::erase_if(*addresses, [&](const IpAddress& one) { return !within->Contains(one); });
     if (addresses->empty()) {

@@ -24,7 +24,8 @@ struct Dialled {
   std::optional<Reason> would_deny = {};
 };
 // `reason` is an audit reason: origin_unreachable, origin_timeout, overloaded (this host has no
-// descriptor, memory or local port left for it) or over_budget (the container has as many
+// descriptor, memory or local port left for it, or the container has used up its DNS questions),
+// dns_tunnel (the names that it asks for look like data) or over_budget (the container has as many
 // connections as it may; `detail` is the limit's name). `detail` is for the operator.
 struct DialFailed {
   std::string_view reason;

@@ -40,17 +40,23 @@ constexpr char kSetUp[] =
 
 class FakeResolver final : public Resolver {
  public:
-  FakeResolver(boost::asio::io_context& context, std::vector<std::string> addresses)
-      : Resolver(context, ResolverOptions{}) {
+  // `status`: in place of the addresses, unless it is OK.
+  FakeResolver(boost::asio::io_context& context, std::vector<std::string> addresses,
+               absl::Status status)
+      : Resolver(context, ResolverOptions{}), status_(std::move(status)) {
     for (const std::string& address : addresses) addresses_.push_back(AddressOf(address));
   }
-  Task<absl::StatusOr<std::vector<IpAddress>>> Resolve(Host) override { co_return addresses_; }
+  Task<absl::StatusOr<std::vector<IpAddress>>> Resolve(Host) override {
+    if (!status_.ok()) co_return status_;
+    co_return addresses_;
+  }
   Task<absl::StatusOr<UpstreamAnswer>> Query(Host, DnsType) override {
     co_return absl::UnimplementedError("not asked for here");
   }
 
  private:
   std::vector<IpAddress> addresses_;
+  const absl::Status status_;
 };
 
 class Listening {
@@ -106,7 +112,7 @@ class DialTest : public testing::Test {
                      PolicySource policy = Policies({""}),
                      milliseconds time = std::chrono::seconds(20),
                      std::optional<Cidr> within = {}) {
-    FakeResolver resolver(context_, std::move(addresses));
+    FakeResolver resolver(context_, std::move(addresses), resolved_);
     const auto begin = steady_clock::now();
     DialResult result =
         RunTask(context_, Dial(DialContext{&context_, &resolver, &open_ranges_, budget_},
@@ -127,6 +133,7 @@ class DialTest : public testing::Test {
   }
 
   agent::TestNetwork network_;
+  absl::Status resolved_;
   boost::asio::io_context context_{1};
   const std::shared_ptr<ContainerBudget> budget_ =
       std::make_shared<ContainerBudget>(ThreeConnections());
@@ -166,6 +173,25 @@ TEST_F(DialTest, TriesTheNextBesideASilentOneAndClosesTheLoser) {
     // The losers' descriptors are free again.
     EXPECT_EQ(UniqueFd(::dup(0)).get(), next_descriptor);
   });
+}
+
+TEST_F(DialTest, SaysWhyANameHasNoAddress) {
+  struct {
+    absl::StatusCode code;
+    const char* reason;
+  } const cases[] = {
+      {absl::StatusCode::kNotFound, "origin_unreachable"},
+      {absl::StatusCode::kUnavailable, "origin_unreachable"},
+      {absl::StatusCode::kDeadlineExceeded, "origin_timeout"},
+      {absl::StatusCode::kResourceExhausted, "overloaded"},
+      {absl::StatusCode::kPermissionDenied, "dns_tunnel"},
+  };
+  for (const auto& test : cases) {
+    resolved_ = absl::Status(test.code, "said by the resolver");
+    const DialResult result = DialAll({}, 9);
+    EXPECT_EQ(AddressIn(result), test.reason);
+    EXPECT_EQ(std::get<DialFailed>(result).detail, "said by the resolver");
+  }
 }
 
 TEST_F(DialTest, ADeniedAddressIsNeverTried) {

@@ -82,7 +82,7 @@ Task<Outcome> DemandCredential(const ClientConnection& client, std::string detai
 Task<int> RefuseForReason(ServerExchange* http, const EffectivePolicy* policy,
                           std::string_view reason) {
   int status = 0;
-  if (reason == "origin_unreachable") status = 502;
+  if (reason == "origin_unreachable" || reason == "dns_tunnel") status = 502;
   if (reason == "origin_timeout") status = 504;
   if (reason == "overloaded" || reason == "over_budget") status = kUnavailable;
   const bool by_policy = status == 0;
