@@ -20,6 +20,8 @@ namespace {
 constexpr std::chrono::milliseconds kAttemptDelay{250};
 // Of one dial: whoever serves a name chooses how many addresses it has.
 constexpr size_t kMaxAttempts = 16;
+// Under way at once. A dial counts as one connection, whatever it tries.
+constexpr int kMaxAttemptsAtOnce = 4;
 
 // RESOURCE_EXHAUSTED: it is this host that has run out of descriptors, memory or, towards this
 // address, local ports.
@@ -81,11 +83,23 @@ struct Attempt {
   MayDial permitted;  // By `policy`.
   std::unique_ptr<TcpStream> stream;
   std::optional<absl::Status> end;  // While it is under way: nullopt.
+
+  bool under_way() const { return !end.has_value(); }
 };
 
 // The attempts of one dial. Outlives those that are given up, until they have noticed.
 struct Race {
   explicit Race(boost::asio::io_context& context) : changed(context) {}
+
+  // Room for one more: the one that has been silent for longest is given up.
+  void MakeRoom() {
+    const auto under_way = [](const auto& attempt) { return attempt->under_way(); };
+    if (std::ranges::count_if(attempts, under_way) < kMaxAttemptsAtOnce) return;
+    Attempt& oldest = **std::ranges::find_if(attempts, under_way);
+    oldest.end = absl::DeadlineExceededError(
+        StrCat("connect to ", oldest.address.ToUriString(), ": silent, and others were tried"));
+    oldest.stream->Close(Stream::How::kReset);
+  }
 
   // Ends every attempt whose stream was not taken.
   void CloseAll() {
@@ -100,7 +114,9 @@ struct Race {
 using RacePtr = std::shared_ptr<Race>;
 
 Task<void> Run(RacePtr race, Attempt* attempt, uint16_t port) {
-  attempt->end = co_await FinishConnect(attempt->stream.get(), attempt->address, port);
+  const absl::Status end = co_await FinishConnect(attempt->stream.get(), attempt->address, port);
+  if (!attempt->under_way()) co_return;  // Given up.
+  attempt->end = end;
   race->changed.Notify();
 }
 
@@ -110,7 +126,7 @@ Task<Attempt*> AwaitWinner(RacePtr race, const Attempt* latest, SteadyTime until
   while (true) {
     bool running = false;
     for (const auto& attempt : race->attempts) {
-      if (!attempt->end.has_value()) {
+      if (attempt->under_way()) {
         running = true;
       } else if (attempt->end->ok()) {
         co_return attempt.get();
@@ -179,6 +195,7 @@ Task<DialResult> RunRace(DialContext context, PolicySource policy, Host host,
       if (!first_denial.has_value()) first_denial = std::move(*denial);
       continue;
     }
+    race->MakeRoom();
     Attempt* const attempt = race->attempts.emplace_back(std::make_unique<Attempt>()).get();
     attempt->address = address;
     attempt->policy = std::move(now);

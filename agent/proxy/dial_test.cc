@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -283,6 +285,33 @@ TEST_F(DialTest, TriesABoundedNumber) {
     EXPECT_EQ(AddressIn(DialAll(std::vector<std::string>(100, kA), 9, policy)),
               "origin_unreachable");
     EXPECT_EQ(asked, 16u);
+  });
+}
+
+TEST_F(DialTest, TriesFewAtOnce) {
+  Inside([this] {
+    Listening a(kA);
+    // Makes the event loop's own descriptors.
+    EXPECT_EQ(AddressIn(DialAll({kA}, a.port())), kA);
+    const auto descriptors = [] {
+      return std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                           std::filesystem::directory_iterator());
+    };
+    const auto before = descriptors();
+    auto most = before;
+    std::vector<std::string> addresses(8, kHole);
+    // Asked before each attempt.
+    const PolicySource policy = [&most, descriptors, policies = Policies({""})] {
+      most = std::max(most, descriptors());
+      return policies();
+    };
+    EXPECT_EQ(AddressIn(DialAll(addresses, a.port(), policy, milliseconds(2'200))),
+              "origin_timeout");
+    EXPECT_EQ(most - before, 4);
+    // Those that were given up do not stand in the way of the next.
+    addresses.emplace_back(kA);
+    EXPECT_EQ(AddressIn(DialAll(addresses, a.port())), kA);
+    EXPECT_EQ(descriptors(), before);
   });
 }
 
