@@ -34,12 +34,12 @@ def ping_pong(stub, rounds):
 
 
 def main():
-    target, certificate = sys.argv[1:]
-    options = [("grpc.default_authority", "grpc.test"), ("grpc.enable_http_proxy", 0)]
+    target, authority, certificate = sys.argv[1:]
+    options = [("grpc.default_authority", authority), ("grpc.enable_http_proxy", 0)]
     if certificate:
         with open(certificate, "rb") as file:
             credentials = grpc.ssl_channel_credentials(file.read())
-        channel = grpc.secure_channel(target, credentials, [*options, ("grpc.ssl_target_name_override", "grpc.test")])
+        channel = grpc.secure_channel(target, credentials, [*options, ("grpc.ssl_target_name_override", authority)])
     else:
         channel = grpc.insecure_channel(target, options)
     answer, call = channel.unary_unary("/test.Echo/Unary").with_call(b"hello", metadata=[("x-one", "1")], timeout=20)

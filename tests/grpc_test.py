@@ -1,13 +1,13 @@
-"""gRPC from a container to a server, decrypted on the way, with a real client and a real server."""
+"""gRPC from a container to a server, decrypted on the way, with real clients and real servers."""
 
 import json
 import sys
 import unittest
 
 import harness
-from harness import World, eventually
+from harness import World, binary, eventually
 
-NAMES = {"grpc.test": "203.0.113.40"}
+NAMES = {"python.test": "203.0.113.40", "cpp.test": "203.0.113.41"}
 MESSAGE_OF_200 = 200
 
 
@@ -17,18 +17,26 @@ class GrpcTest(unittest.TestCase):
         # The ordinary origins leave 80 and 443 to this test's.
         cls.world = world = World(NAMES, addresses=list(NAMES.values()), ports=[22])
         cls.addClassCleanup(world.close)
-        address = NAMES["grpc.test"]
-        cls.origin = world.start("grpc_origin", [
-            sys.executable, harness.source("fakes/grpc_origin.py"), "--certificate", f"{world.dir}/origin.pem",
-            "--tls", f"{address}:443", "--plain", f"{address}:80"], world.internet)
-        cls.origin.await_text('"ready"')
+        cls.clients = {
+            "python.test": [sys.executable, harness.source("grpc_client.py")],
+            "cpp.test": [binary("grpc_pair"), "call"],
+        }
+        servers = {
+            "python.test": [sys.executable, harness.source("fakes/grpc_origin.py")],
+            "cpp.test": [binary("grpc_pair"), "serve"],
+        }
+        cls.origins = {name: world.start(name, [*command, "--certificate", f"{world.dir}/origin.pem", "--tls", f"{NAMES[name]}:443",
+                                                "--plain", f"{NAMES[name]}:80"], world.internet) for name, command in servers.items()}
+        for origin in cls.origins.values():
+            origin.await_text('"ready"')
         world.apply_class("open", intercept_https=True, denied_hosts=["no.test"])
         cls.container = world.container("open")
 
-    def check(self, port, certificate, scheme):
+    def check(self, name, port, certificate, scheme):
+        origin = self.origins[name]
         count = self.world.audit.count()
-        slow = len([line for line in self.origin.lines.all() if line["event"] == "slow"])
-        result = self.container.run(sys.executable, harness.source("grpc_client.py"), f"ipv4:{NAMES['grpc.test']}:{port}", certificate)
+        slow = len(origin.lines.matching(event="slow"))
+        result = self.container.run(*self.clients[name], f"ipv4:{NAMES[name]}:{port}", name, certificate)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(json.loads(result.stdout), {
             "unary": ["hello", "hello", "00ff"],
@@ -41,19 +49,26 @@ class GrpcTest(unittest.TestCase):
             "slow": ["DEADLINE_EXCEEDED", True],
         })
         # The server heard of the deadline, and of the client's end.
-        ended = eventually(lambda: [line for line in self.origin.lines.all() if line["event"] == "slow"][slow:], what="the slow call's end")
+        ended = eventually(lambda: origin.lines.matching(event="slow")[slow:], what="the slow call's end")
         self.assertLess(ended[0]["left"], 0.6)
+
         def records():
             return [line for line in self.world.audit.since(count) if line["scheme"] == scheme and line["decision"] == "egress"]
 
         eventually(lambda: len(records()) >= 8, what="the audit records of every call")
         self.assertEqual({line["path"] for line in records()} >= {"/test.Echo/Unary", "/test.Echo/Bidi"}, True)
 
-    def test_over_decrypted_tls(self):
-        self.check(443, self.container.ca, "https")
+    def test_python_over_decrypted_tls(self):
+        self.check("python.test", 443, self.container.ca, "https")
 
-    def test_without_tls(self):
-        self.check(80, "", "http")
+    def test_python_without_tls(self):
+        self.check("python.test", 80, "", "http")
+
+    def test_cpp_over_decrypted_tls(self):
+        self.check("cpp.test", 443, self.container.ca, "https")
+
+    def test_cpp_without_tls(self):
+        self.check("cpp.test", 80, "", "http")
 
 
 if __name__ == "__main__":

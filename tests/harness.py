@@ -35,6 +35,7 @@ BINARIES = {
     "sallyport-proxy": "agent/proxy/sallyport-proxy",
     "sallyport-oci-hook": "agent/attach/sallyport-oci-hook",
     "dns_server": "tests/fakes/dns_server",
+    "grpc_pair": "tests/fakes/grpc_pair",
     "http_origin": "tests/fakes/http_origin",
     "recording_handler": "tests/fakes/recording_handler",
     "api": "proto/sallyport/v1/descriptors.binpb",
