@@ -79,6 +79,18 @@ absl::Status H2Writer::Flush() {
   return failure();
 }
 
+Task<absl::Status> H2Writer::AwaitInterim() {
+  H2Stream& stream = *stream_;
+  session_->Send(stream);
+  const SteadyTime deadline = Deadlines::In(timeout_);
+  while (stream.failure.ok() && stream.interim_heads > 0) {
+    stream.writable.Reset();
+    const absl::Status waited = co_await stream.writable.Wait(deadline);
+    if (!waited.ok()) session_->Reset(stream, H2Error::kCancel, waited);
+  }
+  co_return failure();
+}
+
 Task<absl::Status> H2Writer::Finish(const Headers& trailers) {
   CO_RETURN_IF_ERROR(CheckWritable(0));
   if (body_ != Body::kSend) co_return co_await AwaitTaken();

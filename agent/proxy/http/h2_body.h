@@ -57,6 +57,8 @@ class H2Writer {
   // INVALID_ARGUMENT: more, or at the end less, than the declared length.
   Task<absl::Status> Write(std::string_view bytes, More more);
   absl::Status Flush();
+  // Until the stream's interim heads are out: what a peer does not read would be kept for it.
+  Task<absl::Status> AwaitInterim();
   // Leaves out of `trailers` what may not be one.
   Task<absl::Status> Finish(const Headers& trailers);
   // `bytes` is all of it; Finish included.

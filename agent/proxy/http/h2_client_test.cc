@@ -236,6 +236,10 @@ TEST_F(H2ClientTest, SaysWhatBecameOfARequest) {
   const std::string settings = h2::Settings({});
   std::string interim;
   for (int i = 0; i < 17; ++i) interim += h2::Head(1, {{":status", "103"}}, 0);
+  const std::string large =
+      h2::Head(1, {{":status", "103"}, {"link", std::string(15 * 1024, 'x')}}, 0);
+  std::string seven_large;
+  for (int i = 0; i < 7; ++i) seven_large += large;
   const h2::Fields of_five = {{":status", "200"}, {"content-length", "5"}};
   const Fate cases[] = {
       {"refused", h2::Reset(1, 7), "ABORTED"},
@@ -248,6 +252,8 @@ TEST_F(H2ClientTest, SaysWhatBecameOfARequest) {
       {"closed", "", "DATA_LOSS", "", true},
       {"101", h2::Head(1, {{":status", "101"}}, 0), "INVALID_ARGUMENT"},
       {"no end of interim answers", interim, "INVALID_ARGUMENT"},
+      {"large interim answers", seven_large + h2::Head(1, kOk, h2::kEndStream), "200"},
+      {"larger ones", seven_large + large + large, "INVALID_ARGUMENT"},
       {"no answer", h2::Data(1, "", h2::kEndStream), "INVALID_ARGUMENT"},
       {"trailers first", h2::Head(1, {{"x", "y"}}), "INVALID_ARGUMENT"},
       {"upper case", h2::Head(1, {{":status", "200"}, {"X", "y"}}), "INVALID_ARGUMENT"},

@@ -114,7 +114,7 @@ Task<absl::Status> H2ServerExchange::WriteInterim(const ResponseHead& head) {
   if (response_begun_)
     co_return absl::InvalidArgumentError("the request has been answered already");
   SendHead(head, H2Session::HeadKind::kInterim);
-  co_return writer_.Flush();
+  co_return co_await writer_.AwaitInterim();
 }
 
 Task<absl::Status> H2ServerExchange::WriteHead(const ResponseHead& head, bool) {

@@ -43,8 +43,9 @@ inline h2::Fields With(std::string_view name, std::string_view value, h2::Fields
 //   /echo    200 with the body, piece by piece, and the request's trailers
 //   /upload  200 with the body's length, when it has been read
 //   /refuse  403, and the body "no" when `more` is notified
-//   /hang    nothing, until the request is given up; then its log says "abandoned"
-//   /SIZE    200 with so many bytes, in one write
+//   /hints   sixteen interim answers of 16 KiB, each a line in `log` when it is through, and 200
+//   "ok" /hang    nothing, until the request is given up; then its log says "abandoned" /SIZE 200
+//   with so many bytes, in one write
 //
 // A WebSocket is agreed to (with X-Accept, if that is given), and echoes. Each request is a line in
 // `log`.
@@ -228,6 +229,16 @@ class H2Fixture : public testing::Test {
       (void)co_await test->more_.Wait(SteadyTime::max());
       (void)co_await exchange->WriteBody("no");
       (void)co_await exchange->FinishBody({});
+    } else if (request->target == "/hints") {
+      ResponseHead hints;
+      hints.status = 103;
+      hints.headers.Add("link", std::string(16 * 1024, 'x'));
+      absl::Status written;
+      for (int i = 0; i < 16 && written.ok(); ++i) {
+        written = co_await exchange->WriteInterim(hints);
+        test->log_.push_back(written.ok() ? "hints" : absl::StatusCodeToString(written.code()));
+      }
+      (void)co_await exchange->WriteResponse(head, "ok", true);
     } else if (request->target == "/hang") {
       Event gone(test->context_);
       const AbandonmentWatch watch(exchange, [&gone] { gone.Notify(); });

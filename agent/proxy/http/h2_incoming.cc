@@ -16,6 +16,17 @@ constexpr size_t kAbsurd = 4;
 constexpr size_t kFieldOverhead = 32;
 // Of one answer: its reader takes no more interim heads than this either.
 constexpr size_t kMaxUnreadHeads = 17;
+// And of all of these together no more than so many of the largest that there may be: a reader
+// whose client is slow leaves them where they are.
+constexpr size_t kMaxLargestHeads = 2;
+
+// Whether so many may wait for their reader. A single one has been looked at by itself.
+bool MayWait(const std::vector<H2Head>& heads, const H2Limits& limits) {
+  if (heads.size() == 1) return true;
+  size_t bytes = 0;
+  for (const H2Head& head : heads) bytes += head.bytes;
+  return heads.size() <= kMaxUnreadHeads && bytes <= kMaxLargestHeads * limits.head_bytes;
+}
 
 // ":status: 1xx".
 bool IsInterim(const Headers& fields) {
@@ -136,8 +147,9 @@ void H2Session::OnHeadEnds(int32_t stream_id, bool ends_stream) {
     stream->trailers.RemoveIf([](const Header& field) { return IsForbiddenTrailer(field.name); });
   } else {
     stream->head_complete = role_ == Role::kServer || !IsInterim(block_.fields);
+    block_.bytes = block_bytes_;
     stream->heads.push_back(std::move(block_));
-    if (stream->heads.size() > kMaxUnreadHeads) {
+    if (!MayWait(stream->heads, limits_)) {
       Reset(*stream, H2Error::kEnhanceYourCalm,
             absl::InvalidArgumentError("too many interim answers"));
       return;

@@ -14,6 +14,11 @@ void H2Session::OnSent(const nghttp2_frame_hd& frame) {
   if (found == streams_.end()) return;
   H2Stream& stream = *found->second;
   stream.head_sent = true;
+  // They go before every other frame of their stream.
+  if (stream.interim_heads > 0) {
+    --stream.interim_heads;
+    stream.writable.Notify();
+  }
   if (!EndsStream(frame)) return;
   stream.local_ended = true;
   stream.writable.Notify();

@@ -1,5 +1,7 @@
 #include "agent/proxy/http/h2_server.h"
 
+#include <algorithm>
+
 #include "agent/proxy/http/h2_fixture.h"
 
 namespace sallyport::proxy {
@@ -125,6 +127,28 @@ TEST_F(H2ServerTest, ARefusalOfAWholeRequestDoesNotWait) {
   EXPECT_EQ(Summary(Give(h2::Head(1, With(":path", "/refuse", kPost)))), "HEADERS 1 403");
   more_.Notify();
   RunReady(context_);
+}
+
+TEST_F(H2ServerTest, InterimAnswersAreNotKeptForAClientThatDoesNotRead) {
+  Begin();
+  EXPECT_EQ(StatusOf(Give(h2::Head(1, With(":path", "/hints")))), "200");
+  EXPECT_EQ(std::count(log_.begin(), log_.end(), "hints"), 16);
+  end_->set_faults({.stall_write_at = end_->written().size()});
+  Give(h2::Head(3, With(":path", "/hints")));
+  EXPECT_EQ(std::count(log_.begin(), log_.end(), "hints"), 17) << "one is on its way";
+  Give(h2::Reset(3, 8));
+  EXPECT_EQ(log_.back(), "DATA_LOSS");
+}
+
+TEST_F(H2ServerTest, AnInterimAnswerThatIsNotReadEndsTheRequest) {
+  Begin({}, {.body = milliseconds(5), .write = milliseconds(20'000)});
+  end_->set_faults({.stall_write_at = end_->written().size()});
+  Give(h2::Head(1, With(":path", "/hints")));
+  context_.restart();
+  while (log_.back() == "hints" && context_.run_one_for(std::chrono::seconds(20)) > 0) {
+  }
+  EXPECT_EQ(log_.back(), "DEADLINE_EXCEEDED");
+  end_->Close(Stream::How::kReset);
 }
 
 TEST_F(H2ServerTest, ARequestThatIsGivenUpTakesItsHeldHeadAlong) {

@@ -166,6 +166,7 @@ void H2Session::SendHead(H2Stream& stream, const Headers& fields, HeadKind kind,
   if (!stream.failure.ok() || stream.closed || failed_) return;
   Pack(fields);
   if (kind == HeadKind::kInterim) {
+    ++stream.interim_heads;
     nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id, nullptr, fields_.data(),
                            fields_.size(), nullptr);
     return;

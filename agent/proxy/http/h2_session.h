@@ -87,7 +87,8 @@ class H2Session {
   std::shared_ptr<H2Stream> Open(const Headers& fields, bool ends_stream);
 
   // Server: a response's head, pseudo-header fields first: an interim one, or the final one.
-  // `ends_stream`: nothing follows. Goes out with the next Wake or Send at the latest.
+  // `ends_stream`: nothing follows. Goes out with the next Wake or Send at the latest. No flow
+  // control holds it up: a server that may send many interim ones waits for each to be out.
   enum class HeadKind { kInterim, kFinal };
   void SendHead(H2Stream& stream, const Headers& fields, HeadKind kind, bool ends_stream);
   // After `held`, `piece` or `end_after` was set: sends them as flow control lets.

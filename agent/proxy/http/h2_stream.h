@@ -20,6 +20,7 @@ namespace sallyport::proxy {
 // A header list as it came, pseudo-header fields first.
 struct H2Head {
   Headers fields;
+  size_t bytes = 0;          // As limits count them, those beyond included.
   bool ends_stream = false;  // No body follows.
   bool too_large = false;    // Beyond the limits: `fields` holds the beginning.
 };
@@ -52,7 +53,8 @@ struct H2Stream {
 
   // To the peer. `writable` is notified when everything has been taken, and after a failure.
   Event writable;
-  std::string held;        // Sent first.
+  size_t interim_heads = 0;  // Not yet out. `writable` is notified after each.
+  std::string held;          // Sent first.
   std::string_view piece;  // Sent behind it. The writer's own bytes: it waits until they are taken.
   size_t held_taken = 0;   // From the front of `held`.
   uint64_t sent_bytes = 0;   // Of DATA.

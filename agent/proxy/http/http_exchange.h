@@ -40,7 +40,8 @@ class ServerExchange {
   // follows.
   virtual void StopReading() = 0;
 
-  // Passes an interim answer (102, 103) on, to a client that knows of such; before WriteHead.
+  // Passes an interim answer (102, 103) on, to a client that knows of such; before WriteHead. Waits
+  // until it is written, so that whoever makes many of them makes no more than the client reads.
   virtual Task<absl::Status> WriteInterim(const ResponseHead& head) = 0;
   // Writes a response's head. Chooses the framing as the wire wants it; no body for HEAD requests,
   // 204 and 304. `head.headers` holds no framing and no hop-by-hop headers. `keep_alive` false ends
