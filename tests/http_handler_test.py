@@ -212,6 +212,21 @@ class HttpHandlerTest(unittest.TestCase):
         handler.end()
         client.read_end()
 
+    def test_ID03_trailers_do_not_say_who_asks(self):
+        played, endpoint = self.play()
+        self.register("api", endpoint)
+        client = self.client()
+        self.ask(client, "POST", fields="Transfer-Encoding: chunked\r\n")
+        handler = played.next_request().peer
+        handler.connection.settimeout(30)
+        handler.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        client.send(b"2\r\nhi\r\n0\r\nSallyport-Container-Id: forged\r\nsallyport_params: {}\r\nX-Forwarded-For: forged\r\n"
+                    b"X-Real-IP: forged\r\nCF-Worker: forged\r\nX-Digest: own\r\n\r\n")
+        self.assertEqual(handler.read_piece(2), b"hi")
+        self.assertEqual(handler.read_head(), ("0", {"x-digest": "own"}))
+        handler.send(f"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{CLOSE}\r\n".encode())
+        self.assertIn(" 200 ", client.read_head()[0])
+
     def test_a_reader_that_stalls_stops_the_writer(self):
         played, endpoint = self.play()
         self.register("api", endpoint)

@@ -75,8 +75,7 @@ Task<absl::Status> Begin(Question& question, const v1::RequestStart& start,
   if (wanted == H1ClientConnection::Continue::kAnswer) co_return absl::OkStatus();
   if (wanted == H1ClientConnection::Continue::kSilence && Clock::now() >= question.deadline)
     co_return absl::DeadlineExceededError("the handler sent nothing in time");
-  question.pump =
-      BodyPump::ToOrigin(question.exchange.client, question.http.get(), "", BodyPump::Begin::kNow);
+  question.pump = BodyPump::ToHandler(question.exchange.client, question.http.get());
   co_return absl::OkStatus();
 }
 

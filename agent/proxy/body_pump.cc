@@ -8,9 +8,10 @@
 namespace sallyport::proxy {
 
 BodyPump::BodyPump(const ClientConnection& client, ClientExchange* origin, Begin begin,
-                   std::vector<std::string> withheld)
+                   Forged forged, std::vector<std::string> withheld)
     : client_(client.http),
       origin_(origin),
+      forged_(forged),
       withheld_(std::move(withheld)),
       go_on_(*client.container->dial_context().context),
       receiver_(*client.container->dial_context().context),
@@ -20,8 +21,16 @@ BodyPump::BodyPump(const ClientConnection& client, ClientExchange* origin, Begin
 std::shared_ptr<BodyPump> BodyPump::ToOrigin(const ClientConnection& client, ClientExchange* origin,
                                              std::string_view first, Begin begin,
                                              std::vector<std::string> withheld) {
-  std::shared_ptr<BodyPump> pump(new BodyPump(client, origin, begin, std::move(withheld)));
+  std::shared_ptr<BodyPump> pump(
+      new BodyPump(client, origin, begin, IsSallyportHeader, std::move(withheld)));
   Spawn(*client.container->dial_context().context, Run(pump, first));
+  return pump;
+}
+
+std::shared_ptr<BodyPump> BodyPump::ToHandler(const ClientConnection& client,
+                                              ClientExchange* handler) {
+  std::shared_ptr<BodyPump> pump(new BodyPump(client, handler, Begin::kNow, SaysWhoAsks, {}));
+  Spawn(*client.container->dial_context().context, Run(pump, ""));
   return pump;
 }
 
@@ -85,6 +94,7 @@ Task<absl::Status> BodyPump::Pass(std::string_view piece) {
 Task<absl::Status> BodyPump::PassEnd() {
   passed_ = true;
   Headers trailers = client_->body().trailers();
+  trailers.RemoveIf([this](const Header& field) { return forged_(field.name); });
   for (const std::string& name : withheld_) {
     trailers.RemoveIf([&](const Header& field) { return IsSameVariable(field.name, name); });
   }

@@ -27,10 +27,13 @@ class BodyPump {
   static constexpr std::chrono::milliseconds kAskAnyway{750};
 
   // `first` is a piece that was read from the body already; it holds until the next read. Trailers
-  // whose names are `withheld`, in any spelling, are not passed on.
+  // whose names are `withheld`, in any spelling, are not passed on, nor are Sallyport's own.
   static std::shared_ptr<BodyPump> ToOrigin(const ClientConnection& client, ClientExchange* origin,
                                             std::string_view first, Begin begin,
-                                            std::vector<std::string> withheld = {});
+                                            std::vector<std::string> withheld);
+  // At once, to a handler that is a web server. No trailer says who asks, as no header does.
+  static std::shared_ptr<BodyPump> ToHandler(const ClientConnection& client,
+                                             ClientExchange* handler);
 
   // The receiver wants the body.
   void GoOn() { go_on_.Notify(); }
@@ -47,7 +50,9 @@ class BodyPump {
   const absl::Status& client_status() const { return client_status_; }
 
  private:
-  BodyPump(const ClientConnection& client, ClientExchange* origin, Begin begin,
+  // Trailers whose names are `forged` are not passed on either.
+  using Forged = bool (*)(std::string_view name);
+  BodyPump(const ClientConnection& client, ClientExchange* origin, Begin begin, Forged forged,
            std::vector<std::string> withheld);
 
   static Task<void> Run(std::shared_ptr<BodyPump> self, std::string_view first);
@@ -62,6 +67,7 @@ class BodyPump {
 
   ServerExchange* const client_;
   ClientExchange* origin_;  // Null after LetGo.
+  const Forged forged_;
   const std::vector<std::string> withheld_;
   Event go_on_;
   Event receiver_;

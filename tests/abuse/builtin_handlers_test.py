@@ -155,7 +155,8 @@ class BuiltinAbuseTest(unittest.TestCase):
         self.use("raw.test", removeHeaders=["x-debug"], **TOKEN)
         with self.container.connect(RAW, RAW_PORT) as connection:
             connection.sendall(b"POST / HTTP/1.1\r\nHost: raw.test:%d\r\nTransfer-Encoding: chunked\r\nTrailer: x-api-key\r\n\r\n" % RAW_PORT
-                               + b"2\r\nhi\r\n0\r\nX-Api-Key: own\r\nX_Api_Key: own\r\nx_debug: own\r\nX-Digest: own\r\n\r\n")
+                               + b"2\r\nhi\r\n0\r\nX-Api-Key: own\r\nX_Api_Key: own\r\nx_debug: own\r\nX-Digest: own\r\n"
+                               + b"Sallyport-Request-Id: own\r\nsallyport_container: own\r\n\r\n")
             peer = origin.next_request().peer
             body = b""
             while not body.endswith(b"\r\n\r\n"):
