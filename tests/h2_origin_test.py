@@ -3,8 +3,10 @@
 import hashlib
 import json
 import subprocess
+import time
 import unittest
 
+import netns
 from harness import SANITIZED, World, binary, eventually
 from streams import Peak, allowed_kib
 
@@ -157,6 +159,19 @@ class H2OriginTest(unittest.TestCase):
         response = self.curl("two.test/stall/1000", "--http2", "--max-time", "2")
         self.assertEqual(response.exit, 28, response)
         eventually(lambda: self.events("given up"), what="the origin sees the end")
+
+    def test_an_origin_that_has_vanished(self):
+        """Not a word of its connection's end: what is sent over it is sent again over another one, long before it is late."""
+        self.assertEqual(self.curl("two.test/before", "--http1.1").exit, 0)
+        port = self.events("request")[-1]["peer"].rsplit(":", 1)[1]
+        rules = f"add table ip gone; add chain ip gone in {{ type filter hook input priority 0; }}; add rule ip gone in tcp sport {port} drop"
+        netns.run(*self.world.internet.command("nft", rules))
+        self.addCleanup(netns.run, *self.world.internet.command("nft", "delete table ip gone"))
+        begun = time.monotonic()
+        response = self.curl("two.test/after", "--http1.1", "--max-time", "55")
+        self.assertEqual((response.status, response.exit), (200, 0), response)
+        self.assertGreater(time.monotonic() - begun, 20, "the connection was not used")
+        self.assertEqual([line["path"] for line in self.events("request")], ["/before", "/after"])
 
     def test_large_uploads_in_constant_memory(self):
         pid = self.world.proxy_pid()

@@ -10,6 +10,9 @@ namespace {
 constexpr std::chrono::seconds kConnectTime{10};
 // Between two pieces of an answer: events and models may be silent for long.
 constexpr std::chrono::minutes kBodyPause{5};
+// Requests go on to be sent over a shared connection while its origin may be gone. One that is
+// there reads: what a stream may not send yet, HTTP/2 itself holds back.
+constexpr std::chrono::seconds kMaxSilence{30};
 // An origin that ends its HTTP/2 connections before a request can be sent is given up.
 constexpr int kMaxUselessAttempts = 2;
 
@@ -45,9 +48,11 @@ Task<ReachResult> Reach(ContainerPtr container, OriginKey key, SteadyTime deadli
     co_return OriginFailureOf(failed->reason, std::move(failed->detail));
   auto& plain = std::get<Dialled>(dialled);
   plain.stream->UseTurns(container->turns());
+  TcpStream* const socket = plain.stream.get();
   if (!key.tls) {
-    co_return Reached{std::move(plain.stream), plain.address, plain.would_deny,
-                      key.http == OriginHttp::kHttp2};
+    const bool http2 = key.http == OriginHttp::kHttp2;
+    if (http2) socket->LimitSilence(kMaxSilence);
+    co_return Reached{std::move(plain.stream), plain.address, plain.would_deny, http2};
   }
   plain.stream->SetDeadline(deadline);
   const AlpnOffer offer =
@@ -55,6 +60,7 @@ Task<ReachResult> Reach(ContainerPtr container, OriginKey key, SteadyTime deadli
   absl::StatusOr<UpstreamTls::Connected> secured =
       co_await container->upstream_tls().Connect(std::move(plain.stream), key.host, offer);
   if (!secured.ok()) co_return TlsFailure(secured.status());
+  if (secured->http2) socket->LimitSilence(kMaxSilence);
   if (key.http == OriginHttp::kByAlpn) container->origins().http2.Remember(key, secured->http2);
   co_return Reached{std::move(secured->stream), plain.address, plain.would_deny, secured->http2};
 }

@@ -462,6 +462,12 @@ ssize_t TcpStream::ReceiveNow(std::span<char> buffer) { return state_->Receive(b
 
 void TcpStream::NoteDrained() { state_->likely_readable = false; }
 
+void TcpStream::LimitSilence(std::chrono::milliseconds limit) {
+  const auto milliseconds = static_cast<unsigned>(limit.count());
+  ::setsockopt(state_->fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds,
+               sizeof(milliseconds));
+}
+
 void TcpStream::UseTurns(std::shared_ptr<TurnShare> turns) { state_->turns = std::move(turns); }
 
 void TcpStream::OnHangUp(std::function<void(HangUp)> callback) {

@@ -4,6 +4,7 @@
 #define SALLYPORT_AGENT_PROXY_TCP_STREAM_H_
 
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -49,6 +50,9 @@ class TcpStream final : public Stream {
   ssize_t ReceiveNow(std::span<char> buffer);
   // Somebody's call of recv(2) or splice(2) has found nothing to read.
   void NoteDrained();
+  // TCP only. What the peer does not acknowledge for so long, be it gone or without room for it,
+  // ends the connection: by itself the kernel tries again for a quarter of an hour.
+  void LimitSilence(std::chrono::milliseconds limit);
   // Its share of a budget, given back with the stream, which may outlive everything else that
   // knows the budget.
   void Keep(Gauge::Token token, std::shared_ptr<const void> budget) {

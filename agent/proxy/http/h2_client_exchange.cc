@@ -116,7 +116,11 @@ Task<absl::StatusOr<ResponseHead>> H2ClientExchange::ReadHead(std::chrono::milli
     const absl::Status waited = co_await stream_->readable.Wait(deadline);
     if (waited.ok()) continue;
     // An answer is not late before its request has been sent.
-    if (stream_->sent_bytes == sent_bytes) co_return waited;
+    if (stream_->sent_bytes == sent_bytes) {
+      // Nobody may be there any more. Who comes next is not to wait for that, too.
+      if (connection_->reads == reads_before_) connection_->session->Retire();
+      co_return waited;
+    }
     sent_bytes = stream_->sent_bytes;
     deadline = Deadlines::In(timeout);
   }

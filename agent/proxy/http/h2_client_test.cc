@@ -357,7 +357,16 @@ TEST_F(H2ClientTest, ABodyIsNotLateWhileTheOtherMoves) {
 
 TEST_F(H2ClientTest, AnAnswerMayBeLate) {
   const auto exchange = Ask();
+  Receive(h2::Settings({}));
   EXPECT_EQ(ReadHead(*exchange, milliseconds(5)), "DEADLINE_EXCEEDED");
+  EXPECT_TRUE(client_->takes_requests());
+}
+
+TEST_F(H2ClientTest, WhereNothingComesNoFurtherRequestIsSent) {
+  Receive(h2::Settings({}));
+  const auto exchange = Ask();
+  EXPECT_EQ(ReadHead(*exchange, milliseconds(5)), "DEADLINE_EXCEEDED");
+  EXPECT_FALSE(client_->takes_requests());
 }
 
 TEST_F(H2ClientTest, TakesAsManyRequestsAsTheOriginDoes) {
