@@ -38,11 +38,12 @@ class StreamingWorld(World):
                          outbound_by_host=[["handled.test", "inject"]], tls_passthrough_hosts=["relayed.test"])
         self.client = self.container("streams")
 
-    def connect(self, scheme, host):
-        connection = self.client.connect(NAMES[host], PORTS[scheme], DEADLINE_SECONDS)
+    def connect(self, scheme, host, client=None):
+        client = client or self.client
+        connection = client.connect(NAMES[host], PORTS[scheme], DEADLINE_SECONDS)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if scheme == "https":
-            context = ssl.create_default_context(cafile=self.client.bundle)
+            context = ssl.create_default_context(cafile=client.bundle)
             connection = context.wrap_socket(connection, server_hostname=host)
         return HttpPeer(connection)
 

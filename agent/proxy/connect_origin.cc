@@ -118,6 +118,8 @@ Task<OriginConnected> ConnectAlone(ContainerPtr container, OriginKey key, Steady
   ReachResult result = co_await Reach(container, key, deadline);
   if (auto* denial = std::get_if<Denial>(&result)) co_return std::move(*denial);
   if (auto* failure = std::get_if<OriginFailure>(&result)) co_return std::move(*failure);
+  // Whatever was to be sent was somebody's who has gone.
+  if (container->closed()) co_return Denial{Reason::kNoPolicy};
   auto& reached = std::get<Reached>(result);
   if (!reached.http2) co_return Http1Over(std::move(reached));
   // It spoke HTTP/1.1 when last asked.

@@ -20,17 +20,16 @@ constexpr std::chrono::milliseconds kLastRequestTime{2000};
 
 class ServedConnection final : public ClosableConnection {
  public:
-  // Both outlive this.
-  ServedConnection(ContainerPtr container, Stream* stream, H1ServerConnection* http)
-      : stream_(stream), http_(http), registration_(std::move(container), this) {}
+  // `http` outlives this.
+  ServedConnection(ContainerPtr container, H1ServerConnection* http)
+      : http_(http), registration_(std::move(container), this) {}
 
   // A change of policy closes no connection: its next request obeys.
   void OnPolicyChange(const EffectivePolicy*) override {}
-  void CloseNow() override { stream_->Close(Stream::How::kReset); }
+  void CloseNow() override { http_->CloseNow(); }
   void OnDrain() override { http_->LeaveSoon(kLastRequestTime); }
 
  private:
-  Stream* const stream_;
   H1ServerConnection* const http_;
   const Container::Registration registration_;
 };
@@ -70,7 +69,7 @@ Task<bool> ServeNext(const ClientConnection& client, H1ServerConnection* http,
 Task<void> ServeAll(ClientConnection client, Stream* stream, H1ServerConnection http,
                     std::optional<OpenedTunnel>* tunnel) {
   client.http = &http;
-  const ServedConnection served(client.container, stream, &http);
+  const ServedConnection served(client.container, &http);
   while (!client.container->closed()) {
     const bool arrived = co_await http.AwaitRequest();
     if (!arrived) break;

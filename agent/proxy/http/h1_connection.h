@@ -43,6 +43,8 @@ class H1ServerConnection final : public ServerExchange {
   Task<bool> AwaitRequest();
   // If it is waiting for a request now, it waits no longer than `grace` from now.
   void LeaveSoon(std::chrono::milliseconds grace);
+  // Resets the connection: the request that it carries, or is about to, is given up.
+  void CloseNow();
   // A stream error is Closed if no byte of a head came in, else BadMessage with status 408
   // (deadline) or 0 (gone). `budget` has room for a large head, else BadMessage with status 503 and
   // the limit's name; null: nobody counts.

@@ -94,6 +94,25 @@ TEST_F(H1HangUpTest, AClientThatClosedItsHalfGetsItsAnswer) {
   EXPECT_EQ(Written(), std::string(kContinue) + "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
 }
 
+TEST_F(H1HangUpTest, AConnectionThatIsClosedHereGivesItsRequestUp) {
+  stream_->Receive(kGet);
+  EXPECT_EQ(ReadHead(), "/a");
+  const AbandonmentWatch watch(server_.get(), [] {});
+  server_->CloseNow();
+  EXPECT_TRUE(watch.abandoned());
+  EXPECT_TRUE(client_->was_reset());
+}
+
+TEST_F(H1HangUpTest, ARequestOfAConnectionThatWasClosedHereIsNotBegun) {
+  Sockets pair = UnixPair();
+  TcpStream stream(context_, std::move(pair.a));
+  H1ServerConnection server(&stream, std::string(kGet), H1Limits{}, H1Timeouts{});
+  EXPECT_TRUE(std::holds_alternative<RequestHead>(RunTask(context_, server.ReadHead())));
+  server.CloseNow();
+  const AbandonmentWatch watch(&server, [] {});
+  EXPECT_TRUE(watch.abandoned());
+}
+
 TEST_F(H1HangUpTest, AConnectionMayGoWhileItsClientIsAsked) {
   stream_->Receive(kGet);
   EXPECT_EQ(ReadHead(), "/a");

@@ -224,6 +224,7 @@ struct H1ServerConnection::State : std::enable_shared_from_this<H1ServerConnecti
   AskedBody body;
 
   bool asked_whether_gone = false;
+  bool closed_here = false;     // By CloseNow.
   bool left = false;            // The connection is gone: `stream` may be, too.
   bool awaits_request = false;  // No byte of it has come yet.
   bool idle = true;             // Before the first exchange.
@@ -261,6 +262,12 @@ Task<bool> H1ServerConnection::AwaitRequest() {
 void H1ServerConnection::LeaveSoon(std::chrono::milliseconds grace) {
   if (state_->awaits_request)
     state_->deadlines.BeginRead(Deadlines::In(std::min(grace, state_->timeouts.idle)));
+}
+
+void H1ServerConnection::CloseNow() {
+  state_->closed_here = true;
+  state_->stream->Close(Stream::How::kReset);
+  state_->Abandon();
 }
 
 Task<H1ServerConnection::HeadResult> H1ServerConnection::ReadHead(ContainerBudget* budget) {
@@ -388,6 +395,8 @@ void H1ServerConnection::OnAbandoned(std::function<void()> callback) {
   s.on_abandoned = std::move(callback);
   if (s.on_abandoned == nullptr) {
     s.stream->OnHangUp(nullptr);
+  } else if (s.closed_here) {
+    s.Abandon();
   } else {
     s.stream->OnHangUp([&s](HangUp how) { s.OnHangUp(how); });
   }
