@@ -315,6 +315,7 @@ class ExplicitProxyTest(unittest.TestCase):
                              ("GET http://user@good.test/ HTTP/1.1", "Host: good.test"),
                              ("GET https://good.test/ HTTP/1.1", "Host: good.test"),
                              ("GET ftp://good.test/ HTTP/1.1", "Host: good.test"),
+                             ("GET http://good.test:53/ HTTP/1.1", "Host: good.test:53"),
                              ("GET / HTTP/1.1", "Host: good.test"),
                              ("OPTIONS * HTTP/1.1", "Host: good.test")):
             self.assertEqual(self.open.status(line, *lines)[0], 400, (line, lines))

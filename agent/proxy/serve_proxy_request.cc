@@ -44,6 +44,13 @@ Task<Origin> OriginFor(ContainerPtr container, Host host, uint16_t port) {
   co_return origin;
 }
 
+// As far as it is known before its name has been looked up.
+Origin AskedFor(const RequestHead& head) {
+  Origin asked;
+  asked.port = head.authority.port.value_or(DefaultPort(RequestScheme::kHttp));
+  return asked;
+}
+
 void Record(const ClientConnection& client, const RequestHead& head, Origin origin,
             Outcome outcome) {
   AuditRecord record =
@@ -93,12 +100,6 @@ Task<void> RefuseByPolicy(const ClientConnection& client, const RequestHead& hea
 Task<std::optional<Origin>> ServeConnect(ClientConnection client, RequestHead head) {
   const ContainerPtr container = client.container;
   const Origin origin = co_await OriginFor(container, head.authority.host, *head.authority.port);
-  if (origin.port == kDnsPort) {
-    Outcome outcome = co_await RefuseRequest(
-        client, Refusal{400, "bad_request", "names are looked up by the proxy, not through it"});
-    Record(client, head, origin, std::move(outcome));
-    co_return std::nullopt;
-  }
   const std::shared_ptr<const EffectivePolicy> policy = container->policy();
   if (policy != nullptr && !IsHttpPort(*policy, origin.port)) {
     co_await ServeConnectTunnel(container, origin, client.http);
@@ -124,20 +125,23 @@ Task<std::optional<Origin>> ServeProxyRequest(ClientConnection client, RequestHe
   if (shown != ProxyCredential::Shown::kRight) {
     Outcome outcome = co_await DemandCredential(
         client, shown == ProxyCredential::Shown::kNothing ? "no credential" : "a wrong credential");
-    Origin asked;
-    asked.port = head.authority.port.value_or(DefaultPort(RequestScheme::kHttp));
-    Record(client, head, asked, std::move(outcome));
+    Record(client, head, AskedFor(head), std::move(outcome));
     co_return std::nullopt;
   }
-  if (IsConnect(head)) co_return co_await ServeConnect(std::move(client), std::move(head));
-  if (head.absolute_scheme.empty()) {
+  if (!IsConnect(head) && head.absolute_scheme.empty()) {
     co_await ServeBadMessage(client, 400,
                              "a request to the proxy itself; ask it for http://HOST/ or CONNECT");
     co_return std::nullopt;
   }
-  client.origin =
-      co_await OriginFor(client.container, head.authority.host,
-                         head.authority.port.value_or(DefaultPort(RequestScheme::kHttp)));
+  const Origin asked = AskedFor(head);
+  if (asked.port == kDnsPort) {
+    Outcome outcome = co_await RefuseRequest(
+        client, Refusal{400, "bad_request", "names are looked up by the proxy, not through it"});
+    Record(client, head, asked, std::move(outcome));
+    co_return std::nullopt;
+  }
+  if (IsConnect(head)) co_return co_await ServeConnect(std::move(client), std::move(head));
+  client.origin = co_await OriginFor(client.container, head.authority.host, asked.port);
   const std::shared_ptr<const EffectivePolicy> policy = client.container->policy();
   std::optional<Denial> denial = DeniedAsTcp(policy.get(), client.origin);
   if (denial.has_value()) {
