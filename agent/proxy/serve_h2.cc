@@ -79,8 +79,7 @@ Task<void> ServeToProxy(const ClientConnection& client, RequestHead head) {
     std::variant<ConnectionTokens, NotYet> admission = AdmitConnection(*client.container);
     if (const auto* not_yet = std::get_if<NotYet>(&admission)) {
       if (not_yet->limit.has_value()) client.container->budget().CountExceeded(*not_yet->limit);
-      (void)co_await RefuseForReason(client.http, nullptr,
-                                     not_yet->limit.has_value() ? "over_budget" : "overloaded");
+      co_await RefuseTunnel(client, std::move(head), OverBudget{not_yet->limit});
       co_return;
     }
     TakeConnection(*client.container);

@@ -111,11 +111,25 @@ Task<std::optional<Origin>> ServeConnect(ClientConnection client, RequestHead he
     co_return std::nullopt;
   }
   const absl::Status agreed = co_await client.http->AcceptConnect();
-  if (!agreed.ok()) co_return std::nullopt;
-  co_return origin;
+  if (agreed.ok()) co_return origin;
+  Outcome outcome;
+  outcome.decision = "reject";
+  outcome.reason = "bad_request";
+  outcome.detail = "the container hung up before the answer";
+  Record(client, head, origin, std::move(outcome));
+  co_return std::nullopt;
 }
 
 }  // namespace
+
+Task<void> RefuseTunnel(ClientConnection client, RequestHead head, OverBudget over) {
+  Outcome outcome;
+  outcome.decision = "reject";
+  outcome.reason = over.reason();
+  outcome.detail = over.name();
+  outcome.status = co_await RefuseForReason(client.http, nullptr, outcome.reason);
+  Record(client, head, AskedFor(head), std::move(outcome));
+}
 
 Task<std::optional<Origin>> ServeProxyRequest(ClientConnection client, RequestHead head) {
   const ProxyCredential& credential = *client.container->proxy_credential();

@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "agent/proxy/admission.h"
 #include "agent/proxy/exchange.h"
 
 namespace sallyport::proxy {
@@ -13,6 +14,9 @@ namespace sallyport::proxy {
 // a port that is not read as HTTP or TLS: relayed until its end. Any other CONNECT that is agreed
 // to: where it leads; the client's tunnel is then the caller's to serve as a connection.
 Task<std::optional<Origin>> ServeProxyRequest(ClientConnection client, RequestHead head);
+
+// There is no room for the tunnel that a CONNECT asks for: 503.
+Task<void> RefuseTunnel(ClientConnection client, RequestHead head, OverBudget over);
 
 }  // namespace sallyport::proxy
 
