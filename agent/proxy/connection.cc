@@ -293,6 +293,7 @@ Task<void> ServeTunnel(ContainerPtr container, Origin origin, Stream* tunnel, st
   constexpr auto kMade = TcpStream::Socket::kNonBlocking;
   auto inner = std::make_unique<TcpStream>(context, UniqueFd(ends[0]), kMade);
   TcpStream outer(context, UniqueFd(ends[1]), kMade);
+  TcpStream::ShareResets(*inner, outer);
   inner->UseTurns(container->turns());
   Spawn(context, ServeOpen(container, origin, std::move(inner), ""));
   // It goes on by itself until it sees the end.

@@ -210,6 +210,8 @@ Task<bool> MoveOneWay(BothPtr both, Direction direction) {
         co_await (sockets ? MoveBetweenSockets(both, &direction) : Copy(both, &direction));
     if (moved == Moved::kFailed) co_return false;
     if (moved != Moved::kEnded) continue;
+    if (direction.from_socket != nullptr && direction.from_socket->other_was_reset())
+      co_return false;
     // What has all been passed on both ways is closed at once, which says the same on a socket.
     const bool last = std::exchange(both->one_has_ended, true);
     if (last && direction.to_socket != nullptr) co_return true;

@@ -322,6 +322,30 @@ TEST_F(RelaySocketTest, CopiesWhenThereIsNoPipe) {
   EXPECT_EQ(result_->to_client, 5u);
 }
 
+TEST_F(RelaySocketTest, TheEndOfASocketPairIsAResetOrNone) {
+  for (const auto how : {Stream::How::kReset, Stream::How::kGraceful}) {
+    Sockets client = TcpPair();
+    Sockets pair = UnixPair();
+    TcpStream client_stream(context_, std::move(client.a));
+    TcpStream outer(context_, std::move(pair.a));
+    TcpStream inner(context_, std::move(pair.b));
+    Peer peer(std::move(client.b));
+    TcpStream::ShareResets(inner, outer);
+    std::optional<RelayedBytes> result;
+    Spawn(context_, RelayAside(&context_, &client_stream, &outer, "", &result));
+    RunReady(context_);
+    inner.Close(how);
+    const bool reset = how == Stream::How::kReset;
+    EXPECT_TRUE(RunUntil([&] {
+      peer.Receive();
+      return peer.ended() || peer.reset();
+    }));
+    EXPECT_EQ(peer.reset(), reset);
+    peer.End();
+    EXPECT_TRUE(RunUntil([&] { return result.has_value(); }));
+  }
+}
+
 TEST_F(RelaySocketTest, ClosesEveryDescriptor) {
   const size_t before = OpenDescriptors();
   for (int i = 0; i < 5; ++i) {

@@ -297,8 +297,8 @@ struct TcpStream::State final : std::enable_shared_from_this<TcpStream::State>, 
     if (poll_id != 0) poller.Remove(poll_id);
     if (!fd.valid()) return;
     if (how == How::kReset) {
-      // RST instead of FIN. AF_UNIX knows no reset: there the peer sees one only if it left bytes
-      // unread here.
+      // RST instead of FIN. AF_UNIX knows no reset: hence ShareResets.
+      if (was_reset != nullptr) *was_reset = true;
       const linger abort{1, 0};
       ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
     }
@@ -315,6 +315,7 @@ struct TcpStream::State final : std::enable_shared_from_this<TcpStream::State>, 
   Pending reading;
   Pending writing;
   std::shared_ptr<TurnShare> turns;  // May be null.
+  std::shared_ptr<bool> was_reset;   // Null: not of a pair.
   UniqueFd fd;
   int failed_by = 0;  // An errno: why the socket never became usable.
   std::optional<HangUp> hung_up;
@@ -461,6 +462,14 @@ bool TcpStream::SeemsQuiet() const {
 ssize_t TcpStream::ReceiveNow(std::span<char> buffer) { return state_->Receive(buffer); }
 
 void TcpStream::NoteDrained() { state_->likely_readable = false; }
+
+void TcpStream::ShareResets(TcpStream& one, TcpStream& other) {
+  one.state_->was_reset = other.state_->was_reset = std::make_shared<bool>(false);
+}
+
+bool TcpStream::other_was_reset() const {
+  return state_->was_reset != nullptr && *state_->was_reset;
+}
 
 void TcpStream::LimitSilence(std::chrono::milliseconds limit) {
   const auto milliseconds = static_cast<unsigned>(limit.count());

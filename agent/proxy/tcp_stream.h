@@ -53,6 +53,11 @@ class TcpStream final : public Stream {
   // TCP only. What the peer does not acknowledge for so long, be it gone or without room for it,
   // ends the connection: by itself the kernel tries again for a quarter of an hour.
   void LimitSilence(std::chrono::milliseconds limit);
+  // Of the two ends of a socket pair, where the kernel knows no reset: a relay that reads from one
+  // knows the other's by this.
+  static void ShareResets(TcpStream& one, TcpStream& other);
+  // Whether the other end was closed by a reset.
+  bool other_was_reset() const;
   // Its share of a budget, given back with the stream, which may outlive everything else that
   // knows the budget.
   void Keep(Gauge::Token token, std::shared_ptr<const void> budget) {
