@@ -140,8 +140,10 @@ class ConnectionBudgetTest(BudgetCase):
         streams = [1 + 2 * number for number in range(most)]
         peer.send(b"".join(self.post(stream) for stream in streams))
         self.await_used("requests", most)
+        self.assertEqual(self.limit("h2_streams")[1], 0)
         peer.send(self.post(streams[-1] + 2))
         self.assertEqual(peer.until(RST_STREAM)[2:], (streams[-1] + 2, REFUSED_STREAM.to_bytes(4, "big")))
+        self.assertEqual((self.limit("h2_streams")[1], self.limit("h2_streams", self.other)[1]), (1, 0))
         # Another connection has its own.
         self.assert_served(self.container)
         other = self.peer(self.other)
@@ -166,11 +168,13 @@ class ConnectionBudgetTest(BudgetCase):
         stream = self.reset_streams(peer, 1, self.LIMITS["h2_resets"])
         peer.send(request(stream, "/served"))
         self.assertEqual(peer.until(DATA)[2:], (stream, b"origin good.test /served"))
+        self.assertEqual(self.limit("h2_resets")[1], 0)
         # Which is good for two more.
         stream = self.reset_streams(peer, stream + 2, 3)
         goaway = peer.until(GOAWAY)
         self.assertEqual(goaway[3][4:8], ENHANCE_YOUR_CALM.to_bytes(4, "big"))
         self.assertIsNone(peer.until(HEADERS))
+        self.assertEqual((self.limit("h2_resets")[1], self.limit("h2_resets", self.other)[1]), (1, 0))
         self.await_used("connections", 0)
         # Neither another connection of its own nor another container's ends.
         for container in (self.container, self.other):

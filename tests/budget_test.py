@@ -187,10 +187,14 @@ class BudgetTest(BudgetCase):
         self.assert_served(self.container)
 
     def test_heads_beyond_are_431(self):
-        for head in (b"X: " + b"a" * LIMITS["header_bytes"] + b"\r\n",
-                     b"".join(b"X%d: y\r\n" % i for i in range(LIMITS["header_count"]))):
+        for name, lines in (("header_bytes", ["X: " + "a" * LIMITS["header_bytes"]]),
+                            ("header_count", [f"X{i}: y" for i in range(LIMITS["header_count"])])):
+            head = "".join(f"{line}\r\n" for line in lines).encode()
             answer = self.container.raw(GOOD, 80, b"GET / HTTP/1.1\r\nHost: good.test\r\n" + head + b"\r\n")
             self.assertTrue(answer.startswith(b"HTTP/1.1 431 "), answer[:60])
+            options = [option for line in lines for option in ("--header", line)]
+            self.assertEqual(self.container.curl("http://good.test/", "--http2-prior-knowledge", *options, address=GOOD).status, 431)
+            self.assertEqual((self.limit(name)[1], self.limit(name, self.other)[1]), (2, 0))
 
     def test_a_slow_head_is_408(self):
         begin = time.monotonic()

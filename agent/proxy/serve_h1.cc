@@ -46,6 +46,7 @@ Task<bool> ServeNext(const ClientConnection& client, H1ServerConnection* http,
   H1ServerConnection::HeadResult result = co_await http->ReadHead(&client.container->budget());
   if (std::get_if<H1ServerConnection::Closed>(&result) != nullptr) co_return false;
   if (auto* bad = std::get_if<BadMessage>(&result)) {
+    if (bad->limit.has_value()) client.container->budget().CountExceeded(*bad->limit);
     co_await ServeBadMessage(client, bad->status, std::move(bad->detail));
     co_return false;
   }

@@ -60,7 +60,8 @@ std::variant<NeedMore, BadMessage, size_t> ParseFieldLines(std::string_view byte
   // Nothing beyond the limit is looked at, so that the answer does not depend on how much has come
   // in.
   const auto need_more = [&]() -> std::variant<NeedMore, BadMessage, size_t> {
-    if (bytes.size() > max_bytes) return BadMessage{431, "the header section is too large"};
+    if (bytes.size() > max_bytes)
+      return BadMessage{431, "the header section is too large", Limit::kHeaderBytes};
     return NeedMore{};
   };
   headers->Reserve(kUsualCount);
@@ -95,7 +96,7 @@ std::variant<NeedMore, BadMessage, size_t> ParseFieldLines(std::string_view byte
     }
     if (end + 1 == all.size()) return need_more();
     if (all[end + 1] != '\n') return Bad("a CR without LF");
-    if (++count > max_count) return BadMessage{431, "too many headers"};
+    if (++count > max_count) return BadMessage{431, "too many headers", Limit::kHeaderCount};
     headers->Add(all.substr(at, name_length), TrimWhiteSpace(all.substr(value_at, end - value_at)));
     at = end + 2;
   }

@@ -4,11 +4,13 @@
 #ifndef SALLYPORT_AGENT_PROXY_HTTP_H1_PARSE_H_
 #define SALLYPORT_AGENT_PROXY_HTTP_H1_PARSE_H_
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 
 #include "agent/proxy/http/message.h"
+#include "agent/proxy/limits.h"
 
 namespace sallyport::proxy {
 
@@ -31,6 +33,7 @@ struct NeedMore {};
 struct BadMessage {
   int status = 400;
   std::string detail;  // For the operator; may quote nothing of the message but its structure.
+  std::optional<Limit> limit = {};  // Which it is beyond.
 };
 template <typename Head>
 struct ParsedHead {

@@ -78,6 +78,16 @@ void H2Session::EndAbusive(std::string_view what) {
   Terminate(H2Error::kEnhanceYourCalm, absl::ResourceExhaustedError(StrCat("the peer ", what)));
 }
 
+void H2Session::CountReset(std::string_view what) {
+  if (budget_.OnReset(now_) || terminated_) return;
+  CountExceeded(Limit::kH2Resets);
+  EndAbusive(what);
+}
+
+void H2Session::CountExceeded(Limit limit) {
+  if (container_budget_ != nullptr) container_budget_->CountExceeded(limit);
+}
+
 // Field by field they go from the one to the other; a field that is not all there is nghttp2's.
 void H2Session::CountBlock(size_t more) {
   block_held_ += more;
@@ -92,7 +102,9 @@ void H2Session::OnHeadBegins(int32_t stream_id) {
   cookie_.clear();
   block_bytes_ = block_fields_ = 0;
   if (role_ == Role::kClient || streams_.contains(stream_id) || terminated_) return;
-  if (streams_.size() + lingering_ >= limits_.streams || retired_) {
+  const bool too_many = streams_.size() + lingering_ >= limits_.streams;
+  if (too_many || retired_) {
+    if (too_many) CountExceeded(Limit::kH2Streams);
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_REFUSED_STREAM);
     return;
   }
@@ -113,9 +125,13 @@ void H2Session::OnField(int32_t stream_id, std::string_view name, std::string_vi
   block_bytes_ += bytes;
   if (!cookie || cookie_.empty()) ++block_fields_;
   if (block_bytes_ > kAbsurd * limits_.head_bytes) EndAbusive("sends an absurd header list");
-  block_.too_large =
-      block_.too_large || block_bytes_ > max_bytes || block_fields_ > limits_.field_count;
   if (block_.too_large) return;
+  block_.too_large = block_bytes_ > max_bytes || block_fields_ > limits_.field_count;
+  if (block_.too_large) {
+    if (!trailers)
+      CountExceeded(block_bytes_ > max_bytes ? Limit::kHeaderBytes : Limit::kHeaderCount);
+    return;
+  }
   CountBlock(bytes);
   if (cookie) {
     if (!cookie_.empty()) cookie_ += "; ";
@@ -200,7 +216,7 @@ void H2Session::OnRemoteEnd(int32_t stream_id) {
 }
 
 void H2Session::OnPeerReset(int32_t stream_id, uint32_t error) {
-  if (!budget_.OnReset(now_)) EndAbusive("resets too many streams");
+  CountReset("resets too many streams");
   const std::shared_ptr<H2Stream> stream = Find(stream_id);
   if (stream == nullptr) return;
   const std::string text = StrCat("the peer reset the stream: ", nghttp2_http2_strerror(error));

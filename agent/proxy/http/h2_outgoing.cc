@@ -28,7 +28,7 @@ void H2Session::OnSent(const nghttp2_frame_hd& frame) {
 void H2Session::OnResetSent(int32_t stream_id, uint32_t error) {
   const std::shared_ptr<H2Stream> stream = Find(stream_id);
   if (stream != nullptr && stream->reset_here) return;
-  if (error != NGHTTP2_NO_ERROR && !budget_.OnReset(now_)) EndAbusive("has too many streams reset");
+  if (error != NGHTTP2_NO_ERROR) CountReset("has too many streams reset");
 }
 
 ssize_t H2Session::ReadOutgoing(H2Stream& stream, size_t length, uint32_t* flags) {

@@ -42,6 +42,7 @@ H2Session::H2Session(boost::asio::io_context& context, Role role, const H2Limits
       budget_(limits),
       connection_window_(limits.connection_window),
       block_room_(budget, limits.head_bytes),
+      container_budget_(budget),
       now_(std::chrono::steady_clock::now()),
       greeted_(role == Role::kClient),
       output_ready_(context) {
@@ -302,7 +303,7 @@ void H2Session::FailStream(H2Stream& stream, absl::Status status) {
 
 void H2Session::Blame(H2Stream& stream) {
   stream.blamed = true;
-  if (!budget_.OnReset(now_)) EndAbusive("sends too many requests that are none");
+  CountReset("sends too many requests that are none");
 }
 
 void H2Session::Pack(const Headers& headers) {

@@ -45,7 +45,8 @@ enum class H2Error : uint32_t {
 class H2Session {
  public:
   enum class Role { kServer, kClient };
-  // `budget` has room for large header blocks, and outlives this; null: nobody counts.
+  // `budget` has room for large header blocks, is told what the peer tries beyond `limits`, and
+  // outlives this; null: nobody counts.
   H2Session(boost::asio::io_context& context, Role role, const H2Limits& limits,
             ContainerBudget* budget = nullptr);
   ~H2Session();
@@ -148,6 +149,8 @@ class H2Session {
   void AppendOutgoing(H2Stream& stream, size_t length);
   void FailStream(H2Stream& stream, absl::Status status);
   void EndAbusive(std::string_view what);
+  void CountReset(std::string_view what);
+  void CountExceeded(Limit limit);
   // The header block that is coming in has `more` bytes, or nghttp2 will hold so many of it.
   void CountBlock(size_t more);
   // Of the frames that `first` begins with, which are the session's first.
@@ -175,6 +178,7 @@ class H2Session {
   size_t block_fields_ = 0;
   size_t block_held_ = 0;
   HeadRoom block_room_;
+  ContainerBudget* const container_budget_;
   size_t continuations_ = 0;
   bool in_head_ = false;
   std::vector<nghttp2_nv> fields_;  // Of the head being sent; kept for its memory.
