@@ -74,7 +74,8 @@ class ControlSocketTest : public testing::Test {
   }
 
   const std::string directory_ = [] {
-    std::string pattern = testing::TempDir() + "/control.XXXXXX";
+    // Short enough for sockaddr_un.
+    std::string pattern = "/tmp/sallyport-control.XXXXXX";
     return std::string(mkdtemp(pattern.data()));
   }();
   const std::string path_ = directory_ + "/agent.sock";

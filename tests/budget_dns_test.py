@@ -85,7 +85,7 @@ class DnsBudgetTest(BudgetCase):
             self.codes(f"more{next(numbers)}.small.test")
             exceeded = self.limit("dns_upstream_per_second")[1]
             answer = self.container.curl(f"http://egress{next(numbers)}.small.test/", address=GOOD)
-            return (answer.status, answer.reason) == (502, "origin_unreachable") and self.limit("dns_upstream_per_second")[1] > exceeded
+            return (answer.status, answer.reason) == (503, "overloaded") and self.limit("dns_upstream_per_second")[1] > exceeded
 
         eventually(fails, what="egress without a budget")
         eventually(lambda: self.container.curl("http://egress.small.test/", address=GOOD).status == 200, what="egress again")

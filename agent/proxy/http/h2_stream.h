@@ -20,9 +20,9 @@ namespace sallyport::proxy {
 // A header list as it came, pseudo-header fields first.
 struct H2Head {
   Headers fields;
-  size_t bytes = 0;          // As limits count them, those beyond included.
   bool ends_stream = false;  // No body follows.
   bool too_large = false;    // Beyond the limits: `fields` holds the beginning.
+  size_t bytes = 0;          // As limits count them, those beyond included.
 };
 
 // Belongs to one worker. The session writes the first part and reads the second; its user the other
