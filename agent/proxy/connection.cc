@@ -88,11 +88,12 @@ Task<void> AnswerAndClose(ContainerPtr container, Stream* stream, std::string an
 }
 
 Task<void> ServeDecrypted(ContainerPtr container, Origin origin,
-                          std::unique_ptr<TcpStream> transport, SniffedTls sniffed, Host name) {
+                          std::unique_ptr<TcpStream> transport, std::string early, HeadRoom room,
+                          Host name) {
   const std::string& host = name.text();
   absl::StatusOr<Terminated> terminated =
-      co_await Terminate(container, origin, std::move(transport), std::move(sniffed.early), name);
-  sniffed.room.Release();
+      co_await Terminate(container, origin, std::move(transport), std::move(early), name);
+  room.Release();
   if (!terminated.ok()) {
     std::string_view reason = "handshake_failed";
     if (absl::IsUnauthenticated(terminated.status())) reason = "intercept_pin_failure";
@@ -118,24 +119,31 @@ Task<void> ServeDecrypted(ContainerPtr container, Origin origin,
   }
 }
 
+Task<void> ServeMisnamed(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> stream,
+                         absl::Status wrong) {
+  const bool other = absl::IsFailedPrecondition(wrong);
+  Reject(*container, origin, "tls", other ? "misdirected" : "bad_request",
+         std::string(wrong.message()));
+  co_await AnswerAndClose(container, stream.get(), FatalAlert(kAlertUnrecognizedName));
+}
+
+// Nothing tells when the origin has taken all of a large ClientHello: its room is kept.
+Task<void> ServeUndecrypted(ContainerPtr container, Origin origin,
+                            std::unique_ptr<TcpStream> stream, std::string early, HeadRoom,
+                            Host name) {
+  co_await ServeTlsTunnel(container, origin, std::move(stream), std::move(early), std::move(name));
+}
+
+// No coroutine: its frame would be held as long as the connection.
 Task<void> ServeTls(ContainerPtr container, Origin origin, std::unique_ptr<TcpStream> stream,
                     SniffedTls sniffed) {
   absl::StatusOr<Host> name = NameOf(sniffed.hello, origin);
-  if (!name.ok()) {
-    const bool other = absl::IsFailedPrecondition(name.status());
-    Reject(*container, origin, "tls", other ? "misdirected" : "bad_request",
-           std::string(name.status().message()));
-    co_await AnswerAndClose(container, stream.get(), FatalAlert(kAlertUnrecognizedName));
-    co_return;
-  }
-  if (IsToBeDecrypted(*container, *name, origin)) {
-    co_await ServeDecrypted(container, origin, std::move(stream), std::move(sniffed),
-                            *std::move(name));
-  } else {
-    // Nothing tells when the origin has taken all of a large ClientHello: its room is kept.
-    co_await ServeTlsTunnel(container, origin, std::move(stream), std::move(sniffed.early),
-                            *std::move(name));
-  }
+  if (!name.ok())
+    return ServeMisnamed(std::move(container), std::move(origin), std::move(stream), name.status());
+  const bool decrypt = IsToBeDecrypted(*container, *name, origin);
+  return (decrypt ? ServeDecrypted : ServeUndecrypted)(std::move(container), std::move(origin),
+                                                       std::move(stream), std::move(sniffed.early),
+                                                       std::move(sniffed.room), *std::move(name));
 }
 
 // Bytes that are neither TLS nor HTTP on a port where only these are spoken.
